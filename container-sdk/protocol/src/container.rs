@@ -1,0 +1,409 @@
+//! The container's end of one incarnation.
+//!
+//! Owner: the container's one predicting thread. The engine is trusted here: it is the only writer
+//! of rows and of the control segment, and it does not write a row again before it has taken the
+//! batch's completion, or has given this process up and is killing it. That promise is what lets a
+//! model see its rows as slices.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicU32;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::thread::futex;
+use rustix::time::Timespec;
+
+use crate::clock::monotonic_ns;
+use crate::entry::{
+    Completion, FLAG_DENSE, FLAG_UNIFORM, ITEM_FAILED, ITEM_OK, ItemEntry, OPCODE_PREDICT,
+    OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+};
+use crate::handshake::{ContainerError, Granted};
+use crate::layout::{
+    COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
+    SUBMISSION_RING_WORD,
+};
+use crate::limits::{CONTAINER_SLEEP_NS, MESSAGE_AREA_BYTES, MESSAGE_BYTES_MAX};
+use crate::ring::{Consumer, Producer};
+use crate::segment::Segment;
+use crate::sleep::{AsleepFlag, KickWord};
+use crate::tensor::{Extent, TensorSpec};
+use crate::wait::{Idle, Patience};
+use crate::words::{SharedWords, Words};
+
+/// Spinning turns between two looks at the clock and at the engine's life.
+const SPINS_PER_LOOK: u32 = 1 << 12;
+
+/// The container's end: takes batches, gives completions.
+#[derive(Debug)]
+pub struct ContainerEnd {
+    geometry: Geometry,
+    submissions: Consumer<SharedWords>,
+    completions: Producer<SharedWords>,
+    engine_asleep: AsleepFlag<SharedWords>,
+    replica_asleep: AsleepFlag<SharedWords>,
+    kick: KickWord<SharedWords>,
+    control: SharedWords,
+    results: SharedWords,
+    patience: Patience,
+    current: Option<Current>,
+    items: Box<[ItemEntry]>,
+    rows: Box<[RowEntry]>,
+    doorbell: OwnedFd,
+    socket: OwnedFd,
+    // Declared last, so that nothing above outlives the mappings.
+    pools: Box<[Pool]>,
+    outputs: Segment,
+    _control: Segment,
+    completions_segment: Segment,
+}
+
+/// An application's rows, as a container maps them.
+#[derive(Debug)]
+pub struct Pool {
+    pub rows: u32,
+    pub stride: u32,
+    pub input: TensorSpec,
+    segment: Segment,
+}
+
+impl Pool {
+    pub fn new(rows: u32, stride: u32, input: TensorSpec, segment: Segment) -> Self {
+        assert!(rows as usize * stride as usize <= segment.bytes());
+        Self { rows, stride, input, segment }
+    }
+
+    fn slice(&self, first: u32, bytes: usize) -> &[u8] {
+        let address = self.segment.address(first as usize * self.stride as usize, bytes);
+        // SAFETY: mapped, as `address` asserts, while `self` lives; not written while the batch is
+        // in flight, by the promise in the module comment.
+        unsafe { std::slice::from_raw_parts(address.as_ptr(), bytes) }
+    }
+}
+
+/// The batch in hand.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    ticket: Ticket,
+    item_count: u32,
+    dense: Option<RowEntry>,
+    deadline_ns: u64,
+    started_ns: u64,
+    any_failed: bool,
+    message_bytes: usize,
+}
+
+/// What a wait came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A batch is in hand.
+    Batch,
+    /// The engine asks the container to end.
+    Stop,
+    /// Nothing came in the time allowed.
+    Idle,
+}
+
+/// The rows of the batch in hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    pools: &'a [Pool],
+    dense: Option<RowEntry>,
+    table: &'a [RowEntry],
+    count: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The bytes of row `index`. Panics beyond the batch.
+    pub fn get(&self, index: usize) -> &'a [u8] {
+        assert!(index < self.count, "row {index} of a batch of {}", self.count);
+        let entry = match self.dense {
+            Some(first) => RowEntry { row: first.row + to_u32(index), ..first },
+            None => self.table[index],
+        };
+        self.pools[entry.pool as usize].slice(entry.row, entry.bytes as usize)
+    }
+
+    /// All rows as one matrix, when they lie so: its bytes from the first row to the end of the
+    /// last, and the distance between two rows.
+    pub fn dense(&self) -> Option<(&'a [u8], usize)> {
+        let first = self.dense?;
+        let pool = &self.pools[first.pool as usize];
+        let stride = pool.stride as usize;
+        let bytes = stride * (self.count - 1) + first.bytes as usize;
+        Some((pool.slice(first.row, bytes), stride))
+    }
+}
+
+impl ContainerEnd {
+    /// Takes what the handshake granted.
+    pub(crate) fn new(granted: Granted) -> Self {
+        let Granted { geometry, wait, control, completions, outputs, doorbell, socket, pools } =
+            granted;
+        let (shared, results) = (control.words(), completions.words());
+        let capacity = geometry.ring_capacity();
+        let ring = |words: &SharedWords, first| words.part(first, geometry.ring_words());
+        Self {
+            submissions: Consumer::new(ring(&shared, SUBMISSION_RING_WORD), capacity),
+            completions: Producer::new(ring(&results, COMPLETION_RING_WORD), capacity),
+            engine_asleep: AsleepFlag::new(shared.part(ENGINE_ASLEEP_WORD, 1)),
+            replica_asleep: AsleepFlag::new(results.part(REPLICA_ASLEEP_WORD, 1)),
+            kick: KickWord::new(shared.part(KICK_WORD, 1)),
+            control: shared,
+            results,
+            patience: Patience::new(wait),
+            current: None,
+            items: vec![ItemEntry::default(); geometry.items_max as usize].into(),
+            rows: vec![RowEntry::default(); geometry.items_max as usize].into(),
+            doorbell,
+            socket,
+            pools: pools.into(),
+            outputs,
+            _control: control,
+            completions_segment: completions,
+            geometry,
+        }
+    }
+
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The socket of the handshake: it becomes readable when the engine is gone.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Waits up to `timeout_ns` (forever without one) for a batch, by the strategy that the engine
+    /// chose. A batch still in hand must have been completed.
+    pub fn next(&mut self, timeout_ns: Option<u64>) -> Result<Next, ContainerError> {
+        assert!(self.current.is_none(), "the batch in hand is not completed");
+        let limit_ns = timeout_ns.map(|timeout_ns| monotonic_ns().saturating_add(timeout_ns));
+        let mut spins = 0;
+        loop {
+            if let Some(next) = self.take()? {
+                self.patience.worked();
+                return Ok(next);
+            }
+            spins += 1;
+            // A spinner without a limit spares itself the clock: a look at it costs as much as a hop.
+            let needs_clock = self.patience.needs_clock() || limit_ns.is_some();
+            let now_ns = if needs_clock { monotonic_ns() } else { 0 };
+            if limit_ns.is_some_and(|limit_ns| now_ns >= limit_ns) {
+                return Ok(Next::Idle);
+            }
+            match self.patience.idle(now_ns) {
+                Idle::Spin => std::hint::spin_loop(),
+                Idle::Yield => std::thread::yield_now(),
+                Idle::Sleep => self.sleep(limit_ns.map(|limit_ns| limit_ns - now_ns))?,
+            }
+            if spins % SPINS_PER_LOOK == 0 {
+                self.check_engine()?;
+            }
+        }
+    }
+
+    /// Items of the batch in hand.
+    pub fn item_count(&self) -> u32 {
+        self.current().item_count
+    }
+
+    /// When the first query of the batch in hand is due, on the monotonic clock.
+    pub fn deadline_ns(&self) -> u64 {
+        self.current().deadline_ns
+    }
+
+    /// The rows of the batch in hand, and the area for its outputs: item `i` at
+    /// `i * output_stride`.
+    pub fn parts(&mut self) -> (Rows<'_>, &mut [u8]) {
+        let current = self.current();
+        let count = current.item_count as usize;
+        let bytes = count * self.geometry.output_stride();
+        let offset = self.geometry.slot_bytes() * current.ticket.slot as usize;
+        let rows = Rows { pools: &self.pools, dense: current.dense, table: &self.rows, count };
+        (rows, self.outputs.bytes_mut(offset, bytes))
+    }
+
+    /// Says how many bytes the output of an item has, where items have lengths of their own.
+    pub fn set_output_bytes(&mut self, item: u32, bytes: usize) -> Result<(), ContainerError> {
+        if item >= self.current().item_count || !self.geometry.output.admits_bytes(bytes) {
+            let output = self.geometry.output;
+            return Err(ContainerError::OutputLength { item, bytes, output });
+        }
+        let bytes_or_offset = to_u32(bytes);
+        self.items[item as usize] =
+            ItemEntry { status: ITEM_OK, message_bytes: 0, bytes_or_offset };
+        Ok(())
+    }
+
+    /// Fails one item. A long message is cut, and left out when the area for messages is full.
+    pub fn fail_item(&mut self, item: u32, message: &str) -> Result<(), ContainerError> {
+        let mut current = self.current();
+        if item >= current.item_count {
+            return Err(ContainerError::NoSuchItem { item, count: current.item_count });
+        }
+        let start = current.message_bytes;
+        let room = (MESSAGE_AREA_BYTES - start).min(MESSAGE_BYTES_MAX);
+        let message = cut(message, room);
+        self.write_message(current.ticket.slot, start, message);
+        self.items[item as usize] = ItemEntry {
+            status: ITEM_FAILED,
+            message_bytes: u16::try_from(message.len()).expect("cut to MESSAGE_BYTES_MAX"),
+            bytes_or_offset: to_u32(start),
+        };
+        current.any_failed = true;
+        current.message_bytes += message.len();
+        self.current = Some(current);
+        Ok(())
+    }
+
+    /// Gives the batch in hand back with its outputs.
+    pub fn complete(&mut self) {
+        let current = self.current();
+        let count = current.item_count as usize;
+        let uniform =
+            matches!(self.geometry.output.extent, Extent::Exact(_)) && !current.any_failed;
+        if !uniform {
+            let table = self.geometry.item_table_word(current.ticket.slot);
+            for (index, entry) in self.items[..count].iter().enumerate() {
+                // Published by the release store of the completion's stamp.
+                self.results.store_relaxed(table + index, bytemuck::cast(*entry));
+            }
+        }
+        let output_bytes = (count * self.geometry.output_stride()) as u64;
+        let flags = if uniform { FLAG_UNIFORM } else { 0 };
+        self.publish(STATUS_OK, flags, output_bytes, 0);
+    }
+
+    /// Fails the whole batch in hand. A long message is cut.
+    pub fn fail(&mut self, message: &str) {
+        let message = cut(message, MESSAGE_BYTES_MAX);
+        self.write_message(self.current().ticket.slot, 0, message);
+        self.publish(STATUS_FAILED, 0, 0, to_u32(message.len()));
+    }
+
+    fn current(&self) -> Current {
+        self.current.expect("a batch is in hand")
+    }
+
+    /// Takes the next submission, if one is there.
+    fn take(&mut self) -> Result<Option<Next>, ContainerError> {
+        let entry = self.submissions.take().map_err(ContainerError::BrokenStamp)?;
+        let Some(entry) = entry else { return Ok(None) };
+        let submission: Submission = bytemuck::cast(entry);
+        let count = submission.item_count;
+        match submission.opcode {
+            OPCODE_STOP => return Ok(Some(Next::Stop)),
+            OPCODE_PREDICT if (1..=self.geometry.items_max).contains(&count) => {}
+            opcode => return Err(ContainerError::Submission { opcode, item_count: count }),
+        }
+        let dense = (submission.flags & FLAG_DENSE != 0).then_some(RowEntry {
+            pool: submission.pool,
+            row: submission.first_row,
+            bytes: submission.row_bytes,
+            reserved: 0,
+        });
+        if dense.is_none() {
+            let mut table = self.geometry.row_table_word(submission.ticket.slot);
+            for row in &mut self.rows[..count as usize] {
+                let words =
+                    [self.control.load_relaxed(table), self.control.load_relaxed(table + 1)];
+                *row = bytemuck::cast(words);
+                table += 2;
+            }
+        }
+        let bytes_or_offset = self.geometry.output.bytes_exact().map_or(0, to_u32);
+        let fresh = ItemEntry { status: ITEM_OK, message_bytes: 0, bytes_or_offset };
+        self.items[..count as usize].fill(fresh);
+        self.current = Some(Current {
+            ticket: submission.ticket,
+            item_count: count,
+            dense,
+            deadline_ns: submission.deadline_ns,
+            started_ns: monotonic_ns(),
+            any_failed: false,
+            message_bytes: 0,
+        });
+        Ok(Some(Next::Batch))
+    }
+
+    fn publish(&mut self, status: u16, flags: u16, output_bytes: u64, message_bytes: u32) {
+        let current = self.current.take().expect("a batch is in hand");
+        let completion = Completion {
+            stamp: 0,
+            ticket: current.ticket,
+            status,
+            flags,
+            item_count: current.item_count,
+            output_bytes,
+            started_ns: current.started_ns,
+            ended_ns: monotonic_ns(),
+            message_bytes,
+            reserved: 0,
+            reserved_word: 0,
+        };
+        self.completions.publish(&bytemuck::cast(completion));
+        if self.engine_asleep.is_set_after_publish() {
+            // The eventfd is non-blocking and cannot fill up; a dead engine is noticed by `next`.
+            let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
+        }
+    }
+
+    fn write_message(&mut self, slot: u32, start: usize, message: &str) {
+        let area = self.geometry.message_area_word(slot) * size_of::<u64>();
+        let place = self.completions_segment.bytes_mut(area + start, message.len());
+        place.copy_from_slice(message.as_bytes());
+    }
+
+    /// Sleeps until kicked, for at most [`CONTAINER_SLEEP_NS`], then looks after the engine.
+    fn sleep(&mut self, timeout_ns: Option<u64>) -> Result<(), ContainerError> {
+        let value = self.kick.value();
+        self.replica_asleep.announce();
+        if !self.submissions.has_news() {
+            let ns = timeout_ns.unwrap_or(u64::MAX).min(CONTAINER_SLEEP_NS);
+            let timeout = timespec(ns);
+            let address = self.control.address(KICK_WORD).cast();
+            // SAFETY: the low half of a little-endian word of a mapping that `self` keeps. The
+            // mapping is read-only; the word is only loaded and waited on.
+            let word = unsafe { AtomicU32::from_ptr(address.as_ptr()) };
+            #[expect(clippy::cast_possible_truncation, reason = "the kick word counts in 32 bits")]
+            let expected = value as u32;
+            // Every outcome leads to another look.
+            let _ = futex::wait(word, futex::Flags::empty(), expected, Some(&timeout));
+        }
+        self.replica_asleep.retract();
+        if self.submissions.has_news() { Ok(()) } else { self.check_engine() }
+    }
+
+    fn check_engine(&self) -> Result<(), ContainerError> {
+        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
+        let gone = PollFlags::HUP | PollFlags::ERR;
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match rustix::event::poll(&mut polled, Some(&now)) {
+            Ok(_) if polled[0].revents().intersects(gone) => Err(ContainerError::EngineGone),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn timespec(ns: u64) -> Timespec {
+    const SECOND_NS: u64 = 1_000_000_000;
+    #[expect(clippy::cast_possible_wrap, reason = "at most CONTAINER_SLEEP_NS")]
+    Timespec { tv_sec: (ns / SECOND_NS) as i64, tv_nsec: (ns % SECOND_NS) as i64 }
+}
+
+/// The longest prefix of whole characters within `most` bytes.
+fn cut(message: &str, most: usize) -> &str {
+    &message[..message.floor_char_boundary(most)]
+}
+
+fn to_u32(value: usize) -> u32 {
+    u32::try_from(value).expect("bounded by the limits of the protocol")
+}

@@ -1,0 +1,442 @@
+//! The engine's end of one incarnation.
+//!
+//! Owner: the engine thread. The replica is not trusted: it may write anything at any time over
+//! the completions and the outputs. A completion is copied once and the copy is checked against
+//! private tables; item tables, messages and outputs are copied once before anyone reads them.
+//! Whatever the replica does, [`EngineEnd::poll`] ends in bounded time with a completed batch,
+//! nothing, or a [`Violation`].
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::EventfdFlags;
+use rustix::thread::futex;
+
+use crate::entry::{
+    Completion, FLAG_DENSE, FLAG_UNIFORM, ITEM_FAILED, ITEM_OK, ItemEntry, OPCODE_PREDICT,
+    OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+};
+use crate::layout::{
+    COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
+    SUBMISSION_RING_WORD,
+};
+use crate::limits::MESSAGE_AREA_BYTES;
+use crate::ring::{Consumer, Producer};
+use crate::segment::{Segment, SegmentError, Writer};
+use crate::sleep::{AsleepFlag, KickWord};
+use crate::tensor::Extent;
+use crate::violation::Violation;
+use crate::words::{SharedWords, Words};
+
+/// One input of a batch: which row of which pool, and how many bytes it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowRef {
+    pub pool: u32,
+    pub row: u32,
+    pub bytes: u32,
+}
+
+/// The engine's end: submits batches, takes completions.
+#[derive(Debug)]
+pub struct EngineEnd {
+    geometry: Geometry,
+    submissions: Producer<SharedWords>,
+    completions: Consumer<SharedWords>,
+    engine_asleep: AsleepFlag<SharedWords>,
+    replica_asleep: AsleepFlag<SharedWords>,
+    kick: KickWord<SharedWords>,
+    shared: Shared,
+    slots: Box<[Slot]>,
+    in_flight: u32,
+    stopped: bool,
+    private: Private,
+    doorbell: OwnedFd,
+    // Declared last, so that nothing above outlives the mappings.
+    segments: Segments,
+}
+
+/// The tables in shared memory.
+#[derive(Debug)]
+struct Shared {
+    control: SharedWords,
+    completions: SharedWords,
+    outputs: SharedWords,
+}
+
+#[derive(Debug)]
+struct Segments {
+    control: Segment,
+    completions: Segment,
+    outputs: Segment,
+}
+
+/// What the engine believes about a ticket's slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    generation: u32,
+    item_count: u32,
+    in_flight: bool,
+}
+
+/// Copies of what the replica wrote, made once for each completion.
+#[derive(Debug)]
+struct Private {
+    items: Box<[u64]>,
+    messages: Box<[u64]>,
+    outputs: Box<[u64]>,
+}
+
+/// A batch that came back, with copies of its results.
+#[derive(Debug)]
+pub struct Completed<'a> {
+    pub ticket: Ticket,
+    pub item_count: u32,
+    /// Model-side times as the replica told them: informative, never to be relied on.
+    pub started_ns: u64,
+    pub ended_ns: u64,
+    pub results: Results<'a>,
+}
+
+/// The results of a batch.
+#[derive(Debug)]
+pub enum Results<'a> {
+    /// The whole batch failed with this message.
+    Failed(&'a [u8]),
+    Items(Items<'a>),
+}
+
+/// The results of the items of a batch.
+#[derive(Debug)]
+pub struct Items<'a> {
+    entries: &'a [ItemEntry],
+    messages: &'a [u8],
+    outputs: &'a [u8],
+    stride: usize,
+    uniform_bytes: Option<usize>,
+}
+
+/// The result of one item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    Output(&'a [u8]),
+    Failed(&'a [u8]),
+}
+
+impl<'a> Items<'a> {
+    /// The result of item `index`, which is below the batch's item count.
+    #[inline]
+    pub fn get(&self, index: usize) -> Item<'a> {
+        let base = index * self.stride;
+        if let Some(bytes) = self.uniform_bytes {
+            return Item::Output(&self.outputs[base..base + bytes]);
+        }
+        let entry = self.entries[index];
+        let start = entry.bytes_or_offset as usize;
+        match entry.status {
+            ITEM_OK => Item::Output(&self.outputs[base..base + start]),
+            _ => Item::Failed(&self.messages[start..start + usize::from(entry.message_bytes)]),
+        }
+    }
+}
+
+impl EngineEnd {
+    /// Makes the segments of a new incarnation.
+    pub fn create(geometry: Geometry) -> Result<EngineEnd, SegmentError> {
+        let control = Segment::create(c"cutter-control", geometry.control_bytes(), Writer::Maker)?;
+        let completions =
+            Segment::create(c"cutter-completions", geometry.completions_bytes(), Writer::Peer)?;
+        let outputs = Segment::create(c"cutter-outputs", geometry.outputs_bytes(), Writer::Peer)?;
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let doorbell = rustix::event::eventfd(0, flags).map_err(|errno| SegmentError::Step {
+            step: "make the doorbell of",
+            bytes: control.bytes(),
+            source: errno.into(),
+        })?;
+        let capacity = geometry.ring_capacity();
+        let shared = Shared {
+            control: control.words(),
+            completions: completions.words(),
+            outputs: outputs.words(),
+        };
+        let ring = |words: &SharedWords, first| words.part(first, geometry.ring_words());
+        Ok(EngineEnd {
+            submissions: Producer::new(ring(&shared.control, SUBMISSION_RING_WORD), capacity),
+            completions: Consumer::new(ring(&shared.completions, COMPLETION_RING_WORD), capacity),
+            engine_asleep: AsleepFlag::new(shared.control.part(ENGINE_ASLEEP_WORD, 1)),
+            replica_asleep: AsleepFlag::new(shared.completions.part(REPLICA_ASLEEP_WORD, 1)),
+            kick: KickWord::new(shared.control.part(KICK_WORD, 1)),
+            shared,
+            slots: vec![Slot::default(); geometry.depth as usize].into(),
+            in_flight: 0,
+            stopped: false,
+            private: Private {
+                items: vec![0; geometry.item_table_words()].into(),
+                messages: vec![0; MESSAGE_AREA_BYTES / size_of::<u64>()].into(),
+                outputs: vec![0; geometry.slot_bytes() / size_of::<u64>()].into(),
+            },
+            doorbell,
+            segments: Segments { control, completions, outputs },
+            geometry,
+        })
+    }
+
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The descriptors that the container gets, in the order of the handshake.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 4] {
+        [
+            self.segments.control.as_fd(),
+            self.segments.completions.as_fd(),
+            self.segments.outputs.as_fd(),
+            self.doorbell.as_fd(),
+        ]
+    }
+
+    /// The eventfd that the replica writes when the engine sleeps.
+    pub fn doorbell(&self) -> BorrowedFd<'_> {
+        self.doorbell.as_fd()
+    }
+
+    /// Tickets in flight.
+    #[inline]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Whether a batch can be submitted now.
+    #[inline]
+    pub fn has_free_ticket(&self) -> bool {
+        self.in_flight < self.geometry.depth && !self.stopped
+    }
+
+    /// Submits a batch and wakes the replica if it sleeps; says whether it had to.
+    ///
+    /// The caller has seen [`EngineEnd::has_free_ticket`], and `rows` holds 1 to `items_max` rows.
+    pub fn submit(&mut self, rows: &[RowRef], deadline_ns: u64) -> (Ticket, bool) {
+        assert!(self.has_free_ticket());
+        assert!(!rows.is_empty() && rows.len() <= self.geometry.items_max as usize);
+        let free = self.slots.iter().position(|slot| !slot.in_flight);
+        let index = free.expect("fewer tickets in flight than slots");
+        let item_count = u32::try_from(rows.len()).expect("bounded by items_max");
+        let slot = &mut self.slots[index];
+        *slot = Slot { generation: slot.generation.wrapping_add(1), item_count, in_flight: true };
+        self.in_flight += 1;
+        let slot_index = u32::try_from(index).expect("bounded by the depth");
+        let ticket = Ticket { slot: slot_index, generation: slot.generation };
+        let dense = is_dense(rows);
+        if !dense {
+            self.write_row_table(slot_index, rows);
+        }
+        let submission = Submission {
+            stamp: 0,
+            ticket,
+            opcode: OPCODE_PREDICT,
+            flags: if dense { FLAG_DENSE } else { 0 },
+            item_count,
+            pool: rows[0].pool,
+            first_row: rows[0].row,
+            row_bytes: rows[0].bytes,
+            reserved: 0,
+            deadline_ns,
+            reserved_words: [0; 2],
+        };
+        self.submissions.publish(&bytemuck::cast(submission));
+        (ticket, self.wake_replica())
+    }
+
+    /// Tells the replica that nothing follows.
+    pub fn stop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        let mut submission: Submission = bytemuck::Zeroable::zeroed();
+        submission.opcode = OPCODE_STOP;
+        self.submissions.publish(&bytemuck::cast(submission));
+        self.wake_replica();
+    }
+
+    /// Takes the next completion, if there is one.
+    pub fn poll(&mut self) -> Result<Option<Completed<'_>>, Violation> {
+        let Some(entry) = self.completions.take()? else { return Ok(None) };
+        let completion: Completion = bytemuck::cast(entry);
+        let slot = self.checked_slot(&completion)?;
+        self.check_header(&completion, slot)?;
+        let results = self.copy_results(&completion)?;
+        // Only now does the slot become free: nothing was believed before all was checked.
+        self.slots[completion.ticket.slot as usize].in_flight = false;
+        self.in_flight -= 1;
+        let private = &self.private;
+        let messages: &[u8] = bytemuck::cast_slice(&private.messages);
+        let results = match results {
+            Checked::Failed { message_bytes } => Results::Failed(&messages[..message_bytes]),
+            Checked::Items { uniform_bytes } => Results::Items(Items {
+                entries: bytemuck::cast_slice(&private.items),
+                messages,
+                outputs: bytemuck::cast_slice(&private.outputs),
+                stride: self.geometry.output_stride(),
+                uniform_bytes,
+            }),
+        };
+        Ok(Some(Completed {
+            ticket: completion.ticket,
+            item_count: completion.item_count,
+            started_ns: completion.started_ns,
+            ended_ns: completion.ended_ns,
+            results,
+        }))
+    }
+
+    /// Whether [`EngineEnd::poll`] would find something.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.completions.has_news()
+    }
+
+    /// Before the engine sleeps: from now on the replica rings the doorbell. Look at
+    /// [`EngineEnd::has_news`] once more before sleeping.
+    pub fn announce_sleep(&self) {
+        self.engine_asleep.announce();
+    }
+
+    /// After the engine slept.
+    pub fn retract_sleep(&self) {
+        self.engine_asleep.retract();
+    }
+
+    fn wake_replica(&self) -> bool {
+        let asleep = self.replica_asleep.is_set_after_publish();
+        if asleep {
+            self.kick.kick();
+            let address = self.shared.control.address(KICK_WORD).cast();
+            // SAFETY: the low half of a little-endian word of a mapping that `self` keeps.
+            let word = unsafe { std::sync::atomic::AtomicU32::from_ptr(address.as_ptr()) };
+            // The flags leave PRIVATE out: the waiter is another process. Nothing can fail that
+            // the replica would not notice by its own time-out.
+            let _ = futex::wake(word, futex::Flags::empty(), 1);
+        }
+        asleep
+    }
+
+    fn write_row_table(&self, slot: u32, rows: &[RowRef]) {
+        let table = self.geometry.row_table_word(slot);
+        for (index, row) in rows.iter().enumerate() {
+            let entry = RowEntry { pool: row.pool, row: row.row, bytes: row.bytes, reserved: 0 };
+            let words: [u64; 2] = bytemuck::cast(entry);
+            // Published by the release store of the submission's stamp.
+            self.shared.control.store_relaxed(table + 2 * index, words[0]);
+            self.shared.control.store_relaxed(table + 2 * index + 1, words[1]);
+        }
+    }
+
+    fn checked_slot(&self, completion: &Completion) -> Result<Slot, Violation> {
+        let Ticket { slot, generation } = completion.ticket;
+        let depth = self.geometry.depth;
+        let known = *self.slots.get(slot as usize).ok_or(Violation::Slot { slot, depth })?;
+        if !known.in_flight {
+            return Err(Violation::NotInFlight { slot });
+        }
+        if generation != known.generation {
+            let expected = known.generation;
+            return Err(Violation::Generation { slot, found: generation, expected });
+        }
+        Ok(known)
+    }
+
+    fn check_header(&self, completion: &Completion, slot: Slot) -> Result<(), Violation> {
+        let Completion { status, flags, item_count, .. } = *completion;
+        let exact = matches!(self.geometry.output.extent, Extent::Exact(_));
+        let defined = match status {
+            STATUS_OK => flags == 0 || (flags == FLAG_UNIFORM && exact),
+            STATUS_FAILED => flags == 0,
+            _ => false,
+        };
+        if !defined {
+            return Err(Violation::Status { status, flags });
+        }
+        if item_count != slot.item_count {
+            return Err(Violation::ItemCount { found: item_count, expected: slot.item_count });
+        }
+        let most = (item_count as usize * self.geometry.output_stride()) as u64;
+        if completion.output_bytes > most {
+            return Err(Violation::Length { found: completion.output_bytes, most });
+        }
+        let messages = MESSAGE_AREA_BYTES as u64;
+        if u64::from(completion.message_bytes) > messages {
+            let found = u64::from(completion.message_bytes);
+            return Err(Violation::Length { found, most: messages });
+        }
+        if completion.reserved != 0 || completion.reserved_word != 0 {
+            return Err(Violation::Reserved);
+        }
+        Ok(())
+    }
+
+    /// Copies what the checked header promises, and checks the copy.
+    fn copy_results(&mut self, completion: &Completion) -> Result<Checked, Violation> {
+        let slot = completion.ticket.slot;
+        let count = completion.item_count as usize;
+        if completion.status == STATUS_FAILED {
+            self.copy_messages(slot);
+            return Ok(Checked::Failed { message_bytes: completion.message_bytes as usize });
+        }
+        let outputs = self.geometry.slot_word(slot);
+        let stride = self.geometry.output_stride();
+        if completion.flags == FLAG_UNIFORM {
+            let words = (count * stride).div_ceil(size_of::<u64>());
+            self.shared.outputs.copy_out(outputs, &mut self.private.outputs[..words]);
+            return Ok(Checked::Items { uniform_bytes: self.geometry.output.bytes_exact() });
+        }
+        let table = self.geometry.item_table_word(slot);
+        self.shared.completions.copy_out(table, &mut self.private.items[..count]);
+        let mut any_failed = false;
+        for item in 0..completion.item_count {
+            let entry: ItemEntry = bytemuck::cast(self.private.items[item as usize]);
+            self.check_item(item, &entry)?;
+            any_failed |= entry.status == ITEM_FAILED;
+            if entry.status == ITEM_OK {
+                let first = item as usize * stride / size_of::<u64>();
+                let end = item as usize * stride + entry.bytes_or_offset as usize;
+                let end = end.div_ceil(size_of::<u64>());
+                let copy = &mut self.private.outputs[first..end];
+                self.shared.outputs.copy_out(outputs + first, copy);
+            }
+        }
+        if any_failed {
+            self.copy_messages(slot);
+        }
+        Ok(Checked::Items { uniform_bytes: None })
+    }
+
+    fn check_item(&self, item: u32, entry: &ItemEntry) -> Result<(), Violation> {
+        let ItemEntry { status, message_bytes, bytes_or_offset: bytes } = *entry;
+        let fits = match status {
+            ITEM_OK => message_bytes == 0 && self.geometry.output.admits_bytes(bytes as usize),
+            ITEM_FAILED => {
+                let end = (bytes as usize).checked_add(usize::from(message_bytes));
+                end.is_some_and(|end| end <= MESSAGE_AREA_BYTES)
+            }
+            _ => false,
+        };
+        fits.then_some(()).ok_or(Violation::Item { item, status, bytes, message_bytes })
+    }
+
+    fn copy_messages(&mut self, slot: u32) {
+        let area = self.geometry.message_area_word(slot);
+        self.shared.completions.copy_out(area, &mut self.private.messages);
+    }
+}
+
+/// What the checks of a completion came to.
+enum Checked {
+    Failed { message_bytes: usize },
+    Items { uniform_bytes: Option<usize> },
+}
+
+fn is_dense(rows: &[RowRef]) -> bool {
+    rows.windows(2).all(|pair| {
+        let [first, second] = [pair[0], pair[1]];
+        second == RowRef { row: first.row.wrapping_add(1), ..first }
+    })
+}

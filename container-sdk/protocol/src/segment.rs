@@ -1,0 +1,188 @@
+//! Segments: sealed memfds, one writer each.
+//!
+//! The engine makes every segment: create, size, reserve, map, prefault, lock, seal, in that order,
+//! before a descriptor leaves the process. Sealing `FUTURE_WRITE` after the engine's own mapping
+//! means that no other process can get a writable one. There are no names, so nothing is left
+//! behind by a crash.
+//!
+//! A mapping is never shown as a slice here, with one exception: [`Segment::bytes_mut`], for memory
+//! that this process alone writes.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::io::Errno;
+
+use crate::words::SharedWords;
+
+/// Why a segment could not be made or mapped.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    #[error("cannot {step} a segment of {bytes} bytes: {source}")]
+    Step {
+        step: &'static str,
+        bytes: usize,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("a segment has {found} bytes where {expected} were announced")]
+    Size { found: u64, expected: usize },
+}
+
+/// A mapped memfd.
+#[derive(Debug)]
+pub struct Segment {
+    map: MmapRaw,
+    fd: OwnedFd,
+    writable: bool,
+    locked: bool,
+}
+
+/// Who writes a segment that the engine makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// This process; every other mapping is read-only, enforced by a seal.
+    Maker,
+    /// The process that gets the descriptor; the maker maps it read-only.
+    Peer,
+}
+
+impl Segment {
+    /// Makes a segment. `name` shows in `/proc/<pid>/maps` and nowhere else.
+    pub fn create(name: &CStr, bytes: usize, writer: Writer) -> Result<Segment, SegmentError> {
+        assert!(bytes > 0);
+        let failed = |step| move |errno: Errno| step_error(step, bytes, errno.into());
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        // Kernels before 6.3 do not know NOEXEC_SEAL and refuse it.
+        let fd = rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL)
+            .or_else(|_| rustix::fs::memfd_create(name, flags))
+            .map_err(failed("create"))?;
+        rustix::fs::ftruncate(&fd, bytes as u64).map_err(failed("size"))?;
+        // Reserved now, so that a lack of memory is an error here and not a SIGBUS later.
+        rustix::fs::fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64)
+            .map_err(failed("reserve"))?;
+        let segment = Self::map(fd, bytes, writer == Writer::Maker)?;
+        let mut seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        if writer == Writer::Maker {
+            seals |= SealFlags::FUTURE_WRITE;
+        }
+        rustix::fs::fcntl_add_seals(&segment.fd, seals).map_err(failed("seal"))?;
+        Ok(segment)
+    }
+
+    /// Maps a segment that another process made, after checking its size.
+    pub fn open(fd: OwnedFd, bytes: usize, writable: bool) -> Result<Segment, SegmentError> {
+        let stat =
+            rustix::fs::fstat(&fd).map_err(|errno| step_error("look at", bytes, errno.into()))?;
+        let found = u64::try_from(stat.st_size).unwrap_or(0);
+        if found != bytes as u64 {
+            return Err(SegmentError::Size { found, expected: bytes });
+        }
+        Self::map(fd, bytes, writable)
+    }
+
+    fn map(fd: OwnedFd, bytes: usize, writable: bool) -> Result<Segment, SegmentError> {
+        let failed = |step| move |error| step_error(step, bytes, error);
+        let mut options = MmapOptions::new();
+        options.len(bytes);
+        let map = match writable {
+            true => options.map_raw(&fd),
+            false => options.map_raw_read_only(&fd),
+        }
+        .map_err(failed("map"))?;
+        let populate = if writable { Advice::PopulateWrite } else { Advice::PopulateRead };
+        // Kernels before 5.14 do not know the populate advices; the pages then come at first use.
+        let _ = map.advise(populate);
+        // A child of a model must not share the mapping: it would outlive the process we watch.
+        map.advise(Advice::DontFork).map_err(failed("advise"))?;
+        let locked = map.lock().is_ok();
+        Ok(Segment { map, fd, writable, locked })
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether the pages are locked in memory; the limit on locked memory may not allow it.
+    pub fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// All whole words of the segment. They must not be used after the segment is dropped, so they
+    /// stay within this crate, beside the segment.
+    pub(crate) fn words(&self) -> SharedWords {
+        let base = NonNull::new(self.map.as_mut_ptr().cast::<u64>());
+        let base = base.expect("a mapping is never at address zero");
+        // SAFETY: page-aligned and mapped for `len` bytes while `self` lives.
+        unsafe { SharedWords::new(base, self.map.len() / size_of::<u64>()) }
+    }
+
+    /// The address of `offset`, of which `bytes` are within the mapping.
+    pub(crate) fn address(&self, offset: usize, bytes: usize) -> NonNull<u8> {
+        assert!(offset.checked_add(bytes).is_some_and(|end| end <= self.map.len()));
+        // SAFETY: within the mapping, as asserted; a mapping is never at address zero.
+        unsafe { NonNull::new_unchecked(self.map.as_mut_ptr().add(offset)) }
+    }
+
+    /// A part that this process alone writes, and that it is writing now.
+    ///
+    /// Panics when the segment is not writable or the part not within it.
+    pub fn bytes_mut(&mut self, offset: usize, bytes: usize) -> &mut [u8] {
+        assert!(self.writable);
+        let base = self.address(offset, bytes);
+        // SAFETY: mapped and writable; the seals and the protocol leave no other writer, and
+        // `&mut self` leaves no other reference in this process.
+        unsafe { std::slice::from_raw_parts_mut(base.as_ptr(), bytes) }
+    }
+}
+
+impl AsFd for Segment {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn step_error(step: &'static str, bytes: usize, source: std::io::Error) -> SegmentError {
+    SegmentError::Step { step, bytes, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Words;
+
+    #[test]
+    fn two_mappings_show_the_same_words() {
+        let maker = Segment::create(c"cutter-test", 8192, Writer::Peer).unwrap();
+        let fd = maker.as_fd().try_clone_to_owned().unwrap();
+        let peer = Segment::open(fd, 8192, true).unwrap();
+        peer.words().store_relaxed(1023, 42);
+        assert_eq!(maker.words().load_relaxed(1023), 42);
+    }
+
+    #[test]
+    fn a_makers_segment_cannot_be_mapped_writable_again() {
+        let maker = Segment::create(c"cutter-test", 4096, Writer::Maker).unwrap();
+        let fd = maker.as_fd().try_clone_to_owned().unwrap();
+        let refused = Segment::open(fd, 4096, true).unwrap_err();
+        assert!(refused.to_string().starts_with("cannot map a segment of 4096 bytes"));
+    }
+
+    #[test]
+    fn a_segment_of_another_size_is_refused() {
+        let maker = Segment::create(c"cutter-test", 4096, Writer::Maker).unwrap();
+        let fd = maker.as_fd().try_clone_to_owned().unwrap();
+        let refused = Segment::open(fd, 8192, false).unwrap_err();
+        assert_eq!(refused.to_string(), "a segment has 4096 bytes where 8192 were announced");
+    }
+
+    #[test]
+    fn sizes_are_sealed() {
+        let maker = Segment::create(c"cutter-test", 4096, Writer::Peer).unwrap();
+        assert_eq!(rustix::fs::ftruncate(&maker, 8192), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&maker, 0), Err(Errno::PERM));
+    }
+}

@@ -1,0 +1,222 @@
+//! The messages of the handshake, byte by byte.
+//!
+//! ```text
+//!   container ──Hello──▶ engine
+//!   container ◀─Answer── engine      accepted: with descriptors; refused: with a text
+//!   container ──Ready──▶ engine      everything is mapped and prefaulted
+//! ```
+//!
+//! One message is one SOCK_SEQPACKET record. The first 16 bytes of a `Hello`, and the first
+//! 16 + [`REFUSAL_BYTES`] of an `Answer`, keep their meaning in every version, so that two sides of
+//! different versions can still tell each other so.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::limits::{NAME_BYTES, POOLS_MAX, RANK_MAX, REFUSAL_BYTES};
+use crate::tensor::{ElementType, Extent, Shape, TensorSpec};
+
+/// Changes when old and new cannot talk.
+pub const ABI_MAJOR: u16 = 1;
+/// Grows when something is added that the other side may ignore.
+pub const ABI_MINOR: u16 = 0;
+
+pub const HELLO_MAGIC: u64 = u64::from_le_bytes(*b"CUTTERhi");
+pub const ANSWER_MAGIC: u64 = u64::from_le_bytes(*b"CUTTERan");
+pub const READY_MAGIC: u64 = u64::from_le_bytes(*b"CUTTERok");
+
+pub const ANSWER_REFUSED: u32 = 0;
+pub const ANSWER_ACCEPTED: u32 = 1;
+
+/// What a container tells of itself.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct WireHello {
+    pub magic: u64,
+    pub abi_major: u16,
+    pub abi_minor: u16,
+    pub hello_bytes: u32,
+    /// Sizes of the shared structs: submission, completion, row entry, item entry.
+    pub struct_bytes: [u16; 4],
+    /// No features are defined yet.
+    pub features: u64,
+    pub pid: u32,
+    /// The largest batch that the model takes; 0 for any.
+    pub items_max: u32,
+    /// What the model takes; [`SPEC_ANY`] for whatever the application sends.
+    pub input: WireSpec,
+    pub output: WireSpec,
+    /// Names end at the first zero byte.
+    pub sdk: [u8; NAME_BYTES],
+    pub sdk_version: [u8; NAME_BYTES],
+    /// Empty: the container was spawned for a replica, or leaves the choice to the engine.
+    pub model: [u8; NAME_BYTES],
+    pub model_version: [u8; NAME_BYTES],
+}
+
+/// What the engine answers. Followed, when accepted, by these descriptors in this order: control,
+/// completions, outputs, doorbell, and one for each pool.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct WireAnswer {
+    pub magic: u64,
+    pub abi_major: u16,
+    pub abi_minor: u16,
+    /// [`ANSWER_ACCEPTED`] or [`ANSWER_REFUSED`].
+    pub accepted: u32,
+    /// Why not, up to the first zero byte.
+    pub refusal: [u8; REFUSAL_BYTES],
+    pub incarnation: u64,
+    pub depth: u32,
+    pub items_max: u32,
+    pub wait: u32,
+    pub pool_count: u32,
+    pub output: WireSpec,
+    pub pools: [WirePool; POOLS_MAX],
+}
+
+/// One input pool.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct WirePool {
+    pub rows: u32,
+    pub stride: u32,
+    pub input: WireSpec,
+}
+
+/// The container has mapped everything.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct WireReady {
+    pub magic: u64,
+}
+
+/// An item's type and extent.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct WireSpec {
+    pub element: u32,
+    pub extent: u32,
+    pub rank: u32,
+    /// [`SPEC_AT_MOST`] only.
+    pub bytes: u32,
+    pub dims: [u32; RANK_MAX],
+}
+
+pub const SPEC_ANY: u32 = 0;
+pub const SPEC_EXACT: u32 = 1;
+pub const SPEC_AT_MOST: u32 = 2;
+
+impl From<Option<TensorSpec>> for WireSpec {
+    fn from(spec: Option<TensorSpec>) -> Self {
+        let mut wire = WireSpec::zeroed();
+        let Some(spec) = spec else { return wire };
+        wire.element = spec.element as u32;
+        match spec.extent {
+            Extent::Exact(shape) => {
+                wire.extent = SPEC_EXACT;
+                for (to, from) in wire.dims.iter_mut().zip(shape.dims()) {
+                    *to = *from;
+                    wire.rank += 1;
+                }
+            }
+            Extent::AtMost { bytes } => (wire.extent, wire.bytes) = (SPEC_AT_MOST, bytes),
+        }
+        wire
+    }
+}
+
+impl WireSpec {
+    /// `Some(None)` for "any"; `None` for bytes that mean nothing or exceed the limits.
+    pub fn read(&self) -> Option<Option<TensorSpec>> {
+        let element = ElementType::from_wire(self.element)?;
+        let spec = match self.extent {
+            SPEC_ANY => return Some(None),
+            SPEC_EXACT => {
+                let dims = self.dims.get(..usize::try_from(self.rank).ok()?)?;
+                TensorSpec::exact(element, Shape::new(dims)?)
+            }
+            SPEC_AT_MOST => TensorSpec::at_most(element, self.bytes),
+            _ => return None,
+        };
+        spec.is_within_limits().then_some(Some(spec))
+    }
+}
+
+/// A text as a fixed field, cut at a character when it is too long.
+pub fn text_field<const N: usize>(text: &str) -> [u8; N] {
+    let mut field = [0; N];
+    let text = &text[..text.floor_char_boundary(N)];
+    field[..text.len()].copy_from_slice(text.as_bytes());
+    field
+}
+
+/// The text of a fixed field, up to the first zero byte.
+pub fn field_text(field: &[u8]) -> String {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..end]).into_owned()
+}
+
+const _: () = {
+    use std::mem::offset_of;
+    assert!(size_of::<WireSpec>() == 48);
+    assert!(size_of::<WirePool>() == 56);
+    assert!(size_of::<WireHello>() == 40 + 2 * 48 + 4 * NAME_BYTES);
+    assert!(offset_of!(WireHello, hello_bytes) == 12);
+    assert!(offset_of!(WireHello, features) == 24);
+    assert!(offset_of!(WireHello, input) == 40);
+    assert!(offset_of!(WireHello, sdk) == 136);
+    assert!(offset_of!(WireAnswer, refusal) == 16);
+    assert!(offset_of!(WireAnswer, incarnation) == 16 + REFUSAL_BYTES);
+    assert!(size_of::<WireAnswer>() == 16 + REFUSAL_BYTES + 24 + 48 + POOLS_MAX * 56);
+    assert!(size_of::<WireReady>() == 8);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix() -> TensorSpec {
+        TensorSpec::exact(ElementType::Float32, Shape::new(&[28, 28]).unwrap())
+    }
+
+    #[test]
+    fn specs_cross_the_wire_unchanged() {
+        for spec in [
+            None,
+            Some(matrix()),
+            Some(TensorSpec::exact(ElementType::Int32, Shape::SCALAR)),
+            Some(TensorSpec::at_most(ElementType::String, 4096)),
+        ] {
+            assert_eq!(WireSpec::from(spec).read(), Some(spec));
+        }
+    }
+
+    #[test]
+    fn a_spec_has_its_golden_bytes() {
+        let mut golden = [0u8; 48];
+        for (offset, byte) in [(0, 2), (4, 1), (8, 2), (16, 28), (20, 28)] {
+            golden[offset] = byte;
+        }
+        assert_eq!(bytemuck::bytes_of(&WireSpec::from(Some(matrix()))), golden);
+    }
+
+    #[test]
+    fn a_spec_that_means_nothing_is_not_read() {
+        let good = WireSpec::from(Some(matrix()));
+        let bad = [
+            WireSpec { element: 9, ..good },
+            WireSpec { extent: 3, ..good },
+            WireSpec { rank: 9, ..good },
+            WireSpec { rank: u32::MAX, ..good },
+            WireSpec { dims: [u32::MAX; RANK_MAX], ..good },
+            WireSpec { dims: [1 << 20, 1 << 10, 0, 0, 0, 0, 0, 0], ..good },
+        ];
+        assert!(bad.iter().all(|wire| wire.read().is_none()));
+    }
+
+    #[test]
+    fn text_fields_are_cut_at_a_character() {
+        assert_eq!(field_text(&text_field::<8>("softmax")), "softmax");
+        assert_eq!(field_text(&text_field::<4>("sofé")), "sof");
+    }
+}
