@@ -210,6 +210,11 @@ impl ContainerEnd {
         }
     }
 
+    /// Whether a batch is in hand.
+    pub fn has_batch(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Items of the batch in hand.
     pub fn item_count(&self) -> u32 {
         self.current().item_count

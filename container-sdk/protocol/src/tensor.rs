@@ -113,6 +113,10 @@ impl TensorSpec {
         Self { element, extent: Extent::Exact(shape) }
     }
 
+    pub const fn scalar(element: ElementType) -> Self {
+        Self::exact(element, Shape::SCALAR)
+    }
+
     pub const fn at_most(element: ElementType, bytes: u32) -> Self {
         Self { element, extent: Extent::AtMost { bytes } }
     }

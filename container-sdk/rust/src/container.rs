@@ -1,0 +1,146 @@
+//! A container: the connection to the engine, and the two ways to be driven by it.
+
+use std::any::Any;
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use cutter_protocol::container::{ContainerEnd, Next};
+use cutter_protocol::handshake::{self, ContainerError, ENV_MODEL, Hello};
+use cutter_protocol::tensor::TensorSpec;
+
+use crate::batch::{Batch, BatchError};
+
+/// What a container tells the engine of its model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    output: TensorSpec,
+    input: Option<TensorSpec>,
+    items_max: Option<u32>,
+    name: String,
+    version: String,
+}
+
+impl Model {
+    /// A model that gives one `output` for each item and takes whatever the application sends.
+    pub fn new(output: TensorSpec) -> Self {
+        let (name, version) = (String::new(), String::new());
+        Self { output, input: None, items_max: None, name, version }
+    }
+
+    /// The engine refuses to link the model with an application of another input.
+    pub fn input(mut self, input: TensorSpec) -> Self {
+        self.input = Some(input);
+        self
+    }
+
+    /// The engine never sends more items in a batch.
+    pub fn items_max(mut self, items_max: u32) -> Self {
+        self.items_max = Some(items_max);
+        self
+    }
+
+    /// Which model of the configuration this is. It matters only for a container that is started
+    /// by hand, where `CUTTER_MODEL` in the environment overrides it.
+    pub fn name(mut self, name: &str, version: &str) -> Self {
+        (self.name, self.version) = (name.to_owned(), version.to_owned());
+        self
+    }
+
+    fn hello(&self) -> Hello {
+        let (model, model_version) = match std::env::var(ENV_MODEL) {
+            Ok(text) => match text.split_once(':') {
+                Some((name, version)) => (name.to_owned(), version.to_owned()),
+                None => (text, String::new()),
+            },
+            Err(_) => (self.name.clone(), self.version.clone()),
+        };
+        Hello {
+            input: self.input,
+            output: self.output,
+            items_max: self.items_max,
+            sdk: env!("CARGO_PKG_NAME").to_owned(),
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            model,
+            model_version,
+            pid: std::process::id(),
+        }
+    }
+}
+
+/// A connection to the engine. One thread takes its batches, one after another.
+#[derive(Debug)]
+pub struct Container {
+    end: ContainerEnd,
+}
+
+impl Container {
+    /// Connects to the engine that the environment names. Load the model first: from here on the
+    /// engine sends batches.
+    pub fn connect(model: &Model) -> Result<Container, ContainerError> {
+        let socket = handshake::socket_from_environment()?;
+        Ok(Container { end: handshake::join(socket, &model.hello())? })
+    }
+
+    /// Waits for the next batch. `None`: the engine asks the container to end.
+    ///
+    /// A batch that is dropped without being completed fails.
+    pub fn next(&mut self) -> Result<Option<Batch<'_>>, ContainerError> {
+        match self.end.next(None)? {
+            Next::Batch => Ok(Some(Batch::new(&mut self.end))),
+            Next::Stop | Next::Idle => Ok(None),
+        }
+    }
+
+    /// Waits for the next batch no longer than `timeout`; zero only looks.
+    pub fn next_within(&mut self, timeout: Duration) -> Result<Pull<'_>, ContainerError> {
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        Ok(match self.end.next(Some(timeout_ns))? {
+            Next::Batch => Pull::Batch(Batch::new(&mut self.end)),
+            Next::Stop => Pull::Stop,
+            Next::Idle => Pull::Idle,
+        })
+    }
+
+    /// The batch that [`Batch::keep`] left in hand, if any.
+    pub fn in_hand(&mut self) -> Option<Batch<'_>> {
+        self.end.has_batch().then(|| Batch::new(&mut self.end))
+    }
+
+    /// Becomes readable when the engine is gone.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.end.socket()
+    }
+}
+
+/// What a bounded wait came to.
+#[derive(Debug)]
+pub enum Pull<'a> {
+    Batch(Batch<'a>),
+    Idle,
+    Stop,
+}
+
+/// Connects and predicts batch after batch until the engine asks the container to end.
+///
+/// An error of `predict` fails the batch with its text, and so does a panic; the container lives on.
+pub fn serve(
+    model: &Model,
+    mut predict: impl FnMut(&mut Batch<'_>) -> Result<(), BatchError>,
+) -> Result<(), ContainerError> {
+    let mut container = Container::connect(model)?;
+    while let Some(mut batch) = container.next()? {
+        match catch_unwind(AssertUnwindSafe(|| predict(&mut batch))) {
+            Ok(Ok(())) => batch.complete(),
+            Ok(Err(error)) => batch.fail(&error.to_string()),
+            Err(panic) => batch.fail(panic_text(&*panic)),
+        }
+    }
+    Ok(())
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("the model panicked")
+}

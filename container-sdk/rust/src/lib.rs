@@ -1,0 +1,34 @@
+//! Serve a model with Cutter.
+//!
+//! A container is a process that runs one model. It connects to the engine, takes batches of rows
+//! that it reads in place, writes the outputs in place, and gives the batch back.
+//!
+//! ```no_run
+//! use cutter_container::{Batch, ElementType, Model, TensorSpec, serve};
+//!
+//! fn main() -> Result<(), cutter_container::ContainerError> {
+//!     let model = Model::new(TensorSpec::scalar(ElementType::Float32));
+//!     serve(&model, |batch: &mut Batch<'_>| {
+//!         for item in 0..batch.len() {
+//!             let sum: f32 = batch.row_as::<f32>(item)?.iter().sum();
+//!             batch.output_as::<f32>(item)?[0] = sum;
+//!         }
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! [`serve`] owns the loop. A model with a loop of its own takes a [`Container`] and asks it for
+//! the next batch. The engine finds the container when it starts it (`command` in the
+//! configuration), or the container finds the engine by `CUTTER_SOCKET` in its environment.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod container;
+
+pub use batch::{Batch, BatchError, Dense, Rows};
+pub use container::{Container, Model, Pull, serve};
+pub use cutter_protocol::handshake::{ContainerError, ENV_FD, ENV_MODEL, ENV_SOCKET};
+pub use cutter_protocol::limits;
+pub use cutter_protocol::tensor::{ElementType, Extent, Shape, TensorSpec};
