@@ -85,7 +85,7 @@ impl Container {
     /// Waits for the next batch. `None`: the engine asks the container to end.
     ///
     /// A batch that is dropped without being completed fails.
-    pub fn next(&mut self) -> Result<Option<Batch<'_>>, ContainerError> {
+    pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, ContainerError> {
         match self.end.next(None)? {
             Next::Batch => Ok(Some(Batch::new(&mut self.end))),
             Next::Stop | Next::Idle => Ok(None),
@@ -129,7 +129,7 @@ pub fn serve(
     mut predict: impl FnMut(&mut Batch<'_>) -> Result<(), BatchError>,
 ) -> Result<(), ContainerError> {
     let mut container = Container::connect(model)?;
-    while let Some(mut batch) = container.next()? {
+    while let Some(mut batch) = container.next_batch()? {
         match catch_unwind(AssertUnwindSafe(|| predict(&mut batch))) {
             Ok(Ok(())) => batch.complete(),
             Ok(Err(error)) => batch.fail(&error.to_string()),
