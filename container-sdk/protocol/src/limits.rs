@@ -21,8 +21,6 @@ pub const OUTPUT_SLOT_BYTES_MAX: usize = 64 << 20;
 /// Input pools that one replica can read: the applications that link its model.
 pub const POOLS_MAX: usize = 16;
 
-/// Bytes of one input pool.
-pub const POOL_BYTES_MAX: usize = 1 << 30;
 
 /// Bytes for the messages of failed items, for each ticket.
 pub const MESSAGE_AREA_BYTES: usize = 4096;
@@ -55,7 +53,5 @@ pub const HANDSHAKE_NS: u64 = 10_000_000_000;
 const _: () = assert!(DEPTH_DEFAULT <= DEPTH_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_AREA_BYTES);
 const _: () = assert!(ITEM_BYTES_MAX <= OUTPUT_SLOT_BYTES_MAX);
-const _: () = assert!(ITEM_BYTES_MAX <= POOL_BYTES_MAX);
 const _: () = assert!(OUTPUT_SLOT_BYTES_MAX <= u32::MAX as usize);
-const _: () = assert!(POOL_BYTES_MAX <= u32::MAX as usize);
 const _: () = assert!(ROW_ALIGN_BYTES.is_power_of_two());

@@ -1,0 +1,30 @@
+//! Decides which queries go together to a replica, and how many.
+//!
+//! Owner: the engine thread. Pure logic: it sees only sizes and times, and every time is passed in.
+//! Nothing here allocates after construction, and nothing here knows what a query or a model is.
+//!
+//! How it flows: a model's waiting queries stand in one [`DeadlineQueue`], earliest deadline first.
+//! When a replica of the model has room, the engine asks the replica's [`BatchLimit`] how many to
+//! take, and its [`ServiceEstimate`] how long that will be, so that a query which would come too
+//! late is answered at once instead of being sent. When the batch comes back, its size and service
+//! time go to both. [`service_objective_ns`] turns the SLOs of the linked applications into what
+//! one batch may take.
+//!
+//! ```text
+//!  queries ▸ DeadlineQueue ▸ (late? answer now) ▸ batch of up to limit() ▸ replica
+//!                               ▲                        ▲                    │
+//!                        ServiceEstimate ◀── observe ─ BatchLimit ◀── observe ┘
+//! ```
+#![forbid(unsafe_code)]
+
+mod aimd;
+mod limiter;
+mod objective;
+mod queue;
+mod service;
+
+pub use aimd::Aimd;
+pub use limiter::BatchLimit;
+pub use objective::service_objective_ns;
+pub use queue::{DeadlineQueue, Full, Queued};
+pub use service::ServiceEstimate;

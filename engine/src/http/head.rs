@@ -1,0 +1,316 @@
+//! What a request head means: method, target, framing. One meaning, or an error.
+//!
+//! Owner: the engine thread.
+//!
+//! `httparse` reads the grammar with every leniency off. The scanner has already refused bare line
+//! ends and control bytes. The framing rules are ours, because that is where two parsers in a row
+//! come to differ: which header decides the length, what a second one means, what is not understood.
+
+use std::mem::MaybeUninit;
+
+use super::error::HttpError;
+use super::target::{is_host, parse_target};
+use crate::limits::HEADERS_MAX;
+
+/// Request methods that some route of ours answers; the others are told so by the routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Options,
+    Other,
+}
+
+/// How the end of the body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// This many bytes follow the head. No length at all is a body of none.
+    Length(u64),
+    /// Chunks follow.
+    Chunked,
+}
+
+/// A request head that passed every rule, pointing into the bytes that it was read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    pub method: Method,
+    /// The target's path, as sent: not percent-decoded. `*` for `OPTIONS *`.
+    pub path: &'a str,
+    /// What follows the first `?`, or nothing.
+    pub query: &'a str,
+    pub framing: Framing,
+    /// The client may send another request on this connection after the answer to this one.
+    pub keep_alive: bool,
+    /// The request is HTTP/1.0: keeping the connection must be said in the answer.
+    pub http_1_0: bool,
+    /// The client asked for `100 Continue`, whether or not it was still needed.
+    pub expect_continue: bool,
+    bytes: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// All header fields in the order sent, without the white space around values.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        // Every line feed of an accepted head follows a carriage return.
+        self.bytes.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+    }
+
+    /// The value of the first header field of this name, in any case.
+    ///
+    /// It looks through the whole head: for the unusual request, not for every one.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let wanted = name.as_bytes();
+        self.headers().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+    }
+}
+
+/// A part of a head. Heads are at most 16 KiB, so that two bytes hold a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Span {
+        debug_assert!(start <= end);
+        let short = |at: usize| u16::try_from(at).expect("a head is at most HEAD_BYTES_MAX long");
+        Span { start: short(start), end: short(end) }
+    }
+
+    pub(super) fn start(self) -> usize {
+        usize::from(self.start)
+    }
+
+    pub(super) fn end(self) -> usize {
+        usize::from(self.end)
+    }
+
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start()..self.end()]
+    }
+}
+
+/// What was learned from a head, by position: it holds for any copy of the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Bytes of the head with its empty line.
+    pub head_bytes: usize,
+    pub method: Method,
+    pub path: Span,
+    pub query: Span,
+    pub framing: Framing,
+    /// The digits of Content-Length; empty when there is none.
+    pub length_digits: Span,
+    pub keep_alive: bool,
+    pub http_1_0: bool,
+    pub expect_continue: bool,
+}
+
+impl Facts {
+    /// The head again, from `bytes` that begin with it.
+    pub(super) fn head<'a>(&self, bytes: &'a [u8]) -> Head<'a> {
+        let bytes = &bytes[..self.head_bytes];
+        Head {
+            method: self.method,
+            path: self.path(bytes),
+            query: ascii(self.query.of(bytes)),
+            framing: self.framing,
+            keep_alive: self.keep_alive,
+            http_1_0: self.http_1_0,
+            expect_continue: self.expect_continue,
+            bytes,
+        }
+    }
+
+    pub(super) fn path<'a>(&self, bytes: &'a [u8]) -> &'a str {
+        ascii(self.path.of(bytes))
+    }
+}
+
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("parse_target lets only visible ASCII through")
+}
+
+/// Reads `head`, which ends with its first empty line, by the full rules.
+pub(super) fn parse_head(head: &[u8]) -> Result<Facts, HttpError> {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, &mut headers) {
+        Ok(httparse::Status::Complete(bytes)) if bytes == head.len() => {}
+        Ok(_) => return Err(HttpError::RequestLine),
+        Err(error) => return Err(explain(head, error)),
+    }
+    let (Some(method), Some(target), Some(version)) =
+        (request.method, request.path, request.version)
+    else {
+        return Err(HttpError::RequestLine);
+    };
+    let target_at = method.len() + 1;
+    let method = match method {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "OPTIONS" => Method::Options,
+        _ => Method::Other,
+    };
+    let (path, query) = parse_target(target.as_bytes(), target_at, method)?;
+    let mut fields = Fields::default();
+    for header in request.headers.iter() {
+        fields.take(header, head)?;
+    }
+    let http_1_0 = version == 0;
+    let (framing, length_digits) = fields.framing(http_1_0)?;
+    Ok(Facts {
+        head_bytes: head.len(),
+        method,
+        path,
+        query,
+        framing,
+        length_digits,
+        keep_alive: !fields.close && (!http_1_0 || fields.keep_alive),
+        http_1_0,
+        // RFC 9110 10.1.1: a 1.0 client cannot read an interim answer.
+        expect_continue: fields.expect_continue && !http_1_0,
+    })
+}
+
+/// The header fields that decide about framing and connection.
+#[derive(Default)]
+struct Fields {
+    host: bool,
+    length: Option<(u64, Span)>,
+    /// Whether the only transfer encoding is `chunked`.
+    encoding_is_chunked: Option<bool>,
+    close: bool,
+    keep_alive: bool,
+    expect_continue: bool,
+}
+
+impl Fields {
+    fn take(&mut self, header: &httparse::Header<'_>, head: &[u8]) -> Result<(), HttpError> {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let value = header.value;
+        // Most fields are told apart by their length alone.
+        match header.name.len() {
+            4 if is("host") => {
+                if self.host {
+                    return Err(HttpError::HostRepeated);
+                }
+                if !is_host(value) {
+                    return Err(HttpError::HostInvalid);
+                }
+                self.host = true;
+            }
+            6 if is("expect") => {
+                if !value.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(HttpError::ExpectationUnsupported);
+                }
+                self.expect_continue = true;
+            }
+            10 if is("connection") => {
+                for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                    self.close |= token.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            14 if is("content-length") => {
+                if self.length.is_some() {
+                    return Err(HttpError::ContentLengthRepeated);
+                }
+                let length = parse_length(value).ok_or(HttpError::ContentLengthInvalid)?;
+                // `value` lies in `head`, so the distance of their addresses is its position.
+                let start = value.as_ptr().addr() - head.as_ptr().addr();
+                self.length = Some((length, Span::new(start, start + value.len())));
+            }
+            17 if is("transfer-encoding") => {
+                let first = self.encoding_is_chunked.is_none();
+                self.encoding_is_chunked = Some(first && value.eq_ignore_ascii_case(b"chunked"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn framing(&self, http_1_0: bool) -> Result<(Framing, Span), HttpError> {
+        if !self.host && !http_1_0 {
+            return Err(HttpError::HostMissing);
+        }
+        match (self.encoding_is_chunked, self.length) {
+            (Some(_), _) if http_1_0 => Err(HttpError::EncodingOnHttp10),
+            (Some(_), Some(_)) => Err(HttpError::LengthAndEncoding),
+            (Some(false), None) => Err(HttpError::EncodingUnsupported),
+            (Some(true), None) => Ok((Framing::Chunked, Span::default())),
+            (None, Some((length, digits))) => Ok((Framing::Length(length), digits)),
+            (None, None) => Ok((Framing::Length(0), Span::default())),
+        }
+    }
+}
+
+/// 1*DIGIT that fits 64 bits. Not `str::parse`, which would take a plus sign.
+pub(super) fn parse_length(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |length, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// RFC 9110 5.6.2: what names and methods are made of.
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*'
+        | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// Says what `httparse` refused in words that help to find it.
+fn explain(head: &[u8], error: httparse::Error) -> HttpError {
+    let lines =
+        || head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let request_line = lines().next().unwrap_or_default();
+    match error {
+        httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,
+        httparse::Error::HeaderName => lines()
+            .enumerate()
+            .skip(1)
+            .find_map(|(line, text)| name_fault(line, text))
+            .unwrap_or(HttpError::HeaderName { line: 0 }),
+        httparse::Error::HeaderValue => {
+            let is_bad = |byte: &u8| *byte == 0x7f || (*byte < 0x20 && *byte != b'\t');
+            let line = lines().position(|text| text.iter().any(is_bad)).unwrap_or(0);
+            HttpError::HeaderValue { line }
+        }
+        _ if request_line.iter().any(|byte| *byte >= 0x7f) => HttpError::Target,
+        _ => version_fault(request_line).unwrap_or(HttpError::RequestLine),
+    }
+}
+
+fn name_fault(line: usize, text: &[u8]) -> Option<HttpError> {
+    let name = text.split(|byte| *byte == b':').next().unwrap_or_default();
+    match (text.first(), name.last()) {
+        (None, _) => None,
+        (Some(b' ' | b'\t'), _) => Some(HttpError::FoldedHeader { line }),
+        (_, Some(b' ' | b'\t')) => Some(HttpError::SpaceBeforeColon { line }),
+        (_, None) => Some(HttpError::HeaderName { line }),
+        _ => (!name.iter().all(|byte| is_token_byte(*byte)) || name.len() == text.len())
+            .then_some(HttpError::HeaderName { line }),
+    }
+}
+
+/// A request line that is right but for a version that is not ours. Its fault is not its shape.
+fn version_fault(request_line: &[u8]) -> Option<HttpError> {
+    let mut words = request_line.split(|byte| *byte == b' ');
+    let (_method, _target, version) = (words.next()?, words.next()?, words.next()?);
+    let [major, b'.', minor] = *version.strip_prefix(b"HTTP/")? else {
+        return None;
+    };
+    let ours = major == b'1' && (minor == b'0' || minor == b'1');
+    let is_version = major.is_ascii_digit() && minor.is_ascii_digit() && words.next().is_none();
+    (is_version && !ours).then(|| HttpError::Version { major: major - b'0', minor: minor - b'0' })
+}

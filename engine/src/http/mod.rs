@@ -1,0 +1,45 @@
+//! HTTP/1.1 without I/O: bytes in, requests out; answers into a buffer; time passed in.
+//!
+//! Owner: the engine thread. Nothing here reads a socket or a clock, takes a lock, or allocates
+//! once a connection's own buffers have grown to what its requests need.
+//!
+//! ```text
+//!  received bytes ─▶ RequestReader ─▶ Request { head, body }   both are slices, in place
+//!                      │   │
+//!                      │   ├ template  the head is like the last one but for Content-Length: done
+//!                      │   ├ scan      where does the head end? Each byte is looked at once
+//!                      │   ├ head      httparse, then our framing rules: one meaning or an error
+//!                      │   └ chunked   chunked bodies into the reader's own buffer
+//!                      └ HttpError ─▶ its own status and text; the connection ends
+//!  received bytes, time ─▶ Pace ─▶ deadline: 408, or a silent close when idle
+//!  answer ─▶ ResponseWriter ─▶ head and body in one buffer, for one send
+//! ```
+//!
+//! Invariants:
+//! - What comes out depends on the bytes, never on how the network cut them.
+//! - A message has one length or it is refused: framing that two parsers could read differently is
+//!   an error (RFC 9112 sections 6 and 11).
+//! - After an error nothing more is read from that connection: we never resynchronise.
+
+mod chunked;
+mod date;
+mod error;
+mod head;
+mod request;
+mod response;
+mod scan;
+mod status;
+mod target;
+mod template;
+mod timing;
+
+#[cfg(test)]
+mod tests;
+
+pub use date::{DATE_BYTES, http_date};
+pub use error::HttpError;
+pub use head::{Framing, Head, Method};
+pub use request::{CONTINUE_100, Phase, RequestReader, Step};
+pub use response::{Connection, ContentType, ResponseHead, ResponseWriter, write_http_error};
+pub use status::Status;
+pub use timing::{Pace, Verdict};

@@ -1,0 +1,9 @@
+pub mod batching;
+pub mod config;
+pub mod http;
+pub mod json;
+pub mod limits;
+pub mod messages;
+pub mod scheduler;
+pub mod stats;
+pub mod uring;

@@ -1,0 +1,454 @@
+//! The scheduler: which query goes where, when, and what it is answered.
+//!
+//! Owner: the engine thread. Pure: time is passed in, nothing is read or sent here, and the only
+//! thing that comes out is what the caller asks for (the next batch of a replica) or what goes to
+//! the [`Sink`] (answers). The same logic runs under the real rings and in tests.
+//!
+//! ```text
+//!   reserve ▸ (the caller reads the input into the row) ▸ admit ▸ queue ▸ next_batch ▸ sent
+//!        ▸ complete ▸ answer                                  tick ▸ answer at the deadline
+//! ```
+//!
+//! Invariants:
+//! - A query that is admitted is answered exactly once, at its deadline at the latest (as soon as
+//!   [`Scheduler::tick`] is called then).
+//! - A row is free again when its query is answered and neither the queue nor a batch holds it.
+//! - A query that was in flight when its container died is sent once more, alone; if it dies again
+//!   the query is answered with an error, so it costs two lives at most.
+//!
+//! [`rows`] free rows · [`queries`] the open queries of an application · [`replica`] what is in
+//! flight · [`dispatch`] forming batches · [`failure`] death, hangs, deadlines.
+
+mod dispatch;
+mod failure;
+mod queries;
+mod replica;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use cutter_protocol::engine::{Item, RowRef};
+use cutter_protocol::tensor::TensorSpec;
+
+use crate::batching::{Aimd, BatchLimit, DeadlineQueue, ServiceEstimate, service_objective_ns};
+use crate::limits::OVERHEAD_GAIN_SHIFT;
+use crate::stats::{EngineStats, Reason};
+
+pub use failure::{Death, Kill};
+pub use queries::ReplyTo;
+pub use replica::QueryRef;
+
+use queries::{NewQuery, Queries};
+use replica::{Incarnation, Replica};
+
+/// An application as the scheduler needs to know it.
+#[derive(Clone, Debug)]
+pub struct ApplicationPlan {
+    pub slo_ns: u64,
+    pub rows: u32,
+    /// The linked model. Several, and a policy to choose among them, come later.
+    pub model: Option<usize>,
+}
+
+/// A model as the scheduler needs to know it.
+#[derive(Clone, Debug)]
+pub struct ModelPlan {
+    pub replicas: u32,
+    pub depth: u32,
+    pub policy: PolicyPlan,
+    /// A batch that runs longer hangs.
+    pub batch_timeout_ns: u64,
+}
+
+/// How the batch limit of each replica is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyPlan {
+    Aimd { max: u32 },
+    Fixed { max: u32 },
+}
+
+/// Takes the answers.
+pub trait Sink {
+    fn answer(&mut self, answer: &Answer<'_>);
+}
+
+/// The answer to one query.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    pub application: usize,
+    pub query_id: u64,
+    pub reply_to: ReplyTo,
+    pub arrived_ns: u64,
+    pub outcome: Outcome<'a>,
+}
+
+/// What a query is answered with.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// The model's output, in bytes of the given type.
+    Prediction { output: &'a [u8], spec: &'a TensorSpec },
+    /// The application's default output, and why. `detail` may be empty.
+    Default { reason: Reason, detail: &'a [u8] },
+}
+
+/// Whether a model can be expected to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// A replica is ready, or is being started and may be ready in time: queries wait.
+    Expected,
+    /// None is ready and none will be soon: queries are answered at once.
+    Down,
+}
+
+#[derive(Debug)]
+struct Application {
+    slo_ns: u64,
+    model: Option<usize>,
+    /// Its pool's place in the pool table of its model's replicas.
+    pool: u32,
+    queries: Queries,
+}
+
+#[derive(Debug)]
+struct Model {
+    queue: DeadlineQueue<QueryRef>,
+    /// Queries that were in flight when a container died; each goes out alone.
+    suspects: VecDeque<QueryRef>,
+    replicas: std::ops::Range<usize>,
+    availability: Availability,
+    tightest_slo_ns: u64,
+    depth: u32,
+    batch_timeout_ns: u64,
+    /// Parsing and replying, smoothed.
+    overhead_ns: u64,
+}
+
+/// The scheduler.
+#[derive(Debug)]
+pub struct Scheduler {
+    applications: Box<[Application]>,
+    models: Box<[Model]>,
+    replicas: Box<[Replica]>,
+    next_query_id: u64,
+    kills: Vec<Kill>,
+    draining: bool,
+    stats: Arc<EngineStats>,
+}
+
+impl Scheduler {
+    /// Takes all memory that steady state needs.
+    pub fn new(
+        applications: &[ApplicationPlan],
+        models: &[ModelPlan],
+        stats: Arc<EngineStats>,
+    ) -> Self {
+        let mut first_replica = 0;
+        let mut replicas = Vec::new();
+        let models: Box<[Model]> = models
+            .iter()
+            .enumerate()
+            .map(|(index, plan)| {
+                let linked = applications.iter().filter(|plan| plan.model == Some(index));
+                let model = Model::new(plan, linked, first_replica);
+                replicas.extend((0..plan.replicas as usize).map(|ordinal| {
+                    let linked = applications.iter().filter(|plan| plan.model == Some(index));
+                    Replica::new(index, ordinal, plan, &model, linked)
+                }));
+                first_replica = model.replicas.end;
+                model
+            })
+            .collect();
+        let pool_of = |index: usize, plan: &ApplicationPlan| {
+            let before = &applications[..index];
+            let pools = before.iter().filter(|other| other.model == plan.model).count();
+            u32::try_from(pools).expect("bounded by POOLS_MAX")
+        };
+        let applications = applications
+            .iter()
+            .enumerate()
+            .map(|(index, plan)| Application {
+                slo_ns: plan.slo_ns,
+                model: plan.model,
+                pool: pool_of(index, plan),
+                queries: Queries::new(plan.rows),
+            })
+            .collect();
+        Self {
+            applications,
+            models,
+            replicas: replicas.into(),
+            next_query_id: 1,
+            kills: Vec::new(),
+            draining: false,
+            stats,
+        }
+    }
+
+    /// Takes a row for an input of `application`; `None` when its pool is full.
+    #[inline]
+    pub fn reserve(&mut self, application: usize) -> Option<u32> {
+        self.applications[application].queries.reserve()
+    }
+
+    /// Gives back a reserved row whose input turned out to be bad.
+    pub fn cancel(&mut self, application: usize, row: u32) {
+        self.applications[application].queries.cancel(row);
+    }
+
+    /// Admits a query whose input stands in a reserved row. It may be answered at once.
+    pub fn admit(&mut self, now_ns: u64, input: &Admission, sink: &mut impl Sink) {
+        let Admission { application, row, bytes, arrived_ns, reply_to } = *input;
+        let id = self.next_query_id();
+        let stats = &self.stats.applications[application];
+        stats.queries.increment();
+        stats.parse.record(now_ns.saturating_sub(arrived_ns));
+        let state = &mut self.applications[application];
+        let deadline_ns = arrived_ns.saturating_add(state.slo_ns);
+        let admitted_ns = now_ns;
+        state.queries.open(
+            row,
+            NewQuery { id, reply_to, arrived_ns, admitted_ns, deadline_ns, bytes },
+        );
+        let query = QueryRef { application: narrow(application), row };
+        let refused = match state.model {
+            None => Some(Reason::NoModel),
+            Some(model) => self.enqueue(model, query, deadline_ns).err(),
+        };
+        if let Some(reason) = refused {
+            self.answer_default(now_ns, query, reason, &[], sink);
+        }
+    }
+
+    /// Answers an input for which there is no row: it never becomes a query in the queue.
+    pub fn refuse(
+        &mut self,
+        application: usize,
+        reply_to: ReplyTo,
+        arrived_ns: u64,
+        sink: &mut impl Sink,
+    ) {
+        let query_id = self.next_query_id();
+        let stats = &self.stats.applications[application];
+        stats.queries.increment();
+        stats.defaults(Reason::Overloaded).increment();
+        let outcome = Outcome::Default { reason: Reason::Overloaded, detail: &[] };
+        sink.answer(&Answer { application, query_id, reply_to, arrived_ns, outcome });
+    }
+
+    /// Tells what parsing and replying cost a query of `application`, smoothed into the objective.
+    pub fn observe_overhead(&mut self, application: usize, overhead_ns: u64) {
+        let Some(model) = self.applications[application].model else { return };
+        let known_ns = self.models[model].overhead_ns;
+        let moved_ns = known_ns - (known_ns >> OVERHEAD_GAIN_SHIFT);
+        self.models[model].overhead_ns = moved_ns + (overhead_ns >> OVERHEAD_GAIN_SHIFT);
+    }
+
+    /// An incarnation of a replica is ready.
+    pub fn replica_up(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        output: TensorSpec,
+        depth: u32,
+        items_max: u32,
+    ) {
+        let state = &mut self.replicas[replica];
+        assert!(state.incarnation.is_none());
+        state.incarnation = Some(Incarnation::new(output, depth, items_max, now_ns));
+        state.estimate.reset();
+        self.models[state.model].availability = Availability::Expected;
+        self.replica_stats(replica).up.set(1);
+    }
+
+    /// Says whether queries of a model have anything to wait for; if not, they are answered.
+    pub fn set_availability(
+        &mut self,
+        now_ns: u64,
+        model: usize,
+        availability: Availability,
+        sink: &mut impl Sink,
+    ) {
+        let any_up = self.models[model].replicas.clone().any(|replica| self.is_up(replica));
+        let down = availability == Availability::Down && !any_up;
+        self.models[model].availability =
+            if down { Availability::Down } else { Availability::Expected };
+        if down {
+            self.answer_waiting(now_ns, model, Reason::NotReady, sink);
+        }
+    }
+
+    /// From now on new queries are told that the server is shutting down.
+    pub fn begin_drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether every query is answered.
+    pub fn is_idle(&self) -> bool {
+        self.applications.iter().all(|state| state.queries.earliest().is_none())
+    }
+
+    /// The kills that are due, for the caller to carry out.
+    pub fn take_kills(&mut self) -> impl Iterator<Item = Kill> + '_ {
+        self.kills.drain(..)
+    }
+
+    /// Replicas of a model, as indexes.
+    pub fn replicas_of(&self, model: usize) -> std::ops::Range<usize> {
+        self.models[model].replicas.clone()
+    }
+
+    /// Brings the gauges up to date; they are not worth a store for every query.
+    pub fn publish_gauges(&self) {
+        for (state, stats) in self.applications.iter().zip(&self.stats.applications) {
+            stats.rows_in_use.set(u64::from(state.queries.rows_in_use()));
+        }
+        for (state, stats) in self.models.iter().zip(&self.stats.models) {
+            stats.queued.set((state.queue.len() + state.suspects.len()) as u64);
+        }
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let stats = self.replica_stats(index);
+            stats.batch_limit.set(u64::from(replica.limit.limit()));
+            let in_flight = replica.incarnation.as_ref().map_or(0, |life| life.in_flight);
+            stats.in_flight.set(u64::from(in_flight));
+        }
+    }
+
+    fn next_query_id(&mut self) -> u64 {
+        let id = self.next_query_id;
+        self.next_query_id += 1;
+        id
+    }
+
+    fn is_up(&self, replica: usize) -> bool {
+        self.replicas[replica].incarnation.is_some()
+    }
+
+    fn replica_stats(&self, replica: usize) -> &crate::stats::ReplicaStats {
+        let Replica { model, ordinal, .. } = self.replicas[replica];
+        &self.stats.models[model].replicas[ordinal]
+    }
+
+    fn enqueue(&mut self, model: usize, query: QueryRef, deadline_ns: u64) -> Result<(), Reason> {
+        let state = &mut self.models[model];
+        if self.draining {
+            return Err(Reason::ShuttingDown);
+        }
+        if state.availability == Availability::Down {
+            return Err(Reason::NotReady);
+        }
+        state.queue.push(deadline_ns, query).map_err(|_| Reason::Overloaded)?;
+        self.applications[query.application as usize].queries.hold(query.row);
+        Ok(())
+    }
+
+    /// Closes a query and answers it with the default output.
+    fn answer_default(
+        &mut self,
+        now_ns: u64,
+        query: QueryRef,
+        reason: Reason,
+        detail: &[u8],
+        sink: &mut impl Sink,
+    ) {
+        let application = query.application as usize;
+        self.stats.applications[application].defaults(reason).increment();
+        self.answer(now_ns, query, Outcome::Default { reason, detail }, sink);
+    }
+
+    fn answer(
+        &mut self,
+        now_ns: u64,
+        query: QueryRef,
+        outcome: Outcome<'_>,
+        sink: &mut impl Sink,
+    ) {
+        let application = query.application as usize;
+        let closed = self.applications[application].queries.close(query.row);
+        let stats = &self.stats.applications[application];
+        stats.end_to_end.record(now_ns.saturating_sub(closed.arrived_ns));
+        let (query_id, reply_to) = (closed.id, closed.reply_to);
+        let arrived_ns = closed.arrived_ns;
+        sink.answer(&Answer { application, query_id, reply_to, arrived_ns, outcome });
+    }
+}
+
+/// A query to admit.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    pub application: usize,
+    pub row: u32,
+    /// Bytes of the input in the row.
+    pub bytes: u32,
+    /// When the last byte of the request was received.
+    pub arrived_ns: u64,
+    pub reply_to: ReplyTo,
+}
+
+impl Model {
+    fn new<'a>(
+        plan: &ModelPlan,
+        linked: impl Iterator<Item = &'a ApplicationPlan>,
+        first_replica: usize,
+    ) -> Self {
+        let (mut rows, mut tightest_slo_ns) = (0, u64::MAX);
+        for application in linked {
+            rows += application.rows as usize;
+            tightest_slo_ns = tightest_slo_ns.min(application.slo_ns);
+        }
+        Self {
+            // Every query in the queue has a row, so the queue cannot overflow before the pools.
+            queue: DeadlineQueue::new(rows.max(1)),
+            suspects: VecDeque::new(),
+            replicas: first_replica..first_replica + plan.replicas as usize,
+            availability: Availability::Expected,
+            tightest_slo_ns,
+            depth: plan.depth,
+            batch_timeout_ns: plan.batch_timeout_ns,
+            overhead_ns: 0,
+        }
+    }
+
+    /// What a batch's service time may be. A query that arrives just after a batch was formed waits
+    /// for `depth` batches, one of them running, and then for its own.
+    fn objective_ns(&self) -> u64 {
+        let batches = NonZeroU32::MIN.saturating_add(self.depth);
+        service_objective_ns(self.tightest_slo_ns, self.overhead_ns, batches)
+    }
+}
+
+impl Replica {
+    fn new<'a>(
+        model: usize,
+        ordinal: usize,
+        plan: &ModelPlan,
+        state: &Model,
+        linked: impl Iterator<Item = &'a ApplicationPlan>,
+    ) -> Self {
+        let horizon_ns = linked.map(|plan| plan.slo_ns).max().unwrap_or(1);
+        let limit = match plan.policy {
+            PolicyPlan::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, state.objective_ns())),
+            PolicyPlan::Fixed { max } => BatchLimit::Fixed { max },
+        };
+        let estimate = ServiceEstimate::new(horizon_ns);
+        Self { model, ordinal, limit, estimate, incarnation: None }
+    }
+}
+
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).expect("few applications")
+}
+
+fn row_ref(applications: &[Application], query: QueryRef) -> RowRef {
+    let application = &applications[query.application as usize];
+    let bytes = application.queries.get(query.row).bytes;
+    RowRef { pool: application.pool, row: query.row, bytes }
+}
+
+/// What the items of a batch came to, by index.
+pub trait ItemResults {
+    fn get(&self, item: usize) -> Item<'_>;
+}

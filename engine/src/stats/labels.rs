@@ -1,0 +1,115 @@
+//! The fixed words under which things are counted: they appear in metrics and in answers.
+
+/// Why a query got the default output instead of a prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No model is linked to the application.
+    NoModel,
+    /// No replica of the model is up yet.
+    NotReady,
+    /// A queue or a pool is full.
+    Overloaded,
+    /// The deadline passed, or would have passed.
+    Late,
+    /// The model failed on this query.
+    ModelError,
+    /// The server is ending.
+    ShuttingDown,
+}
+
+impl Reason {
+    /// All reasons, in the order of [`Reason::index`].
+    pub const ALL: [Self; 6] = [
+        Self::NoModel,
+        Self::NotReady,
+        Self::Overloaded,
+        Self::Late,
+        Self::ModelError,
+        Self::ShuttingDown,
+    ];
+
+    /// Its place in [`Reason::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in answers and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoModel => "no_model",
+            Self::NotReady => "not_ready",
+            Self::Overloaded => "overloaded",
+            Self::Late => "late",
+            Self::ModelError => "model_error",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
+/// The stages of a query's way, each with a histogram of the time spent in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// From the complete request to the input in its row.
+    Parse,
+    /// From there until the query is taken into a batch.
+    Queue,
+    /// From there until the replica begins with the batch: it may have to finish another.
+    BatchWait,
+    /// From there until the batch's completion is seen.
+    Service,
+    /// From there until the answer is handed to the kernel.
+    Reply,
+}
+
+impl Stage {
+    /// All stages, in the order in which a query passes them.
+    pub const ALL: [Self; 5] =
+        [Self::Parse, Self::Queue, Self::BatchWait, Self::Service, Self::Reply];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Queue => "queue",
+            Self::BatchWait => "batch_wait",
+            Self::Service => "service",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// The HTTP statuses counted by themselves; any other counts as [`HTTP_STATUS_OTHER`].
+pub const HTTP_STATUSES: [u16; 16] =
+    [400, 404, 405, 408, 411, 413, 414, 415, 417, 429, 431, 500, 501, 503, 504, 505];
+
+/// The name of all other statuses.
+pub const HTTP_STATUS_OTHER: &str = "other";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_stands_at_its_index() {
+        assert_eq!(Reason::ALL.map(Reason::index), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn reasons_have_the_names_that_clients_see() {
+        assert_eq!(
+            Reason::ALL.map(Reason::as_str),
+            ["no_model", "not_ready", "overloaded", "late", "model_error", "shutting_down"]
+        );
+    }
+
+    #[test]
+    fn stages_have_the_names_that_dashboards_see() {
+        assert_eq!(
+            Stage::ALL.map(Stage::as_str),
+            ["parse", "queue", "batch_wait", "service", "reply"]
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Reads the text back, line by line, and compares it with what was recorded.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const KINDS: &[&str] = &["stamp", "slot"];
+
+fn stats() -> Arc<EngineStats> {
+    Arc::new(EngineStats::new(
+        &["digits", "words"],
+        &[("softmax", "1", 2), ("noop", "v\"2\\\n", 1)],
+        KINDS,
+    ))
+}
+
+fn samples(stats: &Arc<EngineStats>) -> BTreeMap<String, f64> {
+    encode(stats)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').expect("name, space, value"))
+        .map(|(name, value)| (name.to_owned(), value.parse().expect("a number")))
+        .collect()
+}
+
+#[track_caller]
+fn assert_samples(stats: &Arc<EngineStats>, expected: &[(&str, f64)]) {
+    let samples = samples(stats);
+    let found: Vec<_> =
+        expected.iter().map(|(name, _)| (*name, samples.get(*name).copied())).collect();
+    let expected: Vec<_> = expected.iter().map(|(name, value)| (*name, Some(*value))).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn answers_are_counted_by_application_and_reason() {
+    let stats = stats();
+    let digits = &stats.applications[0];
+    digits.queries.add(10);
+    digits.predictions.add(6);
+    digits.defaults(Reason::Late).add(3);
+    digits.errors.increment();
+    digits.rows_in_use.set(7);
+    digits.rows.set(64);
+    assert_samples(
+        &stats,
+        &[
+            (r#"cutter_queries_total{application="digits"}"#, 10.0),
+            (r#"cutter_queries_total{application="words"}"#, 0.0),
+            (r#"cutter_predictions_total{application="digits"}"#, 6.0),
+            (r#"cutter_defaults_total{application="digits",reason="late"}"#, 3.0),
+            (r#"cutter_defaults_total{application="digits",reason="no_model"}"#, 0.0),
+            (r#"cutter_errors_total{application="digits"}"#, 1.0),
+            (r#"cutter_input_pool_rows_in_use{application="digits"}"#, 7.0),
+            (r#"cutter_input_pool_rows{application="digits"}"#, 64.0),
+        ],
+    );
+}
+
+#[test]
+fn models_and_replicas_are_told_apart() {
+    let stats = stats();
+    let softmax = &stats.models[0];
+    softmax.queued.set(4);
+    softmax.expired.add(5);
+    softmax.restarts.add(2);
+    softmax.redispatches.add(8);
+    softmax.violations(1).add(3);
+    softmax.replicas[1].batch_limit.set(17);
+    softmax.replicas[1].in_flight.set(2);
+    softmax.replicas[0].up.set(1);
+    let model = r#"model="softmax",version="1""#;
+    let expected = [
+        (format!("cutter_queued_queries{{{model}}}"), 4.0),
+        (format!("cutter_expired_queries_total{{{model}}}"), 5.0),
+        (format!("cutter_replica_restarts_total{{{model}}}"), 2.0),
+        (format!("cutter_redispatched_queries_total{{{model}}}"), 8.0),
+        (format!(r#"cutter_protocol_violations_total{{{model},kind="stamp"}}"#), 0.0),
+        (format!(r#"cutter_protocol_violations_total{{{model},kind="slot"}}"#), 3.0),
+        (format!(r#"cutter_batch_limit_rows{{{model},replica="0"}}"#), 0.0),
+        (format!(r#"cutter_batch_limit_rows{{{model},replica="1"}}"#), 17.0),
+        (format!(r#"cutter_in_flight_batches{{{model},replica="1"}}"#), 2.0),
+        (format!(r#"cutter_replica_up{{{model},replica="0"}}"#), 1.0),
+        (format!(r#"cutter_replica_up{{{model},replica="1"}}"#), 0.0),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+}
+
+#[test]
+fn the_engine_totals_are_there() {
+    let stats = stats();
+    stats.connections.set(3);
+    stats.connections_accepted.add(9);
+    stats.bytes_in.add(1_000);
+    stats.bytes_out.add(2_000);
+    stats.system_calls_enter.add(11);
+    stats.system_calls_yield.add(12);
+    stats.system_calls_wake.add(13);
+    stats.ring_overflows.add(1);
+    stats.input_bytes_copied.add(784);
+    stats.input_bytes_received_in_place.add(40_000);
+    stats.http_errors(413).add(2);
+    stats.http_errors(418).add(1);
+    assert_samples(
+        &stats,
+        &[
+            ("cutter_connections", 3.0),
+            ("cutter_connections_accepted_total", 9.0),
+            ("cutter_received_bytes_total", 1_000.0),
+            ("cutter_sent_bytes_total", 2_000.0),
+            (r#"cutter_system_calls_total{kind="enter"}"#, 11.0),
+            (r#"cutter_system_calls_total{kind="yield"}"#, 12.0),
+            (r#"cutter_system_calls_total{kind="wake"}"#, 13.0),
+            ("cutter_ring_overflows_total", 1.0),
+            ("cutter_input_copied_bytes_total", 784.0),
+            ("cutter_input_received_in_place_bytes_total", 40_000.0),
+            (r#"cutter_http_errors_total{status="413"}"#, 2.0),
+            (r#"cutter_http_errors_total{status="other"}"#, 1.0),
+            (r#"cutter_http_errors_total{status="400"}"#, 0.0),
+        ],
+    );
+}
+
+#[test]
+fn times_are_exposed_in_seconds_and_counted_up_to_each_edge() {
+    let stats = stats();
+    [1_000, 1_001, 5_000_000, 100_000_000_000]
+        .into_iter()
+        .for_each(|ns| stats.applications[0].end_to_end.record(ns));
+    let app = r#"application="digits""#;
+    let expected = [
+        (format!("cutter_end_to_end_seconds_count{{{app}}}"), 4.0),
+        (format!("cutter_end_to_end_seconds_sum{{{app}}}"), 100.005_002_001),
+        (format!(r#"cutter_end_to_end_seconds_bucket{{le="0.000001",{app}}}"#), 1.0),
+        (format!(r#"cutter_end_to_end_seconds_bucket{{le="0.000002",{app}}}"#), 2.0),
+        (format!(r#"cutter_end_to_end_seconds_bucket{{le="0.004096",{app}}}"#), 2.0),
+        (format!(r#"cutter_end_to_end_seconds_bucket{{le="0.008192",{app}}}"#), 3.0),
+        (format!(r#"cutter_end_to_end_seconds_bucket{{le="67.108864",{app}}}"#), 3.0),
+        (format!(r#"cutter_end_to_end_seconds_bucket{{le="+Inf",{app}}}"#), 4.0),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+}
+
+#[test]
+fn each_stage_shows_its_own_times() {
+    let stats = stats();
+    stats.applications[0].parse.record(1);
+    (0..2).for_each(|_| stats.applications[0].reply.record(1));
+    (0..3).for_each(|_| stats.models[0].queue.record(1));
+    (0..4).for_each(|_| stats.models[0].batch_wait.record(1));
+    (0..5).for_each(|_| stats.models[0].service.record(1));
+    let app = r#"cutter_application_stage_seconds_count{application="digits""#;
+    let model = r#"cutter_model_stage_seconds_count{model="softmax",version="1""#;
+    let expected = [
+        (format!(r#"{app},stage="parse"}}"#), 1.0),
+        (format!(r#"{app},stage="reply"}}"#), 2.0),
+        (format!(r#"{model},stage="queue"}}"#), 3.0),
+        (format!(r#"{model},stage="batch_wait"}}"#), 4.0),
+        (format!(r#"{model},stage="service"}}"#), 5.0),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+}
+
+#[test]
+fn batch_sizes_are_exposed_in_rows() {
+    let stats = stats();
+    [1, 2, 3, 5_000].into_iter().for_each(|rows| stats.models[0].batch_size.record(rows));
+    let model = r#"model="softmax",version="1""#;
+    let expected = [
+        (format!("cutter_batch_rows_count{{{model}}}"), 4.0),
+        (format!("cutter_batch_rows_sum{{{model}}}"), 5_006.0),
+        (format!(r#"cutter_batch_rows_bucket{{le="2.0",{model}}}"#), 2.0),
+        (format!(r#"cutter_batch_rows_bucket{{le="4.0",{model}}}"#), 3.0),
+        (format!(r#"cutter_batch_rows_bucket{{le="+Inf",{model}}}"#), 4.0),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+}
+
+#[test]
+fn label_values_are_escaped() {
+    let stats = stats();
+    stats.models[1].queued.set(6);
+    let name = r#"cutter_queued_queries{model="noop",version="v\"2\\\n"}"#;
+    assert_samples(&stats, &[(name, 6.0)]);
+}
+
+#[test]
+fn each_family_is_described_once_before_its_samples() {
+    let text = encode(&stats()).unwrap();
+    let described = |word: &str| -> Vec<String> {
+        text.lines()
+            .filter_map(|line| line.strip_prefix(word))
+            .filter_map(|rest| rest.split(' ').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let (helped, typed) = (described("# HELP "), described("# TYPE "));
+    assert_eq!(helped, typed);
+    let mut distinct = helped.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), helped.len());
+    assert!(helped.iter().all(|name| name.starts_with("cutter_")), "{helped:?}");
+    // Each sample belongs to the family described last.
+    let mut family = "";
+    let strays: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            family = line
+                .strip_prefix("# TYPE ")
+                .and_then(|rest| rest.split(' ').next())
+                .unwrap_or(family);
+            !line.starts_with('#') && !line.starts_with(family)
+        })
+        .collect();
+    assert_eq!(strays, [""; 0]);
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn an_engine_without_applications_is_still_valid_text() {
+    let stats = Arc::new(EngineStats::new(&[], &[], &[]));
+    assert_samples(&stats, &[("cutter_connections", 0.0)]);
+}
