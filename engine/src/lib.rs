@@ -4,6 +4,8 @@ pub mod http;
 pub mod json;
 pub mod limits;
 pub mod messages;
+pub mod pool;
+pub mod replicas;
 pub mod scheduler;
 pub mod stats;
 pub mod uring;

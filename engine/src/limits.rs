@@ -11,8 +11,10 @@ pub const CRASHES_MAX: u8 = 2;
 /// Each query moves the measured overhead by one part in two to this power.
 pub const OVERHEAD_GAIN_SHIFT: u32 = 6;
 
-// ---- HTTP ----
+/// Times in a row that a replica may wake the engine without having published anything.
+pub const WAKES_WITHOUT_NEWS_MAX: u32 = 1_000;
 
+// ---- HTTP ----
 
 /// Bytes of a request head, from the request line to the empty line, both included. Beyond: 431.
 pub const HEAD_BYTES_MAX: usize = 16 << 10;

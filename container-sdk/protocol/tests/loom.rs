@@ -17,7 +17,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 /// Switches away from a thread that could have gone on, for each run.
-const PREEMPTIONS_MAX: usize = 5;
+const PREEMPTIONS_MAX: usize = 3;
 const CAPACITY: u32 = 2;
 const LOST_WAKE: &str = "a lost wake";
 const TORN_MESSAGE: &str = "a torn message";

@@ -2,8 +2,9 @@
 //!
 //! Owner: the engine thread. Nearly all queries of one application arrive in the order of their
 //! deadlines (arrival + the same SLO), so they are kept in a ring where a push and a pop touch one
-//! entry each. Only a query with an earlier deadline than the ring's last goes to a binary heap: one
-//! of an application with a tighter SLO, or one that comes back from a replica that died.
+//! entry each. Only a query with an earlier deadline than the ring's last goes to a binary heap:
+//! one of an application with a tighter SLO, or one that comes back from a replica that died. The
+//! latter counts as arriving anew among equal deadlines.
 //!
 //! ```text
 //!            push in order ▸ [ ring: sorted by construction ] ─┐
@@ -126,10 +127,13 @@ impl<T: Copy> DeadlineQueue<T> {
         self.capacity
     }
 
+    /// Of equal deadlines the ring's arrived first. For when an entry went to the heap, the ring's
+    /// last was later than it; and as long as such a one is in the ring, nothing earlier than it
+    /// can be added there. It leaves only after the heap's entry.
     #[inline]
     fn heap_is_first(&self) -> bool {
         match (self.heap.peek(), self.ring.front()) {
-            (Some(heap), Some(ring)) => heap.key() < ring.key(),
+            (Some(heap), Some(ring)) => heap.deadline_ns < ring.deadline_ns,
             (Some(_), None) => true,
             (None, _) => false,
         }

@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_that_grows_faster_than_the_size_never_makes_a_small_batch_free() {
+        let mut estimate = ServiceEstimate::new(HORIZON_NS);
+        estimate.observe(10, 1_000, NOW_NS);
+        estimate.observe(20, 10_000, NOW_NS);
+        let one_row_ns = estimate.predict(1, NOW_NS);
+        assert_eq!(one_row_ns, estimate.predict(15, NOW_NS).div_ceil(15));
+    }
+
+    #[test]
     fn a_sample_counts_for_no_more_than_the_horizon() {
         let mut estimate = ServiceEstimate::new(HORIZON_NS);
         estimate.observe(1, u64::MAX, NOW_NS);

@@ -72,7 +72,7 @@ impl Application {
 
 /// The largest item, rounded up to whole cache lines.
 pub(super) fn row_stride(input: &TensorSpec) -> usize {
-    input.bytes_max().next_multiple_of(ROW_ALIGN_BYTES)
+    input.bytes_max().max(1).next_multiple_of(ROW_ALIGN_BYTES)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //!
 //! `httparse` reads the grammar with every leniency off. The scanner has already refused bare line
 //! ends and control bytes. The framing rules are ours, because that is where two parsers in a row
-//! come to differ: which header decides the length, what a second one means, what is not understood.
+//! come to differ: which header decides the length, what a second one means, what is unknown.
 
 use std::mem::MaybeUninit;
 

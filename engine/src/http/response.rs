@@ -3,10 +3,10 @@
 //! Owner: the engine thread.
 //!
 //! A body is rendered straight behind its head, so nobody knows its length when the head is
-//! written. The length field is therefore ten bytes wide and filled in at the end, its digits to the
-//! right and spaces before them: optional white space before a field's value is any number of spaces
-//! (RFC 9112 section 5), and every parser must skip it. Leading zeros would be legal too, but are
-//! the stranger thing to send: some libraries read a number with a leading zero as octal.
+//! written. The length field is therefore ten bytes wide and filled in at the end, its digits to
+//! the right and spaces before them: the optional white space before a field's value is any number
+//! of spaces (RFC 9112 section 5), and every parser must skip it. Leading zeros would be legal too,
+//! but a reader that guesses the base of a number (C's `strtol` with base 0) takes them for octal.
 
 use super::date::DATE_BYTES;
 use super::error::HttpError;
@@ -18,7 +18,6 @@ use super::status::Status;
 pub enum ContentType {
     Json,
     Text,
-    Bytes,
 }
 
 impl ContentType {
@@ -26,7 +25,6 @@ impl ContentType {
         match self {
             Self::Json => "Content-Type: application/json\r\n",
             Self::Text => "Content-Type: text/plain; charset=utf-8\r\n",
-            Self::Bytes => "Content-Type: application/octet-stream\r\n",
         }
     }
 }

@@ -77,8 +77,8 @@ fn check_first_byte(bytes: &[u8]) -> Result<(), HttpError> {
 
 /// The position of the first byte below 0x20 at or after `from`.
 ///
-/// Eight bytes at a time: subtracting 0x20 from each byte borrows exactly when it is below. A borrow
-/// can spoil only the lanes above the first true one, and the first is what we ask for.
+/// Eight bytes at a time: subtracting 0x20 from each byte borrows exactly when it is below. A
+/// borrow can spoil only the lanes above the first true one, and the first is what we ask for.
 pub(super) fn find_control(bytes: &[u8], from: usize) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let mut at = from;
@@ -123,7 +123,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_word_search_finds_what_a_byte_search_finds(
-            bytes in proptest::collection::vec(prop_oneof![6 => 0x20..=0xffu8, 1 => any::<u8>()], 0..64),
+            bytes in proptest::collection::vec(
+                prop_oneof![6 => 0x20..=0xffu8, 1 => any::<u8>()],
+                0..64,
+            ),
             from in 0usize..70,
         ) {
             let naive = (from..bytes.len()).find(|at| bytes[*at] < 0x20);

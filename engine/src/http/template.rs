@@ -13,7 +13,7 @@
 //!                         memcmp                          digits     memcmp
 //! ```
 
-use super::head::{Facts, Framing, parse_length};
+use super::head::{Facts, Framing, Span, parse_length};
 use crate::limits::{CONTENT_LENGTH_DIGITS_MAX, TEMPLATE_BYTES_MAX};
 
 /// The last short head that the full parser accepted. Allocates once, at the first head.
@@ -54,7 +54,7 @@ impl Template {
         Some(Facts {
             head_bytes: before.len() + digits_len + after.len(),
             framing: Framing::Length(length),
-            length_digits: super::head::Span::new(before.len(), before.len() + digits_len),
+            length_digits: Span::new(before.len(), before.len() + digits_len),
             ..*facts
         })
     }

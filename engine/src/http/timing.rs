@@ -3,13 +3,14 @@
 //! Owner: the engine thread, one pace for each connection; the connection's timer is set to
 //! [`Pace::deadline_ns`].
 //!
-//! - **A head** has a fixed time from its first byte. It is small: an honest client sends it at once.
+//! - **A head** has a fixed time from its first byte. It is small: an honest client sends it at
+//!   once.
 //! - **A body** must keep a least rate. A fixed time would cut off a slow honest upload and let a
 //!   drip hold a buffer for as long as it is; so the deadline slides with progress. Each byte moves
 //!   it by what a byte may take, and never further than the grace from now, so that a fast start
 //!   does not buy a long silence.
-//! - **Idle** connections are kept for a while and closed without a word: a 408 that a client has not
-//!   asked for can be taken for the answer to its next request.
+//! - **Idle** connections are kept for a while and closed without a word: a 408 that a client has
+//!   not asked for can be taken for the answer to its next request.
 //! - **While we owe answers** or have stopped receiving, the wait is ours and no clock runs.
 
 use super::error::HttpError;
@@ -76,8 +77,8 @@ impl Pace {
         self.paused = true;
     }
 
-    /// The wait is the client's again: the last answer went out, or receiving goes on. A client that
-    /// was kept waiting gets a full measure of time for its `phase`.
+    /// The wait is the client's again: the last answer went out, or receiving goes on. A client
+    /// that was kept waiting gets a full measure of time for its `phase`.
     pub fn resume(&mut self, now_ns: u64, phase: Phase) {
         if self.paused {
             self.paused = false;

@@ -22,11 +22,6 @@ pub enum BatchResults<'a, I> {
 }
 
 impl Scheduler {
-    /// Whether a replica has nothing to do.
-    pub fn is_unoccupied(&self, replica: usize) -> bool {
-        self.replicas[replica].incarnation.as_ref().is_some_and(|life| life.in_flight == 0)
-    }
-
     /// Tickets in flight at a replica; `None` when it is not up.
     pub fn in_flight(&self, replica: usize) -> Option<u32> {
         self.replicas[replica].incarnation.as_ref().map(|life| life.in_flight)
@@ -44,7 +39,7 @@ impl Scheduler {
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
         let model = self.replicas[replica].model;
-        if self.models[model].queue.is_empty() && self.models[model].suspects.is_empty() {
+        if !self.has_waiting(model) {
             return None;
         }
         let life = self.replicas[replica].incarnation.as_mut().filter(|l| l.has_free_ticket())?;
@@ -108,8 +103,8 @@ impl Scheduler {
         state.limit.observe(count, cut_off, service_ns);
         state.estimate.observe(count, service_ns, now_ns);
         let stats = &self.stats.models[model];
-        stats.batch_wait.record(began_ns.saturating_sub(dispatched_ns));
-        stats.service.record(service_ns);
+        stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
+        stats.service.record_many(service_ns, count);
         for (index, query) in queries.iter().enumerate() {
             if self.applications[query.application as usize].queries.is_open(query.row) {
                 match results {

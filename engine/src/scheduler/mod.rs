@@ -31,13 +31,14 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use cutter_protocol::engine::{Item, RowRef};
+use cutter_protocol::engine::{Item, Items, RowRef};
 use cutter_protocol::tensor::TensorSpec;
 
 use crate::batching::{Aimd, BatchLimit, DeadlineQueue, ServiceEstimate, service_objective_ns};
 use crate::limits::OVERHEAD_GAIN_SHIFT;
 use crate::stats::{EngineStats, Reason};
 
+pub use dispatch::{BatchPlan, BatchResults};
 pub use failure::{Death, Kill};
 pub use queries::ReplyTo;
 pub use replica::QueryRef;
@@ -123,8 +124,9 @@ struct Model {
     tightest_slo_ns: u64,
     depth: u32,
     batch_timeout_ns: u64,
-    /// Parsing and replying, smoothed.
-    overhead_ns: u64,
+    /// What parsing and replying take of a query's time, smoothed.
+    parse_ns: u64,
+    reply_ns: u64,
 }
 
 /// The scheduler.
@@ -135,7 +137,6 @@ pub struct Scheduler {
     replicas: Box<[Replica]>,
     next_query_id: u64,
     kills: Vec<Kill>,
-    draining: bool,
     stats: Arc<EngineStats>,
 }
 
@@ -183,7 +184,6 @@ impl Scheduler {
             replicas: replicas.into(),
             next_query_id: 1,
             kills: Vec::new(),
-            draining: false,
             stats,
         }
     }
@@ -209,14 +209,17 @@ impl Scheduler {
         let state = &mut self.applications[application];
         let deadline_ns = arrived_ns.saturating_add(state.slo_ns);
         let admitted_ns = now_ns;
-        state.queries.open(
-            row,
-            NewQuery { id, reply_to, arrived_ns, admitted_ns, deadline_ns, bytes },
-        );
+        state
+            .queries
+            .open(row, NewQuery { id, reply_to, arrived_ns, admitted_ns, deadline_ns, bytes });
         let query = QueryRef { application: narrow(application), row };
         let refused = match state.model {
             None => Some(Reason::NoModel),
-            Some(model) => self.enqueue(model, query, deadline_ns).err(),
+            Some(model) => {
+                let parse_ns = now_ns.saturating_sub(arrived_ns);
+                self.models[model].parse_ns = smoothed(self.models[model].parse_ns, parse_ns);
+                self.enqueue(model, query, deadline_ns).err()
+            }
         };
         if let Some(reason) = refused {
             self.answer_default(now_ns, query, reason, &[], sink);
@@ -239,12 +242,13 @@ impl Scheduler {
         sink.answer(&Answer { application, query_id, reply_to, arrived_ns, outcome });
     }
 
-    /// Tells what parsing and replying cost a query of `application`, smoothed into the objective.
-    pub fn observe_overhead(&mut self, application: usize, overhead_ns: u64) {
-        let Some(model) = self.applications[application].model else { return };
-        let known_ns = self.models[model].overhead_ns;
-        let moved_ns = known_ns - (known_ns >> OVERHEAD_GAIN_SHIFT);
-        self.models[model].overhead_ns = moved_ns + (overhead_ns >> OVERHEAD_GAIN_SHIFT);
+    /// Tells what replying cost a query of `application`. The batch objective leaves room for it.
+    #[inline]
+    pub fn observe_reply(&mut self, application: usize, reply_ns: u64) {
+        self.stats.applications[application].reply.record(reply_ns);
+        if let Some(model) = self.applications[application].model {
+            self.models[model].reply_ns = smoothed(self.models[model].reply_ns, reply_ns);
+        }
     }
 
     /// An incarnation of a replica is ready.
@@ -281,9 +285,14 @@ impl Scheduler {
         }
     }
 
-    /// From now on new queries are told that the server is shutting down.
-    pub fn begin_drain(&mut self) {
-        self.draining = true;
+    /// Answers every open query: the server cannot wait any longer.
+    pub fn answer_all(&mut self, now_ns: u64, reason: Reason, sink: &mut impl Sink) {
+        for application in 0..self.applications.len() {
+            while let Some((row, _)) = self.applications[application].queries.earliest() {
+                let query = QueryRef { application: narrow(application), row };
+                self.answer_default(now_ns, query, reason, &[], sink);
+            }
+        }
     }
 
     /// Whether every query is answered.
@@ -291,9 +300,21 @@ impl Scheduler {
         self.applications.iter().all(|state| state.queries.earliest().is_none())
     }
 
-    /// The kills that are due, for the caller to carry out.
-    pub fn take_kills(&mut self) -> impl Iterator<Item = Kill> + '_ {
-        self.kills.drain(..)
+    /// A kill that is due, for the caller to carry out.
+    pub fn take_kill(&mut self) -> Option<Kill> {
+        self.kills.pop()
+    }
+
+    /// The number of models.
+    pub fn models(&self) -> usize {
+        self.models.len()
+    }
+
+    /// Whether queries of a model wait for a replica.
+    #[inline]
+    pub fn has_waiting(&self, model: usize) -> bool {
+        let state = &self.models[model];
+        !state.queue.is_empty() || !state.suspects.is_empty()
     }
 
     /// Replicas of a model, as indexes.
@@ -334,9 +355,6 @@ impl Scheduler {
 
     fn enqueue(&mut self, model: usize, query: QueryRef, deadline_ns: u64) -> Result<(), Reason> {
         let state = &mut self.models[model];
-        if self.draining {
-            return Err(Reason::ShuttingDown);
-        }
         if state.availability == Availability::Down {
             return Err(Reason::NotReady);
         }
@@ -359,13 +377,7 @@ impl Scheduler {
         self.answer(now_ns, query, Outcome::Default { reason, detail }, sink);
     }
 
-    fn answer(
-        &mut self,
-        now_ns: u64,
-        query: QueryRef,
-        outcome: Outcome<'_>,
-        sink: &mut impl Sink,
-    ) {
+    fn answer(&mut self, now_ns: u64, query: QueryRef, outcome: Outcome<'_>, sink: &mut impl Sink) {
         let application = query.application as usize;
         let closed = self.applications[application].queries.close(query.row);
         let stats = &self.stats.applications[application];
@@ -408,7 +420,8 @@ impl Model {
             tightest_slo_ns,
             depth: plan.depth,
             batch_timeout_ns: plan.batch_timeout_ns,
-            overhead_ns: 0,
+            parse_ns: 0,
+            reply_ns: 0,
         }
     }
 
@@ -416,7 +429,8 @@ impl Model {
     /// for `depth` batches, one of them running, and then for its own.
     fn objective_ns(&self) -> u64 {
         let batches = NonZeroU32::MIN.saturating_add(self.depth);
-        service_objective_ns(self.tightest_slo_ns, self.overhead_ns, batches)
+        let overhead_ns = self.parse_ns + self.reply_ns;
+        service_objective_ns(self.tightest_slo_ns, overhead_ns, batches)
     }
 }
 
@@ -438,6 +452,11 @@ impl Replica {
     }
 }
 
+/// Moves what is known a little towards what was seen.
+fn smoothed(known_ns: u64, seen_ns: u64) -> u64 {
+    known_ns - (known_ns >> OVERHEAD_GAIN_SHIFT) + (seen_ns >> OVERHEAD_GAIN_SHIFT)
+}
+
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).expect("few applications")
 }
@@ -451,4 +470,10 @@ fn row_ref(applications: &[Application], query: QueryRef) -> RowRef {
 /// What the items of a batch came to, by index.
 pub trait ItemResults {
     fn get(&self, item: usize) -> Item<'_>;
+}
+
+impl ItemResults for Items<'_> {
+    fn get(&self, item: usize) -> Item<'_> {
+        Items::get(self, item)
+    }
 }

@@ -130,8 +130,8 @@ pub struct ReplicaStats {
 
 impl EngineStats {
     /// Takes all the memory that will ever be needed: about 90 KiB per application and 100 KiB per
-    /// model. `models` are (name, version, replicas); `violation_kinds` are the names of the ways in
-    /// which a replica can break the protocol, in the order of their indexes.
+    /// model. `models` are (name, version, replicas); `violation_kinds` are the names of the ways
+    /// in which a replica can break the protocol, in the order of their indexes.
     #[must_use]
     pub fn new(
         applications: &[&str],

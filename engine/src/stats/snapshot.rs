@@ -76,8 +76,8 @@ impl Snapshot {
         Some(self.edge_below_max(bucket))
     }
 
-    /// How many values are at most `value`. Exact when `value` is the upper edge of a bucket, as all
-    /// of [`TIME_EDGES_NS`] and [`BATCH_EDGES_ROWS`] are; else all of its bucket is counted.
+    /// How many values are at most `value`. Exact when `value` is the upper edge of a bucket, as
+    /// all of [`TIME_EDGES_NS`] and [`BATCH_EDGES_ROWS`] are; else all of its bucket is counted.
     #[must_use]
     pub fn count_at_most(&self, value: u64) -> u64 {
         self.buckets.iter().take(bucket_of(value) + 1).sum()

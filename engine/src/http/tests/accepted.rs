@@ -136,6 +136,14 @@ fn pipelined_requests_come_out_in_order_and_nothing_after_a_close() {
     assert_eq!(paths, ["/a", "/b", "/c"]);
 }
 
+#[test]
+fn two_empty_lines_are_forgiven_before_each_request() {
+    let stream = "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
+    let outcomes = outcomes_of([stream.as_bytes()]);
+    assert_eq!(outcomes.len(), 4, "{outcomes:?}");
+    assert_eq!(outcomes[3], Outcome::Waiting(Phase::Idle));
+}
+
 /// How often a reader asks for `100 Continue` while it reads these pieces.
 fn continues(pieces: &[&str]) -> usize {
     let mut reader = RequestReader::new();

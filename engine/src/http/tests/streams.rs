@@ -9,9 +9,11 @@ pub(super) const TABLE: &[&str] = &[
     "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
     "\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET /a?x=1 HTTP/1.1\r\nHost: a:80\r\n\r\nHEAD /b HTTP/1.1\r\nhost:\ta \t\r\n\r\n",
-    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /q HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
+     GET /q HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloPOST /p HTTP/1.1\r\nHost: a\r\n\
-     Content-Length: 12\r\n\r\nhello, worldPOST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n",
+     Content-Length: 12\r\n\r\nhello, worldPOST /p HTTP/1.1\r\nHost: a\r\n\
+     Content-Length: 1x\r\n\r\n",
     "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
      5\r\nhello\r\n6;x=\"a\\\"b;\"\r\n world\r\n000\r\nA: b\r\nC:\r\n\r\n\
      GET /next HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -1,0 +1,127 @@
+//! A replica that keeps to nothing: it has its own writable mappings of what a replica writes, and
+//! computes the places in them by itself, from the picture in `layout`.
+
+use std::os::fd::AsFd;
+
+use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_OK, Ticket};
+use cutter_protocol::layout::Geometry;
+use cutter_protocol::segment::Segment;
+
+const WORD: usize = 8;
+const ENTRY: usize = 64;
+/// Where the completion ring starts.
+const RING: usize = 128;
+const MESSAGE_AREA: usize = 4096;
+
+#[derive(Debug)]
+pub struct Peer {
+    pub geometry: Geometry,
+    /// Completions published so far.
+    pub position: u64,
+    completions: Segment,
+    outputs: Segment,
+}
+
+impl Peer {
+    pub fn of(engine: &EngineEnd) -> Self {
+        let geometry = *engine.geometry();
+        let [_, completions, outputs, _] = engine.descriptors();
+        let open = |fd: std::os::fd::BorrowedFd<'_>, bytes| {
+            let fd = fd.as_fd().try_clone_to_owned().expect("a descriptor is free");
+            Segment::open(fd, bytes, true).expect("a replica maps these writable")
+        };
+        Self {
+            completions: open(completions, geometry.completions_bytes()),
+            outputs: open(outputs, geometry.outputs_bytes()),
+            position: 0,
+            geometry,
+        }
+    }
+
+    /// Words of the completions segment.
+    pub fn words(&self) -> usize {
+        self.completions.bytes() / WORD
+    }
+
+    pub fn ring_words(&self) -> std::ops::Range<usize> {
+        RING / WORD..(RING + self.ring_entries() * ENTRY) / WORD
+    }
+
+    pub fn item_table_words(&self) -> std::ops::Range<usize> {
+        self.item_entry(0, 0) / WORD..self.message(0) / WORD
+    }
+
+    pub fn set_word(&mut self, word: usize, value: u64) {
+        self.completions.bytes_mut(word * WORD, WORD).copy_from_slice(&value.to_le_bytes());
+    }
+
+    pub fn set_item(&mut self, slot: u32, item: u32, entry: ItemEntry) {
+        let place = self.item_entry(slot, item);
+        let bytes = bytemuck::bytes_of(&entry);
+        self.completions.bytes_mut(place, bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// The area for the messages of a slot.
+    pub fn messages(&mut self, slot: u32) -> &mut [u8] {
+        let place = self.message(slot);
+        self.completions.bytes_mut(place, MESSAGE_AREA)
+    }
+
+    /// The output slot of a ticket.
+    pub fn outputs(&mut self, slot: u32) -> &mut [u8] {
+        let bytes = self.geometry.slot_bytes();
+        self.outputs.bytes_mut(bytes * slot as usize, bytes)
+    }
+
+    /// Publishes at the next place of the ring, whatever the stamp in `completion` says.
+    pub fn publish(&mut self, completion: Completion) {
+        let stamp = self.position + 1;
+        self.publish_stamped(Completion { stamp, ..completion });
+    }
+
+    /// Publishes at the next place of the ring.
+    pub fn publish_stamped(&mut self, completion: Completion) {
+        let entries = self.ring_entries() as u64;
+        let entry = usize::try_from(self.position % entries).expect("a small remainder");
+        let bytes = bytemuck::bytes_of(&completion);
+        self.completions.bytes_mut(RING + entry * ENTRY, ENTRY).copy_from_slice(bytes);
+        self.position += 1;
+    }
+
+    fn ring_entries(&self) -> usize {
+        (self.geometry.depth as usize + 1).next_power_of_two()
+    }
+
+    fn item_entry(&self, slot: u32, item: u32) -> usize {
+        let table = (self.geometry.items_max as usize * WORD).next_multiple_of(RING);
+        let tables = RING + self.ring_entries() * ENTRY;
+        tables + table * slot as usize + WORD * item as usize
+    }
+
+    fn message(&self, slot: u32) -> usize {
+        self.item_entry(self.geometry.depth, 0) + MESSAGE_AREA * slot as usize
+    }
+}
+
+/// What a replica says of a batch whose items all have the exact output.
+pub fn uniform(ticket: Ticket, item_count: u32) -> Completion {
+    Completion { flags: FLAG_UNIFORM, ..by_table(ticket, item_count) }
+}
+
+/// What a replica says of a batch whose items are told by the item table.
+pub fn by_table(ticket: Ticket, item_count: u32) -> Completion {
+    Completion {
+        stamp: 0,
+        ticket,
+        status: STATUS_OK,
+        flags: 0,
+        item_count,
+        output_bytes: 0,
+        started_ns: 1,
+        ended_ns: 2,
+        message_bytes: 0,
+        reserved: 0,
+        reserved_word: 0,
+    }
+}

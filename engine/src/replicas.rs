@@ -1,0 +1,251 @@
+//! The engine's ends of all replicas: what carries batches between the scheduler and the rings.
+//!
+//! Owner: the engine thread. [`Replicas::serve`] is the whole exchange: take what came back, answer
+//! it, and send what waits. It knows neither sockets nor processes, so it runs the same under the
+//! HTTP server, in a bench without a network, and in tests.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use cutter_protocol::engine::{EngineEnd, Results, RowRef};
+use cutter_protocol::limits::{BATCH_ITEMS_MAX, DEPTH_MAX};
+use cutter_protocol::violation::Violation;
+
+use crate::limits::WAKES_WITHOUT_NEWS_MAX;
+use crate::messages::KillReason;
+use crate::scheduler::{BatchResults, Death, Scheduler, Sink};
+use crate::stats::EngineStats;
+
+/// One incarnation.
+#[derive(Debug)]
+struct Link {
+    incarnation: u64,
+    end: Box<EngineEnd>,
+    wakes_without_news: u32,
+}
+
+/// An incarnation that the engine has given up and that is to be killed.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenUp {
+    pub replica: usize,
+    pub incarnation: u64,
+    pub reason: KillReason,
+}
+
+/// All replicas, by the index that the scheduler uses.
+#[derive(Debug)]
+pub struct Replicas {
+    links: Box<[Option<Link>]>,
+    model_of: Box<[usize]>,
+    rows: Vec<RowRef>,
+    given_up: Vec<GivenUp>,
+    stats: Arc<EngineStats>,
+}
+
+impl Replicas {
+    pub fn new(scheduler: &Scheduler, stats: Arc<EngineStats>) -> Self {
+        let models = 0..scheduler.models();
+        let model_of: Box<[usize]> =
+            models.flat_map(|model| scheduler.replicas_of(model).map(move |_| model)).collect();
+        Self {
+            links: model_of.iter().map(|_| None).collect(),
+            model_of,
+            rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
+            given_up: Vec::new(),
+            stats,
+        }
+    }
+
+    /// An incarnation is ready for batches.
+    pub fn up(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        incarnation: u64,
+        end: Box<EngineEnd>,
+        scheduler: &mut Scheduler,
+    ) {
+        let geometry = *end.geometry();
+        scheduler.replica_up(now_ns, replica, geometry.output, geometry.depth, geometry.items_max);
+        self.links[replica] = Some(Link { incarnation, end, wakes_without_news: 0 });
+    }
+
+    /// An incarnation is gone. What it published before is taken; the rest goes elsewhere.
+    pub fn lost(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        incarnation: u64,
+        death: Death,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) {
+        let current = self.links[replica].as_ref().map(|link| link.incarnation);
+        if current != Some(incarnation) {
+            return;
+        }
+        self.take_completions(now_ns, replica, scheduler, sink);
+        if self.links[replica].take().is_some() {
+            scheduler.replica_lost(now_ns, replica, death, sink);
+        }
+    }
+
+    /// Takes what came back and sends what waits. Says whether there was anything.
+    #[inline]
+    pub fn serve(&mut self, now_ns: u64, scheduler: &mut Scheduler, sink: &mut impl Sink) -> bool {
+        let mut worked = false;
+        for replica in 0..self.links.len() {
+            worked |= self.take_completions(now_ns, replica, scheduler, sink);
+        }
+        for model in 0..scheduler.models() {
+            if scheduler.has_waiting(model) {
+                worked |= self.dispatch(now_ns, model, scheduler, sink);
+            }
+        }
+        worked
+    }
+
+    /// Gives up the incarnations in which a batch hangs.
+    pub fn give_up_hanging(
+        &mut self,
+        now_ns: u64,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) {
+        while let Some(kill) = scheduler.take_kill() {
+            let reason = KillReason::Hang { running_ns: kill.running_ns };
+            self.give_up(now_ns, kill.replica, reason, scheduler, sink);
+        }
+    }
+
+    /// The incarnations given up since the last call.
+    pub fn take_given_up(&mut self) -> impl Iterator<Item = GivenUp> + '_ {
+        self.given_up.drain(..)
+    }
+
+    /// Asks every replica to end.
+    pub fn stop(&mut self) {
+        self.links.iter_mut().flatten().for_each(|link| link.end.stop());
+    }
+
+    /// Before the engine sleeps: from now on replicas ring their doorbells. Says whether one has
+    /// published meanwhile, so that there is no sleeping.
+    pub fn announce_sleep(&self) -> bool {
+        let links = || self.links.iter().flatten();
+        links().for_each(|link| link.end.announce_sleep());
+        links().any(|link| link.end.has_news())
+    }
+
+    /// After the engine slept.
+    pub fn retract_sleep(&self) {
+        self.links.iter().flatten().for_each(|link| link.end.retract_sleep());
+    }
+
+    /// Every doorbell, with its replica and incarnation.
+    pub fn doorbells(&self) -> impl Iterator<Item = (usize, u64, BorrowedFd<'_>)> + '_ {
+        let links = self.links.iter().enumerate();
+        links.filter_map(|(replica, link)| {
+            let link = link.as_ref()?;
+            Some((replica, link.incarnation, link.end.doorbell()))
+        })
+    }
+
+    /// A doorbell rang. Without news that is a wasted wake; a replica that wastes too many in a row
+    /// is given up.
+    pub fn rang(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) {
+        let Some(link) = &mut self.links[replica] else { return };
+        if link.end.has_news() {
+            return;
+        }
+        link.wakes_without_news += 1;
+        let wakes = link.wakes_without_news;
+        if wakes > WAKES_WITHOUT_NEWS_MAX {
+            let reason = Violation::WakeFlood { wakes }.into();
+            self.give_up(now_ns, replica, reason, scheduler, sink);
+        }
+    }
+
+    fn take_completions(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let mut worked = false;
+        let violation = loop {
+            let Some(link) = &mut self.links[replica] else { return worked };
+            if !link.end.has_news() {
+                return worked;
+            }
+            match link.end.poll() {
+                Ok(None) => return worked,
+                Ok(Some(completed)) => {
+                    link.wakes_without_news = 0;
+                    let results = match completed.results {
+                        Results::Failed(message) => BatchResults::Failed(message),
+                        Results::Items(items) => BatchResults::Items(items),
+                    };
+                    let slot = completed.ticket.slot;
+                    scheduler.complete(now_ns, replica, slot, &results, sink);
+                    worked = true;
+                }
+                Err(violation) => break violation,
+            }
+        };
+        self.give_up(now_ns, replica, violation.into(), scheduler, sink);
+        true
+    }
+
+    /// Sends batches to the replicas of a model, the least occupied first.
+    fn dispatch(
+        &mut self,
+        now_ns: u64,
+        model: usize,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let mut worked = false;
+        for in_flight in 0..DEPTH_MAX {
+            for replica in scheduler.replicas_of(model) {
+                if scheduler.in_flight(replica) != Some(in_flight) {
+                    continue;
+                }
+                let plan = scheduler.next_batch(now_ns, replica, &mut self.rows, sink);
+                let (Some(plan), Some(link)) = (plan, &mut self.links[replica]) else { continue };
+                let (ticket, woke) = link.end.submit(&self.rows, plan.deadline_ns);
+                scheduler.sent(now_ns, replica, ticket.slot);
+                if woke {
+                    self.stats.system_calls_wake.increment();
+                }
+                worked = true;
+            }
+            if !scheduler.has_waiting(model) {
+                break;
+            }
+        }
+        worked
+    }
+
+    fn give_up(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        reason: KillReason,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) {
+        let Some(link) = self.links[replica].take() else { return };
+        if let KillReason::Violation(violation) = reason {
+            self.stats.models[self.model_of[replica]].violations(violation.kind()).increment();
+        }
+        self.given_up.push(GivenUp { replica, incarnation: link.incarnation, reason });
+        scheduler.replica_lost(now_ns, replica, Death::Crash, sink);
+    }
+}
