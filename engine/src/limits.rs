@@ -235,3 +235,56 @@ const _: () = assert!(SERVICE_GAIN_UP < 1.0);
 const _: () = assert!(HISTOGRAM_TIME_MAX_NS.is_power_of_two());
 const _: () = assert!(HISTOGRAM_BATCH_MAX_ROWS.is_power_of_two());
 const _: () = assert!(HISTOGRAM_BATCH_MAX_ROWS >= 1 << (HISTOGRAM_PRECISION_BITS + 1));
+
+// ---- Front end ----
+
+/// Connections of clients. Beyond: 503 and closed.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Inputs of one request. Beyond: 400.
+pub const INPUT_BATCH_MAX: usize = 1024;
+/// Bytes of a request body, whatever the application. Beyond: 413.
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a request body that every application takes.
+pub const BODY_BYTES_MIN: usize = 64 << 10;
+/// Bytes of a body sent to a path that is not an application's.
+pub const UNROUTED_BODY_BYTES_MAX: usize = 64 << 10;
+/// Bytes of JSON that a number of an input may take, its comma and white space included.
+pub const JSON_BYTES_PER_NUMBER: usize = 32;
+/// Bytes of JSON that a byte of a string may take: `\u0000`.
+pub const JSON_BYTES_PER_STRING_BYTE: usize = 6;
+/// Bytes of base64 for three bytes.
+pub const JSON_BYTES_PER_BASE64_GROUP: usize = 4;
+/// Bytes held for all connections whose requests are incomplete. Beyond: 503 and closed.
+pub const INPUT_BYTES_TOTAL_MAX: usize = 512 << 20;
+/// Bytes held for a connection whose input is left unread, before it is not received any more.
+pub const STALLED_INPUT_BYTES_MAX: usize = 64 << 10;
+/// Capacity that a connection keeps for incomplete requests when it holds none.
+pub const INPUT_BYTES_KEPT: usize = 64 << 10;
+/// Capacity that an answer's buffer keeps for its next use.
+pub const REPLY_BYTES_KEPT: usize = 64 << 10;
+
+const _: () = assert!(BODY_BYTES_MIN <= BODY_BYTES_MAX && BODY_BYTES_MAX < INPUT_BYTES_TOTAL_MAX);
+
+// ---- Engine thread ----
+
+/// Operations submitted in one go.
+pub const RING_ENTRIES: u32 = 1024;
+/// Buffers for received bytes, of all connections together. A receive that finds none is started
+/// again as soon as one is free.
+pub const RECEIVE_BUFFERS: u16 = 512;
+/// Bytes of one of them: a head and a row of 784 floats as JSON fit twice.
+pub const RECEIVE_BUFFER_BYTES: u32 = 16 << 10;
+/// How often the `Date` of answers is renewed.
+pub const DATE_PERIOD_NS: u64 = 500_000_000;
+/// How often the gauges are brought up to date.
+pub const GAUGE_PERIOD_NS: u64 = 100_000_000;
+/// How often slow clients are looked for, while there are any connections.
+pub const PACE_PERIOD_NS: u64 = 250_000_000;
+/// How long accepting pauses after it failed.
+pub const ACCEPT_PAUSE_NS: u64 = 100_000_000;
+/// How long a client may take to close after it was told that the connection ends.
+pub const LINGER_NS: u64 = 1_000_000_000;
+/// How long a client that has nothing going on may go on using its connection during a drain.
+pub const DRAIN_IDLE_NS: u64 = 250_000_000;
+/// How long a drain waits for answers before it answers with the default.
+pub const DRAIN_NS_MAX: u64 = 10_000_000_000;

@@ -356,7 +356,7 @@ impl ContainerEnd {
         };
         self.completions.publish(&bytemuck::cast(completion));
         if self.engine_asleep.is_set_after_publish() {
-            // The eventfd is non-blocking and cannot fill up; a dead engine is noticed by `next`.
+            // The counter cannot fill up; a dead engine is noticed by `next`.
             let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
         }
     }

@@ -145,11 +145,12 @@ impl EngineEnd {
         let completions =
             Segment::create(c"cutter-completions", geometry.completions_bytes(), Writer::Peer)?;
         let outputs = Segment::create(c"cutter-outputs", geometry.outputs_bytes(), Writer::Peer)?;
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let doorbell = rustix::event::eventfd(0, flags).map_err(|errno| SegmentError::Step {
-            step: "make the doorbell of",
-            bytes: control.bytes(),
-            source: errno.into(),
+        let doorbell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| {
+            SegmentError::Step {
+                step: "make the doorbell of",
+                bytes: control.bytes(),
+                source: errno.into(),
+            }
         })?;
         let capacity = geometry.ring_capacity();
         let shared = Shared {

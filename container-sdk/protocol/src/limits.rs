@@ -21,7 +21,6 @@ pub const OUTPUT_SLOT_BYTES_MAX: usize = 64 << 20;
 /// Input pools that one replica can read: the applications that link its model.
 pub const POOLS_MAX: usize = 16;
 
-
 /// Bytes for the messages of failed items, for each ticket.
 pub const MESSAGE_AREA_BYTES: usize = 4096;
 

@@ -287,7 +287,7 @@ impl<'a> Reader<'a> {
         cursor: &mut Cursor<'a>,
         index: usize,
     ) -> Result<[u8; N], JsonError> {
-        let start = *cursor;
+        let start = cursor.at();
         let literal = number::scan(cursor);
         if let Some(expected) = literal.expected {
             return Err(cursor.syntax(expected));
@@ -301,14 +301,14 @@ impl<'a> Reader<'a> {
     #[cold]
     fn slow_number<const N: usize, E: Element<N>>(
         &self,
-        start: Cursor<'a>,
+        start: usize,
         end: usize,
         index: usize,
     ) -> Result<[u8; N], JsonError> {
         // A number is ASCII.
-        let text = str::from_utf8(start.until(end)).unwrap_or_default();
+        let text = str::from_utf8(self.cursor.slice(start, end)).unwrap_or_default();
         E::slow(text).map_err(|unfit| {
-            let position = start.position(start.at());
+            let position = self.cursor.position(start);
             let (place, spec, literal) = (self.place, self.spec, Excerpt::of(text));
             match unfit {
                 Unfit::NotInteger => {

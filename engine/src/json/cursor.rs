@@ -24,9 +24,9 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// The bytes from here up to a later offset.
-    pub(super) fn until(&self, end: usize) -> &'a [u8] {
-        self.body.get(self.at..end).unwrap_or_default()
+    /// The bytes between two offsets.
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+        self.body.get(start..end).unwrap_or_default()
     }
 
     #[inline]
@@ -34,11 +34,10 @@ impl<'a> Cursor<'a> {
         self.body.get(self.at).copied()
     }
 
-    /// The next eight bytes, the first of them lowest; none when fewer are left.
-    #[inline]
-    pub(super) fn peek_word(&self) -> Option<u64> {
-        let word = self.body.get(self.at..)?.first_chunk::<8>()?;
-        Some(u64::from_le_bytes(*word))
+    /// The next `N` bytes; none when fewer are left.
+    #[inline(always)]
+    pub(super) fn peek_chunk<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.body.get(self.at..)?.first_chunk()
     }
 
     /// Steps over bytes that were looked at before.
@@ -109,8 +108,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The error for what stands here. By value, since a cursor whose address is taken cannot live in
-    /// registers.
+    /// The error for what stands here. By value, since a cursor whose address is taken cannot live
+    /// in registers.
     #[cold]
     pub(super) fn syntax(self, expected: &'static str) -> JsonError {
         let found = self.peek().map_or(Found::End, Found::Byte);

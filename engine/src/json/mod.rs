@@ -20,6 +20,8 @@
 //! - Floats are rounded correctly: a value is the one that `str::parse` gives for its literal.
 //! - No body can cause a panic. Work is linear in the body's length.
 
+#![forbid(unsafe_code)]
+
 mod body;
 mod cursor;
 mod error;

@@ -1,9 +1,10 @@
 //! Numbers: the grammar, and correctly rounded values without looking at the digits twice.
 //!
 //! A literal is read as `mantissa ÷ 10^scale`, eight digits at a time. Where that quotient can be
-//! rounded safely it is: the `quick` half of an [`Element`]. Elsewhere (many digits, large exponents,
-//! values right between two floats) the text of the literal goes to `str::parse`, which is always
-//! right and takes longer: the `slow` half. Quick may give up; when it does not, the halves agree.
+//! rounded safely it is: the `quick` half of an [`Element`]. Elsewhere (many digits, large
+//! exponents, values right between two floats) the text of the literal goes to `str::parse`, which
+//! is always right and takes longer: the `slow` half. Quick may give up; when it does not, the
+//! halves agree.
 
 use super::cursor::Cursor;
 
@@ -47,8 +48,8 @@ const EXACT_INTEGER_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// Steps over a number, or up to where it goes wrong, which `expected` of the literal tells.
 ///
-/// What was expected is a field, and not an error beside the literal, because the compiler keeps the
-/// fields in registers and would keep such a pair in memory, at three times the time.
+/// What was expected is a field, and not an error beside the literal, because the compiler keeps
+/// the fields in registers and would keep such a pair in memory, at three times the time.
 #[inline(always)]
 pub(super) fn scan(cursor: &mut Cursor<'_>) -> Literal {
     let mut literal = Literal {
@@ -88,14 +89,13 @@ pub(super) fn scan(cursor: &mut Cursor<'_>) -> Literal {
         let decimals = cursor.at() - decimals_start;
         if decimals == 0 {
             literal.expected = Some("a digit after the point");
+            return literal;
         }
         literal.digits += decimals;
         literal.scale = decimals.cast_signed();
         literal.integer = false;
     }
-    if let Some(b'e' | b'E') = cursor.peek()
-        && literal.expected.is_none()
-    {
+    if let Some(b'e' | b'E') = cursor.peek() {
         let (exponent, digits) = scan_exponent(cursor);
         if digits == 0 {
             literal.expected = Some("a digit of the exponent");
@@ -143,7 +143,7 @@ impl Element<4> for Float32 {
 
         let double = literal.near_double()?;
         let above_doubt = double.to_bits().wrapping_sub(MIDDLE - DOUBT) & LOST;
-        // The exponents of these doubles are far within those of floats: no overflow, no subnormals.
+        // 0, or 1e-22 to 1e18: floats reach further, so nothing overflows or loses bits.
         #[expect(clippy::cast_possible_truncation, reason = "rounding to a float is meant")]
         let float = double as f32;
         (above_doubt > 2 * DOUBT).then_some(float.to_ne_bytes())
@@ -190,10 +190,10 @@ impl Literal {
 #[inline(always)]
 fn scan_digits(cursor: &mut Cursor<'_>, mut mantissa: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    while let Some(word) = cursor.peek_word() {
+    while let Some(word) = cursor.peek_chunk() {
         // Digits become 0 to 9. Adding 0x76 then lifts all other bytes, and no digit, to 0x80 or
         // beyond. A carry out of a byte disturbs only bytes behind the first that is no digit.
-        let values = word ^ (EACH * 0x30);
+        let values = u64::from_le_bytes(*word) ^ (EACH * 0x30);
         let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
         if others != 0 {
             let digits = (others.trailing_zeros() / 8) as usize;

@@ -38,7 +38,7 @@ pub(super) fn scan<'a>(cursor: &mut Cursor<'a>) -> Result<Written<'a>, JsonError
             None => return Err(cursor.syntax("'\"' at the end of the string")),
         }
     }
-    let bytes = start.until(cursor.at());
+    let bytes = cursor.slice(start.at(), cursor.at());
     let text = str::from_utf8(bytes).map_err(|error| {
         text_error(cursor, start.at() + error.valid_up_to(), TextProblem::NotUtf8)
     })?;
@@ -127,8 +127,8 @@ fn hex_unit(text: &str) -> Result<(u32, &str), TextProblem> {
 
 /// Steps up to the next quote, backslash or control character, or to the end.
 fn skip_plain(cursor: &mut Cursor<'_>) {
-    while let Some(word) = cursor.peek_word() {
-        let plain = plain_bytes(word);
+    while let Some(word) = cursor.peek_chunk() {
+        let plain = plain_bytes(u64::from_le_bytes(*word));
         cursor.advance(plain);
         if plain < 8 {
             return;

@@ -83,7 +83,7 @@ pub struct Answer<'a> {
     pub application: usize,
     pub query_id: u64,
     pub reply_to: ReplyTo,
-    pub arrived_ns: u64,
+    pub answered_ns: u64,
     pub outcome: Outcome<'a>,
 }
 
@@ -231,7 +231,7 @@ impl Scheduler {
         &mut self,
         application: usize,
         reply_to: ReplyTo,
-        arrived_ns: u64,
+        now_ns: u64,
         sink: &mut impl Sink,
     ) {
         let query_id = self.next_query_id();
@@ -239,7 +239,8 @@ impl Scheduler {
         stats.queries.increment();
         stats.defaults(Reason::Overloaded).increment();
         let outcome = Outcome::Default { reason: Reason::Overloaded, detail: &[] };
-        sink.answer(&Answer { application, query_id, reply_to, arrived_ns, outcome });
+        let answered_ns = now_ns;
+        sink.answer(&Answer { application, query_id, reply_to, answered_ns, outcome });
     }
 
     /// Tells what replying cost a query of `application`. The batch objective leaves room for it.
@@ -383,8 +384,8 @@ impl Scheduler {
         let stats = &self.stats.applications[application];
         stats.end_to_end.record(now_ns.saturating_sub(closed.arrived_ns));
         let (query_id, reply_to) = (closed.id, closed.reply_to);
-        let arrived_ns = closed.arrived_ns;
-        sink.answer(&Answer { application, query_id, reply_to, arrived_ns, outcome });
+        let answered_ns = now_ns;
+        sink.answer(&Answer { application, query_id, reply_to, answered_ns, outcome });
     }
 }
 

@@ -8,13 +8,13 @@
 //!   ▲ we add at the tail    ▲ the kernel takes from the head
 //! ```
 //!
-//! A buffer is the kernel's (its entry is between head and tail) or lent to the caller (a completion
-//! named it). `lent` records which. Bytes of a buffer are shown only while it is lent; giving it
-//! back ends that. The kernel writes only into buffers that are its own, so a `&[u8]` over a lent
-//! buffer never covers memory that somebody else writes.
+//! A buffer is the kernel's (its entry is between head and tail) or lent to the caller (a
+//! completion named it). `lent` records which. Bytes of a buffer are shown only while it is lent;
+//! giving it back ends that. The kernel writes only into buffers that are its own, so a `&[u8]`
+//! over a lent buffer never covers memory that somebody else writes.
 //!
-//! Buffers given back become the kernel's at the next [`BufferRing::publish`]: one store of the tail
-//! for all of them. Owner: the thread that owns the ring.
+//! Buffers given back become the kernel's at the next [`BufferRing::publish`]: one store of the
+//! tail for all of them. Owner: the thread that owns the ring.
 
 use std::mem::{self, size_of};
 use std::ptr::NonNull;
@@ -99,8 +99,12 @@ impl BufferRing {
         Ok(ring)
     }
 
-    /// Makes the buffers known to the kernel. The caller closes `uring` before it drops `self`.
-    pub(super) fn register(&self, uring: &IoUring) -> io::Result<()> {
+    /// Makes the buffers known to the kernel.
+    ///
+    /// # Safety
+    /// `uring` is closed before `self` is dropped, and nothing is then in flight that may receive
+    /// into a buffer, or [`BufferRing::leak`] was called.
+    pub(super) unsafe fn register(&self, uring: &IoUring) -> io::Result<()> {
         let address = self.entries.as_ptr() as u64;
         // SAFETY: the entries are page-aligned, `count` of them are mapped, and they stay mapped
         // until after `uring` is closed, as asked of the caller.

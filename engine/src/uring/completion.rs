@@ -57,8 +57,8 @@ pub struct Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RingError {
     #[error(
-        "the ring was used by another thread than the one that made it (EEXIST); make and use it on \
-         one thread"
+        "the ring was used by another thread than the one that made it (EEXIST); make and use it \
+         on one thread"
     )]
     OtherThread,
     #[error("io_uring_enter failed with {errno}, which no correct use of a ring meets; restart")]

@@ -13,6 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::{Completion, Ring, RingConfig, RingError, Token};
+use rustix::net::Shutdown;
 
 /// Longest that a test waits for something that must come.
 const PATIENCE_NS: u64 = 10_000_000_000;
@@ -142,7 +143,7 @@ fn a_big_send_goes_out_whole() {
     let sent = last_of(&mut ring, SEND);
     assert_eq!(sent.result, Ok(8 << 20));
     assert_eq!(sent.returned.unwrap().len(), 8 << 20);
-    ring.shutdown(connection.as_fd());
+    ring.shutdown(connection.as_fd(), Shutdown::Both);
     ring.poll(&mut Vec::new()).unwrap();
     assert!(reader.join().unwrap().unwrap() == expected);
 }
@@ -292,7 +293,7 @@ fn a_shutdown_ends_the_receive_of_the_connection() {
     let mut ring = ring();
     let (near, _far) = pair();
     ring.recv_multishot(near.as_fd(), RECEIVE);
-    ring.shutdown(near.as_fd());
+    ring.shutdown(near.as_fd(), Shutdown::Both);
     assert_eq!(last_of(&mut ring, RECEIVE).result, Ok(0));
 }
 

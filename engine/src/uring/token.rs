@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The ring hands a token back untouched with every completion of its operation. `kind` and `index`
-//! name a place in a table of the caller; `generation` says which tenant of that place was meant, so
-//! that a completion which arrives after the place was given to another is recognised as stale.
+//! name a place in a table of the caller; `generation` says which tenant of that place was meant,
+//! so that a completion which arrives after the place was given to another is recognised as stale.
 
 use std::fmt;
 

@@ -143,10 +143,19 @@ impl Engine {
         u64::from_ne_bytes(flag) != 0
     }
 
+    /// Fails when the container is gone and has left nothing.
     pub fn look_after_container(&self) {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let gone = rustix::event::poll(&mut [hangup_of(&self.socket)], Some(&now));
-        assert_eq!(gone.expect("the socket is open"), 0, "the container is gone");
+        let gone = gone.expect("the socket is open") > 0;
+        assert!(!gone || self.end.has_news(), "the container is gone");
+    }
+
+    /// Stops the container, and stays until it has ended.
+    pub fn stop(&mut self) {
+        self.end.stop();
+        let ended = rustix::event::poll(&mut [hangup_of(&self.socket)], Some(&LOST));
+        assert_eq!(ended.expect("the socket is open"), 1, "the container does not end");
     }
 }
 

@@ -4,9 +4,16 @@
 use std::os::fd::AsFd;
 
 use cutter_protocol::engine::EngineEnd;
-use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_OK, Ticket};
+use cutter_protocol::entry::{
+    Completion, FLAG_UNIFORM, ITEM_FAILED, ITEM_OK, ItemEntry, STATUS_OK, Ticket,
+};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::segment::Segment;
+use cutter_protocol::tensor::TensorSpec;
+
+/// Tickets and items of the incarnations that a replica of this kind is set upon.
+pub const DEPTH: u32 = 2;
+pub const ITEMS_MAX: u32 = 16;
 
 const WORD: usize = 8;
 const ENTRY: usize = 64;
@@ -62,6 +69,17 @@ impl Peer {
         self.completions.bytes_mut(place, bytes.len()).copy_from_slice(bytes);
     }
 
+    pub fn item(&mut self, slot: u32, item: u32) -> ItemEntry {
+        let place = self.item_entry(slot, item);
+        bytemuck::pod_read_unaligned(self.completions.bytes_mut(place, WORD))
+    }
+
+    /// The entry of the ring in which the completion after `taken` others belongs.
+    pub fn entry(&mut self, taken: u64) -> Completion {
+        let place = self.ring_entry(taken);
+        bytemuck::pod_read_unaligned(self.completions.bytes_mut(place, ENTRY))
+    }
+
     /// The area for the messages of a slot.
     pub fn messages(&mut self, slot: u32) -> &mut [u8] {
         let place = self.message(slot);
@@ -82,18 +100,24 @@ impl Peer {
 
     /// Publishes at the next place of the ring.
     pub fn publish_stamped(&mut self, completion: Completion) {
-        let entries = self.ring_entries() as u64;
-        let entry = usize::try_from(self.position % entries).expect("a small remainder");
+        let place = self.ring_entry(self.position);
         let bytes = bytemuck::bytes_of(&completion);
-        self.completions.bytes_mut(RING + entry * ENTRY, ENTRY).copy_from_slice(bytes);
+        self.completions.bytes_mut(place, ENTRY).copy_from_slice(bytes);
         self.position += 1;
     }
 
-    fn ring_entries(&self) -> usize {
+    /// Entries of the completion ring.
+    pub fn ring_entries(&self) -> usize {
         (self.geometry.depth as usize + 1).next_power_of_two()
     }
 
-    fn item_entry(&self, slot: u32, item: u32) -> usize {
+    fn ring_entry(&self, position: u64) -> usize {
+        let entry = position % self.ring_entries() as u64;
+        RING + ENTRY * usize::try_from(entry).expect("a small remainder")
+    }
+
+    /// Where in the completions segment the entry of an item lies.
+    pub fn item_entry(&self, slot: u32, item: u32) -> usize {
         let table = (self.geometry.items_max as usize * WORD).next_multiple_of(RING);
         let tables = RING + self.ring_entries() * ENTRY;
         tables + table * slot as usize + WORD * item as usize
@@ -124,4 +148,24 @@ pub fn by_table(ticket: Ticket, item_count: u32) -> Completion {
         reserved: 0,
         reserved_word: 0,
     }
+}
+
+pub fn ends(output: TensorSpec) -> (EngineEnd, Peer) {
+    let geometry = Geometry::fit(DEPTH, ITEMS_MAX, output).expect("well within the limits");
+    let engine = EngineEnd::create(geometry).expect("memory for a small incarnation");
+    let peer = Peer::of(&engine);
+    (engine, peer)
+}
+
+pub fn submit(engine: &mut EngineEnd, items: u32) -> Ticket {
+    let rows: Vec<_> = (0..items).map(|row| super::row_ref(0, row, 8)).collect();
+    engine.submit(&rows, 0).0
+}
+
+pub fn ok(bytes: u32) -> ItemEntry {
+    ItemEntry { status: ITEM_OK, message_bytes: 0, bytes_or_offset: bytes }
+}
+
+pub fn failed(offset: u32, message_bytes: u16) -> ItemEntry {
+    ItemEntry { status: ITEM_FAILED, message_bytes, bytes_or_offset: offset }
 }

@@ -221,7 +221,7 @@ fn a_model_of_two_applications_knows_the_tightest_objective_and_waits_for_the_lo
 fn a_model_that_nobody_links_has_no_input_and_no_objective() {
     let model = &config("[[model]]\nname = \"m\"\ncommand = [\"m\"]").models[0];
     assert_eq!((model.input, model.slo_ns, model.batch_timeout_ns), (None, None, 1_000_000_000));
-    assert_eq!(model.applications, []);
+    assert!(model.applications.is_empty());
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! Compiles the models, each into the binary of its name.
+
+#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
+
+use std::path::Path;
+
+/// Binaries and their sources.
+const MODELS: &[(&str, &str)] = &[
+    ("noop", "noop.c"),
+    ("sum", "sum.c"),
+    ("synthetic", "synthetic.c"),
+    ("fragile", "fragile.c"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../c/include/cutter");
+    for (binary, source) in MODELS {
+        println!("cargo::rerun-if-changed={source}");
+        let cpp = Path::new(source).extension().is_some_and(|extension| extension == "cpp");
+        for object in compiler(cpp).file(source).compile_intermediates() {
+            println!("cargo::rustc-link-arg-bin={binary}={}", object.display());
+        }
+        if cpp {
+            println!("cargo::rustc-link-arg-bin={binary}=-lstdc++");
+        }
+    }
+}
+
+/// Models are compiled for speed in every profile: a slow model says nothing of the engine.
+fn compiler(cpp: bool) -> cc::Build {
+    let mut build = cc::Build::new();
+    build.cpp(cpp).std(if cpp { "c++20" } else { "c11" }).opt_level(3).include("../c/include");
+    build.flag("-Wall").flag("-Wextra");
+    if !cpp {
+        build.flag("-Werror=implicit");
+    }
+    build
+}

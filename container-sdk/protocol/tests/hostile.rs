@@ -1,0 +1,288 @@
+//! A replica that writes what it wants, when it wants: the engine believes only what it submitted,
+//! and uses only what it checked.
+
+mod support;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use cutter_protocol::engine::{EngineEnd, Item, Results};
+use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket};
+use cutter_protocol::tensor::{Extent, TensorSpec};
+use cutter_protocol::violation::Violation;
+use proptest::prelude::*;
+use support::peer::{DEPTH, ITEMS_MAX, Peer, by_table, ends, failed, ok, submit};
+use support::{at_most_bytes, exact_bytes};
+
+/// The item table flickers between good and bad while the engine checks it and copies by it.
+#[test]
+fn what_is_used_is_what_was_checked() {
+    const ITEMS: u32 = 3;
+    // Seven for three places: every item gets every entry.
+    let flickers =
+        [ok(20), ok(3), ok(u32::MAX), failed(0, 4096), ok(7), failed(u32::MAX, 9), ok(0)];
+    let (mut engine, mut peer) = ends(at_most_bytes(20));
+    let completions: OwnedFd = engine.descriptors()[1].try_clone_to_owned().unwrap();
+    let places: Vec<u64> = (0..ITEMS).map(|item| peer.item_entry(0, item) as u64).collect();
+    let (begun, done) = (Barrier::new(2), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Written by the kernel: no mapping of this process is written by two threads.
+            let flicker = |(place, entry): (&u64, &ItemEntry)| {
+                rustix::io::pwrite(completions.as_fd(), bytemuck::bytes_of(entry), *place).unwrap();
+            };
+            places.iter().cycle().zip(flickers.iter().cycle()).take(100).for_each(flicker);
+            begun.wait();
+            let is_done = |_: &(&u64, &ItemEntry)| !done.load(Ordering::Relaxed);
+            let steps = places.iter().cycle().zip(flickers.iter().cycle());
+            steps.take_while(is_done).for_each(flicker);
+        });
+        // Also after a failure, or the failure would wait for ever.
+        let _end = EndOnDrop(&done);
+        begun.wait();
+        let mut ticket = submit(&mut engine, ITEMS);
+        let (mut believed, mut refused) = (0u32, 0u32);
+        while believed.min(refused) < 5_000 {
+            peer.publish(by_table(ticket, ITEMS));
+            match engine.poll().map(|it| check_items(&it.expect("published above").results)) {
+                Ok(()) => {
+                    ticket = submit(&mut engine, ITEMS);
+                    believed += 1;
+                }
+                Err(violation) => {
+                    assert!(matches!(violation, Violation::Item { .. }), "{violation}");
+                    refused += 1;
+                }
+            }
+        }
+    });
+}
+
+struct EndOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Every result of three with outputs of at most 20 bytes can be had, and is in bounds.
+fn check_items(results: &Results<'_>) {
+    let Results::Items(items) = results else { panic!("the batch did not fail") };
+    for index in 0..3 {
+        match items.get(index) {
+            Item::Output(bytes) => assert!(bytes.len() <= 20),
+            Item::Failed(message) => assert!(message.len() <= 4096),
+        }
+    }
+}
+
+/// One step of a hostile script.
+#[derive(Clone, Debug)]
+enum Step {
+    Submit { items: u32 },
+    Poll,
+    /// Overwrites a word of the completions, counted from the start of a region.
+    Scribble { region: Region, word: usize, value: u64 },
+    ScribbleOutputs { slot: u32, byte: u8 },
+    /// Completes a batch in good order, but for one word of the completion.
+    Complete { which: usize, form: Form, tamper: Option<(usize, u64)> },
+    /// Goes back to where the engine looks.
+    Return,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Region {
+    Ring,
+    ItemTables,
+    Anywhere,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Uniform,
+    Table(Vec<(bool, u16)>),
+    Failed(u32),
+}
+
+/// The engine, the replica, and what the test knows to be in flight.
+#[derive(Debug)]
+struct World {
+    engine: EngineEnd,
+    peer: Peer,
+    in_flight: Vec<(Ticket, u32)>,
+    /// Completions that the engine took from the ring, believed or not.
+    taken: u64,
+}
+
+impl World {
+    fn new(output: TensorSpec) -> Self {
+        let (engine, peer) = ends(output);
+        Self { engine, peer, in_flight: vec![], taken: 0 }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Submit { items } => self.submit(items),
+            Step::Poll => self.poll(),
+            Step::Scribble { region, word, value } => {
+                let words = match region {
+                    Region::Ring => self.peer.ring_words(),
+                    Region::ItemTables => self.peer.item_table_words(),
+                    Region::Anywhere => 0..self.peer.words(),
+                };
+                self.peer.set_word(words.start + word % words.len(), value);
+            }
+            Step::ScribbleOutputs { slot, byte } => self.peer.outputs(slot).fill(byte),
+            Step::Complete { which, form, tamper } => self.complete(which, &form, tamper),
+            Step::Return => self.peer.position = self.taken,
+        }
+        assert_eq!(self.engine.in_flight() as usize, self.in_flight.len());
+        assert_eq!(self.engine.has_free_ticket(), self.in_flight.len() < DEPTH as usize);
+    }
+
+    fn submit(&mut self, items: u32) {
+        if self.engine.has_free_ticket() {
+            let ticket = submit(&mut self.engine, items);
+            assert!(self.in_flight.iter().all(|(other, _)| other.slot != ticket.slot));
+            self.in_flight.push((ticket, items));
+        }
+    }
+
+    fn complete(&mut self, which: usize, form: &Form, tamper: Option<(usize, u64)>) {
+        let Some((ticket, count)) = self.in_flight.get(which % DEPTH as usize).copied() else {
+            return;
+        };
+        let mut completion = by_table(ticket, count);
+        match form {
+            Form::Uniform => completion.flags = FLAG_UNIFORM,
+            Form::Failed(bytes) => {
+                (completion.status, completion.message_bytes) = (STATUS_FAILED, *bytes);
+            }
+            Form::Table(items) => {
+                for (item, (fails, length)) in (0..count).zip(items.iter().cycle()) {
+                    let bytes = match self.peer.geometry.output.extent {
+                        Extent::Exact(shape) => u32::try_from(shape.elements()).expect("small"),
+                        Extent::AtMost { bytes } => u32::from(*length) % (bytes + 1),
+                    };
+                    let entry = if *fails { failed(bytes, *length % 4000) } else { ok(bytes) };
+                    self.peer.set_item(ticket.slot, item, entry);
+                }
+            }
+        }
+        completion.stamp = self.peer.position + 1;
+        let mut words: [u64; 8] = bytemuck::cast(completion);
+        tamper.into_iter().for_each(|(word, value)| words[word] = value);
+        self.peer.publish_stamped(bytemuck::cast(words));
+    }
+
+    /// Nothing is written meanwhile, so what the engine finds can be told beforehand.
+    fn poll(&mut self) {
+        let entry = self.peer.entry(self.taken);
+        let expected = self.taken + 1;
+        let before = expected.saturating_sub(self.peer.ring_entries() as u64);
+        let has_news = self.engine.has_news();
+        assert_eq!(has_news, entry.stamp != before);
+        match self.engine.poll() {
+            Ok(None) => assert!(!has_news),
+            Err(Violation::Stamp { found, expected: due }) => {
+                assert_eq!((found, due), (entry.stamp, expected));
+                assert!(has_news && found != expected);
+            }
+            Err(violation) => {
+                assert_eq!(entry.stamp, expected);
+                assert!(violation.kind() < Violation::KINDS.len());
+                self.taken += 1;
+            }
+            Ok(Some(completed)) => {
+                assert_eq!(entry.stamp, expected);
+                let known = (completed.ticket, completed.item_count);
+                let index = self.in_flight.iter().position(|it| *it == known);
+                self.in_flight.remove(index.expect("only what is in flight completes"));
+                self.taken += 1;
+                check_results(&mut self.peer, &entry, &completed.results);
+            }
+        }
+    }
+}
+
+/// What the engine believed is what lies in the replica's memory, within the bounds.
+fn check_results(peer: &mut Peer, entry: &Completion, results: &Results<'_>) {
+    let (slot, output) = (entry.ticket.slot, peer.geometry.output);
+    let items = match results {
+        Results::Failed(message) => {
+            return assert_eq!(*message, &peer.messages(slot)[..entry.message_bytes as usize]);
+        }
+        Results::Items(items) => items,
+    };
+    for item in 0..entry.item_count {
+        match items.get(item as usize) {
+            Item::Output(bytes) => {
+                assert!(output.admits_bytes(bytes.len()));
+                let start = item as usize * peer.geometry.output_stride();
+                assert_eq!(bytes, &peer.outputs(slot)[start..start + bytes.len()]);
+            }
+            Item::Failed(message) => {
+                let ItemEntry { message_bytes, bytes_or_offset, .. } = peer.item(slot, item);
+                let start = bytes_or_offset as usize;
+                assert_eq!(message.len(), usize::from(message_bytes));
+                assert_eq!(message, &peer.messages(slot)[start..start + message.len()]);
+            }
+        }
+    }
+}
+
+fn value() -> impl Strategy<Value = u64> {
+    let halves = (0..20u64, 0..20u64).prop_map(|(low, high)| high << 32 | low);
+    prop_oneof![3 => 0..20u64, 3 => halves, 2 => any::<u64>(), 1 => Just(u64::MAX)]
+}
+
+fn form() -> impl Strategy<Value = Form> {
+    let item = (any::<bool>(), any::<u16>());
+    prop_oneof![
+        Just(Form::Uniform),
+        proptest::collection::vec(item, 1..8).prop_map(Form::Table),
+        (0..=4097u32).prop_map(Form::Failed),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    const REGIONS: &[Region] = &[Region::Ring, Region::Ring, Region::ItemTables, Region::Anywhere];
+    let scribble = (proptest::sample::select(REGIONS), any::<usize>(), value());
+    let tamper = proptest::option::weighted(0.3, (0..8usize, value()));
+    prop_oneof![
+        4 => (1..=ITEMS_MAX).prop_map(|items| Step::Submit { items }),
+        8 => Just(Step::Poll),
+        3 => scribble.prop_map(|(region, word, value)| Step::Scribble { region, word, value }),
+        1 => (0..DEPTH, any::<u8>()).prop_map(|(slot, byte)| Step::ScribbleOutputs { slot, byte }),
+        6 => (0..2usize, form(), tamper)
+            .prop_map(|(which, form, tamper)| Step::Complete { which, form, tamper }),
+        2 => Just(Step::Return),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_script_misleads_an_engine_with_exact_outputs(
+        steps in proptest::collection::vec(step(), 1..200),
+    ) {
+        let mut world = World::new(exact_bytes(7));
+        steps.into_iter().for_each(|step| world.step(step));
+    }
+
+    #[test]
+    fn no_script_misleads_an_engine_with_outputs_of_their_own_length(
+        steps in proptest::collection::vec(step(), 1..200),
+    ) {
+        let mut world = World::new(at_most_bytes(20));
+        steps.into_iter().for_each(|step| world.step(step));
+    }
+}

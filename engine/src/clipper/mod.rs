@@ -1,0 +1,20 @@
+//! Clipper's prediction REST: what a request asks for, and how it is answered.
+//!
+//! Owner: the engine thread. Pure: a request's head and body in, a [`Question`] out; an answer in,
+//! JSON out. It knows neither connections nor time, and the queries that it makes do not know it.
+//!
+//! `POST /{application}/predict` with `{"input": X}` or `{"input_batch": [X, …]}`, and optionally
+//! `"version"`, as in Clipper 0.4. Where we differ from it, on purpose:
+//! - An unknown application or path gets a 404 with a body; Clipper closes the connection.
+//! - Integer literals are accepted for floats and doubles.
+//! - Each item of a batch is answered; Clipper drops failed ones. A batch of one is answered both
+//!   as a batch and, as Clipper does, unwrapped.
+//! - An answer that is not a prediction says why in `reason`, for machines.
+//! - Outputs have types: numbers and arrays of them are JSON as they are. A string is embedded as
+//!   JSON when it is JSON, as in Clipper.
+
+mod question;
+mod reply;
+
+pub use question::{Application, Problem, Question, Slot, ask, body_bytes_max};
+pub use reply::{write_item, write_predictions, write_problem};
