@@ -1,7 +1,5 @@
 //! Names the shared library by its ABI, so that a model finds the version that it was linked with.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
-
 fn main() {
     // Before 1.0 every minor version may change the ABI. install.sh makes the link of this name.
     let abi = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));

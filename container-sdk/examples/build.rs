@@ -1,16 +1,10 @@
 //! Compiles the models, each into the binary of its name.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
-
 use std::path::Path;
 
 /// Binaries and their sources.
-const MODELS: &[(&str, &str)] = &[
-    ("noop", "noop.c"),
-    ("sum", "sum.c"),
-    ("synthetic", "synthetic.c"),
-    ("fragile", "fragile.c"),
-];
+const MODELS: &[(&str, &str)] =
+    &[("noop", "noop.c"), ("sum", "sum.c"), ("synthetic", "synthetic.c"), ("fragile", "fragile.c")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

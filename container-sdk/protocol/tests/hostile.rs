@@ -82,13 +82,26 @@ fn check_items(results: &Results<'_>) {
 /// One step of a hostile script.
 #[derive(Clone, Debug)]
 enum Step {
-    Submit { items: u32 },
+    Submit {
+        items: u32,
+    },
     Poll,
     /// Overwrites a word of the completions, counted from the start of a region.
-    Scribble { region: Region, word: usize, value: u64 },
-    ScribbleOutputs { slot: u32, byte: u8 },
+    Scribble {
+        region: Region,
+        word: usize,
+        value: u64,
+    },
+    ScribbleOutputs {
+        slot: u32,
+        byte: u8,
+    },
     /// Completes a batch in good order, but for one word of the completion.
-    Complete { which: usize, form: Form, tamper: Option<(usize, u64)> },
+    Complete {
+        which: usize,
+        form: Form,
+        tamper: Option<(usize, u64)>,
+    },
     /// Goes back to where the engine looks.
     Return,
 }

@@ -2,7 +2,10 @@
 //! comes back, over the protocol's own handshake and shared memory.
 //!
 //! For tests of containers. It checks nothing that `EngineEnd` does not check, serves no network,
-//! and panics where a test should fail. Needs only `cutter-protocol` and `rustix`.
+//! and panics where a test should fail. Needs only `cutter-protocol` and `rustix`; other crates take
+//! it in with `#[path]`.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
