@@ -382,16 +382,22 @@ impl View {
 /// `batch` is null or lies in an open connection.
 unsafe fn in_hand<'a>(batch: *const Batch) -> Result<&'a View, Error> {
     // SAFETY: by the promise of the caller.
-    let batch = unsafe { batch.as_ref() }.ok_or_else(|| Error::Null { what: "batch" })?;
-    if batch.is_in_hand() { Ok(&batch.view) } else { Err(Error::NoBatch) }
+    match unsafe { batch.as_ref() } {
+        Some(batch) if batch.is_in_hand() => Ok(&batch.view),
+        Some(_) => Err(Error::NoBatch),
+        None => Err(Error::Null { what: "batch" }),
+    }
 }
 
 /// # Safety
 /// `batch` is null or lies in an open connection, in the hands of this thread alone.
 unsafe fn own<'a>(batch: *mut Batch) -> Result<&'a mut Batch, Error> {
     // SAFETY: by the promise of the caller.
-    let batch = unsafe { batch.as_mut() }.ok_or_else(|| Error::Null { what: "batch" })?;
-    if batch.is_in_hand() { Ok(batch) } else { Err(Error::NoBatch) }
+    match unsafe { batch.as_mut() } {
+        Some(batch) if batch.is_in_hand() => Ok(batch),
+        Some(_) => Err(Error::NoBatch),
+        None => Err(Error::Null { what: "batch" }),
+    }
 }
 
 /// # Safety

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn cutter_connect(
         // SAFETY: not null; a place for a pointer by the promise of C.
         unsafe { *container = ptr::null_mut() };
         // SAFETY: null or a model by the promise of C.
-        let model = unsafe { model.as_ref() }.ok_or_else(|| Error::Null { what: "model" })?;
+        let model = unsafe { model.as_ref() }.ok_or(Error::Null { what: "model" })?;
         // SAFETY: the names are null or terminated by the promise of C.
         let model = unsafe { model.read() }?;
         let batch = Batch::new(Container::connect(&model)?);
@@ -106,8 +106,7 @@ pub unsafe extern "C" fn cutter_next(
         unsafe { *batch = ptr::null_mut() };
         // SAFETY: null or a connection that is open by the promise of C, in the hands of this
         // thread alone.
-        let open =
-            unsafe { container.as_mut() }.ok_or_else(|| Error::Null { what: "container" })?;
+        let open = unsafe { container.as_mut() }.ok_or(Error::Null { what: "container" })?;
         let status = open.next(timeout_ns)?;
         if status == Status::CutterOk {
             // SAFETY: `batch` as above. `container` is not null; its field is addressed without a

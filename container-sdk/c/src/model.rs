@@ -15,7 +15,6 @@ const _: () = assert!(CUTTER_RANK_MAX == RANK_MAX);
 
 /// Element types. A string is UTF-8 without a terminating zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::enum_variant_names, reason = "C has one room for all names")]
 #[repr(C)]
 pub enum Type {
     /// Of an input: whatever the application sends. No output is of this type.

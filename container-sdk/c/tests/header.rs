@@ -1,5 +1,7 @@
 //! The committed header is the one that the sources describe.
 
+#![allow(clippy::unwrap_used, reason = "a test fails here")]
+
 use std::path::{Path, PathBuf};
 
 const REWRITE: &str = "CUTTER_WRITE_HEADER";

@@ -1,5 +1,7 @@
 //! The binaries that cargo builds are whole: `main` from C, the SDK from Rust.
 
+#![allow(clippy::unwrap_used, reason = "a test fails here")]
+
 #[path = "../../c/tests/support/mini_engine.rs"]
 mod mini_engine;
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytemuck::Zeroable;
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::retry_on_intr;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -187,7 +188,8 @@ pub fn send_refusal(socket: BorrowedFd<'_>, text: &str) -> std::io::Result<()> {
 /// without room for descriptors. No bytes: the container is gone.
 pub fn receive_from_container(socket: BorrowedFd<'_>) -> std::io::Result<Vec<u8>> {
     let mut message = vec![0; 2 * size_of::<WireHello>()];
-    let (bytes, _) = rustix::net::recv(socket, &mut message[..], RecvFlags::CMSG_CLOEXEC)?;
+    let (bytes, _) =
+        retry_on_intr(|| rustix::net::recv(socket, &mut message[..], RecvFlags::CMSG_CLOEXEC))?;
     message.truncate(bytes);
     Ok(message)
 }
@@ -266,7 +268,7 @@ pub fn connect(path: &Path) -> Result<OwnedFd, ContainerError> {
     let flags = SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .map_err(failed)?;
-    rustix::net::connect(&socket, &address).map_err(failed)?;
+    retry_on_intr(|| rustix::net::connect(&socket, &address)).map_err(failed)?;
     Ok(socket)
 }
 
@@ -319,12 +321,10 @@ fn receive_answer(socket: &OwnedFd) -> Result<(WireAnswer, Vec<OwnedFd>), Contai
     let mut answer = WireAnswer::zeroed();
     let bytes = bytemuck::bytes_of_mut(&mut answer);
     let expected = bytes.len();
-    let received = rustix::net::recvmsg(
-        socket,
-        &mut [IoSliceMut::new(bytes)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )
+    let mut parts = [IoSliceMut::new(bytes)];
+    let received = retry_on_intr(|| {
+        rustix::net::recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    })
     .map_err(std::io::Error::from)?;
     let mut descriptors = Vec::new();
     for message in ancillary.drain() {
@@ -344,7 +344,8 @@ fn wait_readable(socket: &OwnedFd) -> Result<(), ContainerError> {
     #[expect(clippy::cast_possible_wrap, reason = "a small constant")]
     let timeout = Timespec { tv_sec: (HANDSHAKE_NS / SECOND_NS) as i64, tv_nsec: 0 };
     let mut polled = [PollFd::new(socket, PollFlags::IN)];
-    let ready = rustix::event::poll(&mut polled, Some(&timeout)).map_err(std::io::Error::from)?;
+    let ready = retry_on_intr(|| rustix::event::poll(&mut polled, Some(&timeout)))
+        .map_err(std::io::Error::from)?;
     if ready == 0 {
         return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
     }
@@ -372,7 +373,7 @@ fn send(
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
     }
     let parts = [IoSlice::new(message)];
-    rustix::net::sendmsg(socket, &parts, &mut ancillary, SendFlags::NOSIGNAL)?;
+    retry_on_intr(|| rustix::net::sendmsg(socket, &parts, &mut ancillary, SendFlags::NOSIGNAL))?;
     Ok(())
 }
 

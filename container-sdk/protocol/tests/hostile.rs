@@ -3,9 +3,8 @@
 
 mod support;
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use cutter_protocol::engine::{EngineEnd, Item, Results};
@@ -14,7 +13,7 @@ use cutter_protocol::tensor::{Extent, TensorSpec};
 use cutter_protocol::violation::Violation;
 use proptest::prelude::*;
 use support::peer::{DEPTH, ITEMS_MAX, Peer, by_table, ends, failed, ok, submit};
-use support::{at_most_bytes, exact_bytes};
+use support::{SetOnDrop, at_most_bytes, exact_bytes};
 
 /// The item table flickers between good and bad while the engine checks it and copies by it.
 #[test]
@@ -24,23 +23,21 @@ fn what_is_used_is_what_was_checked() {
     let flickers =
         [ok(20), ok(3), ok(u32::MAX), failed(0, 4096), ok(7), failed(u32::MAX, 9), ok(0)];
     let (mut engine, mut peer) = ends(at_most_bytes(20));
-    let completions: OwnedFd = engine.descriptors()[1].try_clone_to_owned().unwrap();
-    let places: Vec<u64> = (0..ITEMS).map(|item| peer.item_entry(0, item) as u64).collect();
+    let mut flickerer = Peer::of(&engine);
     let (begun, done) = (Barrier::new(2), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
-            // Written by the kernel: no mapping of this process is written by two threads.
-            let flicker = |(place, entry): (&u64, &ItemEntry)| {
-                rustix::io::pwrite(completions.as_fd(), bytemuck::bytes_of(entry), *place).unwrap();
+            let table = &flickerer.item_table(0)[..ITEMS as usize];
+            let steps = || table.iter().cycle().zip(flickers.iter().cycle());
+            let flicker = |(word, entry): (&AtomicU64, &ItemEntry)| {
+                word.store(bytemuck::cast(*entry), Ordering::Relaxed);
             };
-            places.iter().cycle().zip(flickers.iter().cycle()).take(100).for_each(flicker);
+            steps().take(100).for_each(flicker);
             begun.wait();
-            let is_done = |_: &(&u64, &ItemEntry)| !done.load(Ordering::Relaxed);
-            let steps = places.iter().cycle().zip(flickers.iter().cycle());
-            steps.take_while(is_done).for_each(flicker);
+            steps().take_while(|_| !done.load(Ordering::Relaxed)).for_each(flicker);
         });
         // Also after a failure, or the failure would wait for ever.
-        let _end = EndOnDrop(&done);
+        let _end = SetOnDrop(&done);
         begun.wait();
         let mut ticket = submit(&mut engine, ITEMS);
         let (mut believed, mut refused) = (0u32, 0u32);
@@ -58,14 +55,6 @@ fn what_is_used_is_what_was_checked() {
             }
         }
     });
-}
-
-struct EndOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Every result of three with outputs of at most 20 bytes can be had, and is in bounds.

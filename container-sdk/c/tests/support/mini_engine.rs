@@ -2,10 +2,11 @@
 //! comes back, over the protocol's own handshake and shared memory.
 //!
 //! For tests of containers. It checks nothing that `EngineEnd` does not check, serves no network,
-//! and panics where a test should fail. Needs only `cutter-protocol` and `rustix`; other crates take
-//! it in with `#[path]`.
+//! and panics where a test should fail. Needs only `cutter-protocol` and `rustix`; other crates
+//! take it in with `#[path]`.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test fails here")]
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -104,7 +105,7 @@ impl MiniEngine {
             }],
         };
         send_grant(socket.as_fd(), &grant).unwrap();
-        let ready = handshake::receive_from_container(socket.as_fd()).unwrap();
+        let ready = receive(&socket).unwrap();
         assert!(handshake::is_ready(&ready), "the container did not map what it was granted");
         MiniEngine { end, hello, pool, stride, next_row: 0, socket, child }
     }
@@ -231,8 +232,18 @@ fn spawn(command: &mut Command) -> (OwnedFd, Running) {
     (ours, Running(child))
 }
 
+/// A message of the container; a signal, as of some other test's child, does not end the wait.
+fn receive(socket: &OwnedFd) -> std::io::Result<Vec<u8>> {
+    loop {
+        let result = handshake::receive_from_container(socket.as_fd());
+        if !result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
+            return result;
+        }
+    }
+}
+
 fn receive_hello(socket: &OwnedFd, child: &mut Running) -> Hello {
-    match handshake::receive_from_container(socket.as_fd()) {
+    match receive(socket) {
         Ok(message) if message.is_empty() => panic!("no hello: {}", child.wait()),
         Ok(message) => Hello::read(&message).unwrap(),
         Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no hello in {PATIENCE:?}"),

@@ -5,6 +5,7 @@
 pub mod peer;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use cutter_protocol::container::{ContainerEnd, Next};
@@ -23,6 +24,8 @@ use rustix::time::Timespec;
 
 /// A wait that takes this long has been lost; nothing here takes a thousandth of it.
 const LOST: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What an incarnation is made from.
 #[derive(Clone, Debug)]
@@ -128,10 +131,13 @@ impl Engine {
         assert_eq!((ready, polled[0].revents()), (1, PollFlags::IN), "a lost wake");
     }
 
-    /// Takes the wakes out of the doorbell.
+    /// Takes the wakes out of the doorbell, if there are any.
     pub fn drain_doorbell(&self) -> Option<u64> {
+        let doorbell = self.end.doorbell();
+        let mut polled = [PollFd::from_borrowed_fd(doorbell, PollFlags::IN)];
+        let ready = rustix::event::poll(&mut polled, Some(&NOW)).expect("the doorbell is open");
         let mut wakes = [0; 8];
-        rustix::io::read(self.end.doorbell(), &mut wakes).ok()?;
+        (ready > 0).then(|| rustix::io::read(doorbell, &mut wakes).expect("there are wakes"))?;
         Some(u64::from_ne_bytes(wakes))
     }
 
@@ -145,8 +151,7 @@ impl Engine {
 
     /// Fails when the container is gone and has left nothing.
     pub fn look_after_container(&self) {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let gone = rustix::event::poll(&mut [hangup_of(&self.socket)], Some(&now));
+        let gone = rustix::event::poll(&mut [hangup_of(&self.socket)], Some(&NOW));
         let gone = gone.expect("the socket is open") > 0;
         assert!(!gone || self.end.has_news(), "the container is gone");
     }
@@ -206,6 +211,16 @@ pub fn answer(completed: &Completed<'_>) -> Answer {
             };
             Answer::Items((0..completed.item_count).map(item).collect())
         }
+    }
+}
+
+/// Tells another thread of the end of this part, also of its failure.
+#[derive(Debug)]
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 //! computes the places in them by itself, from the picture in `layout`.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::AtomicU64;
 
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::entry::{
@@ -74,6 +75,15 @@ impl Peer {
         bytemuck::pod_read_unaligned(self.completions.bytes_mut(place, WORD))
     }
 
+    /// The item table of a slot, to be written while the engine reads it.
+    pub fn item_table(&mut self, slot: u32) -> &[AtomicU64] {
+        let (place, items) = (self.item_entry(slot, 0), self.geometry.items_max as usize);
+        let table = self.completions.bytes_mut(place, items * WORD);
+        // SAFETY: whole words on multiples of 8, borrowed like the bytes that they replace; other
+        // mappings of the same memory access them as atomics too.
+        unsafe { std::slice::from_raw_parts(table.as_mut_ptr().cast(), items) }
+    }
+
     /// The entry of the ring in which the completion after `taken` others belongs.
     pub fn entry(&mut self, taken: u64) -> Completion {
         let place = self.ring_entry(taken);
@@ -116,8 +126,7 @@ impl Peer {
         RING + ENTRY * usize::try_from(entry).expect("a small remainder")
     }
 
-    /// Where in the completions segment the entry of an item lies.
-    pub fn item_entry(&self, slot: u32, item: u32) -> usize {
+    fn item_entry(&self, slot: u32, item: u32) -> usize {
         let table = (self.geometry.items_max as usize * WORD).next_multiple_of(RING);
         let tables = RING + self.ring_entries() * ENTRY;
         tables + table * slot as usize + WORD * item as usize

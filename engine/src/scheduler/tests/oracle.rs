@@ -1,0 +1,239 @@
+//! What must hold whatever happens. The oracle sees every query, batch and answer, and keeps books
+//! of its own, which share nothing with the scheduler's.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::fleet::Input;
+use crate::limits::CRASHES_MAX;
+use crate::scheduler::{Answer, Death, Outcome, Sink};
+use crate::stats::Reason;
+
+/// What a query was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    Prediction,
+    Default(Reason, Vec<u8>),
+}
+
+/// One query, by its number.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub application: usize,
+    pub input: Input,
+    pub arrived_ns: u64,
+    pub deadline_ns: u64,
+    model: Option<usize>,
+    row: Option<u32>,
+    in_flight: bool,
+    pub sends: u32,
+    pub crashes: u32,
+    pub stops: u32,
+    pub answer: Option<(u64, Given)>,
+}
+
+/// A batch that was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub at_ns: u64,
+    pub replica: usize,
+    pub queries: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+pub struct Oracle {
+    pub now_ns: u64,
+    pub queries: Vec<Record>,
+    pub batches: Vec<Sent>,
+    /// The last query in each row, by application and row: the input that stands there.
+    rows: HashMap<(usize, u32), usize>,
+    /// Per model, what waits and is no suspect.
+    waiting: Vec<BTreeSet<(u64, usize)>>,
+}
+
+impl Oracle {
+    pub fn new(models: usize, now_ns: u64) -> Self {
+        Self { now_ns, waiting: vec![BTreeSet::new(); models], ..Self::default() }
+    }
+
+    /// A query arrived; it gets the next number.
+    pub fn arrived(
+        &mut self,
+        application: usize,
+        model: Option<usize>,
+        input: Input,
+        arrived_ns: u64,
+        deadline_ns: u64,
+    ) -> usize {
+        self.queries.push(Record {
+            application,
+            input,
+            arrived_ns,
+            deadline_ns,
+            model,
+            row: None,
+            in_flight: false,
+            sends: 0,
+            crashes: 0,
+            stops: 0,
+            answer: None,
+        });
+        self.queries.len() - 1
+    }
+
+    /// Its input is about to be written to a row, which nobody may need any more.
+    pub fn written(&mut self, number: usize, row: u32) {
+        let application = self.queries[number].application;
+        if let Some(previous) = self.rows.insert((application, row), number) {
+            let previous = &self.queries[previous];
+            assert!(previous.answer.is_some(), "row {row} was given to two queries");
+            assert!(!previous.in_flight, "row {row} was given away while a replica reads it");
+        }
+        let Record { deadline_ns, model, .. } = self.queries[number];
+        self.queries[number].row = Some(row);
+        if let Some(model) = model {
+            self.waiting[model].insert((deadline_ns, number));
+        }
+    }
+
+    /// The query whose input stands in a row.
+    pub fn in_row(&self, application: usize, row: u32) -> usize {
+        self.rows[&(application, row)]
+    }
+
+    /// A batch goes to a replica that has `others` batches in flight.
+    pub fn sent(&mut self, replica: usize, model: usize, others: usize, queries: &[usize]) {
+        for &number in queries {
+            let query = &mut self.queries[number];
+            assert_eq!(query.model, Some(model), "query {number} went to a wrong model");
+            assert!(!query.in_flight, "the row of query {number} is read twice at once");
+            assert!(query.answer.is_none(), "query {number} was sent after its answer");
+            (query.in_flight, query.sends) = (true, query.sends + 1);
+            assert!(query.sends <= 1 + query.crashes + query.stops, "query {number} sent again");
+            self.waiting[model].remove(&(query.deadline_ns, number));
+        }
+        let suspects = queries.iter().any(|number| self.queries[*number].crashes > 0);
+        if suspects {
+            assert_eq!((queries.len(), others), (1, 0), "a suspect shares its fate: {queries:?}");
+        } else {
+            self.check_order(model, queries);
+        }
+        self.batches.push(Sent { at_ns: self.now_ns, replica, queries: queries.to_vec() });
+    }
+
+    /// The batch is no longer in flight.
+    pub fn landed(&mut self, queries: &[usize]) {
+        for &number in queries {
+            let Record { application, row, .. } = self.queries[number];
+            let row = row.expect("it was sent from a row");
+            assert_eq!(self.in_row(application, row), number, "the input was overwritten");
+            self.queries[number].in_flight = false;
+        }
+    }
+
+    /// The batch was in flight when its incarnation ended. To be called before the scheduler hears
+    /// of it.
+    pub fn lost(&mut self, queries: &[usize], death: Death) {
+        self.landed(queries);
+        for &number in queries {
+            let query = &mut self.queries[number];
+            match death {
+                Death::Crash => query.crashes += 1,
+                Death::Stopped => query.stops += 1,
+            }
+            let waits = query.answer.is_none() && query.crashes == 0;
+            if let Some(model) = query.model.filter(|_| waits) {
+                self.waiting[model].insert((query.deadline_ns, number));
+            }
+        }
+    }
+
+    /// To be called after the scheduler heard of it: who died too often is answered.
+    pub fn check_lives(&self, queries: &[usize]) {
+        for &number in queries {
+            let query = &self.queries[number];
+            let guilty = query.crashes >= u32::from(CRASHES_MAX);
+            assert!(!guilty || query.answer.is_some(), "query {number} may kill a third time");
+            assert!(query.crashes <= u32::from(CRASHES_MAX), "query {number} killed again");
+        }
+    }
+
+    pub fn check_all_answered(&self) {
+        for (number, query) in self.queries.iter().enumerate() {
+            assert!(query.answer.is_some(), "query {number} was not answered: {query:?}");
+            assert!(!query.in_flight, "query {number} is still in flight");
+        }
+    }
+
+    pub fn given(&self, number: usize) -> &Given {
+        &self.queries[number].answer.as_ref().expect("it was answered").1
+    }
+
+    pub fn answered_ns(&self, number: usize) -> u64 {
+        self.queries[number].answer.as_ref().expect("it was answered").0
+    }
+
+    /// How many queries that arrived in this time were answered, and how many with a prediction.
+    pub fn score(&self, from_ns: u64, until_ns: u64) -> Score {
+        let counted = |query: &&Record| (from_ns..until_ns).contains(&query.arrived_ns);
+        let queries = self.queries.iter().filter(counted);
+        let mut score = Score::default();
+        for query in queries {
+            score.queries += 1;
+            match &query.answer {
+                Some((_, Given::Prediction)) => score.predictions += 1,
+                Some((_, Given::Default(Reason::Overloaded, _))) => score.overloaded += 1,
+                _ => {}
+            }
+        }
+        score
+    }
+
+    /// Earliest deadline first, within the batch and towards what goes on waiting.
+    fn check_order(&self, model: usize, queries: &[usize]) {
+        let deadlines: Vec<u64> = queries.iter().map(|n| self.queries[*n].deadline_ns).collect();
+        assert!(deadlines.is_sorted(), "a batch out of order: {deadlines:?}");
+        if let (Some(last), Some(waits)) = (deadlines.last(), self.waiting[model].first()) {
+            assert!(waits.0 >= *last, "query {} was overtaken by a later one", waits.1);
+        }
+    }
+}
+
+/// Queries counted by what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Score {
+    pub queries: usize,
+    pub predictions: usize,
+    pub overloaded: usize,
+}
+
+impl Score {
+    pub fn share_in_time(self) -> f64 {
+        self.predictions as f64 / self.queries as f64
+    }
+
+    pub fn share_late(self) -> f64 {
+        1.0 - self.share_in_time()
+    }
+}
+
+impl Sink for Oracle {
+    fn answer(&mut self, answer: &Answer<'_>) {
+        let number = usize::try_from(answer.reply_to).expect("a number that was given out");
+        let query = &mut self.queries[number];
+        assert_eq!(query.answer, None, "query {number} was answered twice");
+        assert_eq!(answer.application, query.application);
+        assert_eq!(answer.answered_ns, self.now_ns);
+        assert!(self.now_ns <= query.deadline_ns, "query {number} was answered after its deadline");
+        let given = match answer.outcome {
+            Outcome::Prediction { output, .. } => {
+                assert_eq!(output, answer.reply_to.to_le_bytes(), "the output of another query");
+                Given::Prediction
+            }
+            Outcome::Default { reason, detail } => Given::Default(reason, detail.to_vec()),
+        };
+        query.answer = Some((self.now_ns, given));
+        if let Some(model) = query.model {
+            self.waiting[model].remove(&(query.deadline_ns, number));
+        }
+    }
+}
