@@ -23,6 +23,7 @@ pub mod affinity;
 pub mod batching;
 pub mod check;
 pub mod clipper;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;

@@ -288,3 +288,43 @@ pub const LINGER_NS: u64 = 1_000_000_000;
 pub const DRAIN_IDLE_NS: u64 = 250_000_000;
 /// How long a drain waits for answers before it answers with the default.
 pub const DRAIN_NS_MAX: u64 = 10_000_000_000;
+
+// ---- Control ----
+
+/// How long an incarnation must have been up for its replica to be started again at once.
+pub const RESTART_AT_ONCE_UP_NS: u64 = 1_000_000_000;
+/// The pause before a replica is started again, when its incarnation did not last.
+pub const BACK_OFF_NS_MIN: u64 = 100_000_000;
+/// That pause doubles each time, up to this.
+pub const BACK_OFF_NS_MAX: u64 = 10_000_000_000;
+/// How long an incarnation must have been up for its replica's failures to be forgotten.
+pub const BACK_OFF_RESET_UP_NS: u64 = 10_000_000_000;
+/// How long the engine thread may take to drain before its replicas are killed under it.
+pub const CONTROL_DRAIN_NS_MAX: u64 = DRAIN_NS_MAX + 5_000_000_000;
+/// How long a replica that was asked to end may take before it is killed.
+pub const REPLICA_STOP_NS: u64 = 2_000_000_000;
+/// How long the end of the server waits for killed processes.
+pub const REPLICA_KILL_NS: u64 = 2_000_000_000;
+/// How long a process whose socket is closed may take to end by itself before it is killed.
+pub const EXIT_GRACE_NS: u64 = 200_000_000;
+/// How long what a process left in its output pipes is read after it ended.
+pub const OUTPUT_LINGER_NS: u64 = 200_000_000;
+/// Bytes of one line of a replica's output. What is beyond is cut off.
+pub const OUTPUT_LINE_BYTES_MAX: usize = 4 << 10;
+/// Lines of one output stream of a replica that are logged within [`OUTPUT_WINDOW_NS`].
+pub const OUTPUT_LINES_MAX: u32 = 100;
+/// The time over which [`OUTPUT_LINES_MAX`] counts.
+pub const OUTPUT_WINDOW_NS: u64 = 1_000_000_000;
+/// Containers started by hand that may be in their handshake at one time. Beyond: not accepted yet.
+pub const CONTAINERS_PENDING_MAX: usize = 64;
+/// Connections that wait to be accepted at the container socket.
+pub const CONTAINER_BACKLOG: i32 = 64;
+/// Connections to the admin address. Beyond: they wait to be accepted.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long an admin connection lives: one request and its answer.
+pub const ADMIN_CONNECTION_NS: u64 = 5_000_000_000;
+/// Bytes of an admin request. Beyond: closed.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 16 << 10;
+
+const _: () = assert!(BACK_OFF_NS_MIN > 0 && BACK_OFF_NS_MIN <= BACK_OFF_NS_MAX);
+const _: () = assert!(RESTART_AT_ONCE_UP_NS <= BACK_OFF_RESET_UP_NS);

@@ -32,6 +32,8 @@ pub enum ToEngine {
 pub enum ToControl {
     /// The engine has given an incarnation up: kill it.
     Kill { replica: usize, incarnation: u64, reason: KillReason },
+    /// The memory of an incarnation that is gone: to be dropped where unmapping may take its time.
+    Retired(Box<EngineEnd>),
     /// Everything is answered and the engine thread is about to end.
     Drained,
 }

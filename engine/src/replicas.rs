@@ -11,6 +11,7 @@ use cutter_protocol::engine::{EngineEnd, Results, RowRef};
 use cutter_protocol::limits::{BATCH_ITEMS_MAX, DEPTH_MAX};
 use cutter_protocol::violation::Violation;
 
+use crate::clock::Clock;
 use crate::limits::WAKES_WITHOUT_NEWS_MAX;
 use crate::messages::KillReason;
 use crate::scheduler::{BatchResults, Death, Scheduler, Sink};
@@ -39,6 +40,7 @@ pub struct Replicas {
     model_of: Box<[usize]>,
     rows: Vec<RowRef>,
     given_up: Vec<GivenUp>,
+    retired: Vec<Box<EngineEnd>>,
     stats: Arc<EngineStats>,
 }
 
@@ -52,6 +54,7 @@ impl Replicas {
             model_of,
             rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
             given_up: Vec::new(),
+            retired: Vec::new(),
             stats,
         }
     }
@@ -85,21 +88,30 @@ impl Replicas {
             return;
         }
         self.take_completions(now_ns, replica, scheduler, sink);
-        if self.links[replica].take().is_some() {
+        if let Some(link) = self.links[replica].take() {
+            self.retired.push(link.end);
             scheduler.replica_lost(now_ns, replica, death, sink);
         }
     }
 
-    /// Takes what came back and sends what waits. Says whether there was anything.
+    /// Takes what came back and sends what waits. Says whether there was anything. The time is
+    /// asked for only then: an idle look costs one load for each replica.
     #[inline]
-    pub fn serve(&mut self, now_ns: u64, scheduler: &mut Scheduler, sink: &mut impl Sink) -> bool {
+    pub fn serve(
+        &mut self,
+        clock: &impl Clock,
+        scheduler: &mut Scheduler,
+        sink: &mut impl Sink,
+    ) -> bool {
         let mut worked = false;
         for replica in 0..self.links.len() {
-            worked |= self.take_completions(now_ns, replica, scheduler, sink);
+            if self.links[replica].as_ref().is_some_and(|link| link.end.has_news()) {
+                worked |= self.take_completions(clock.now_ns(), replica, scheduler, sink);
+            }
         }
         for model in 0..scheduler.models() {
             if scheduler.has_waiting(model) {
-                worked |= self.dispatch(now_ns, model, scheduler, sink);
+                worked |= self.dispatch(clock.now_ns(), model, scheduler, sink);
             }
         }
         worked
@@ -121,6 +133,11 @@ impl Replicas {
     /// The incarnations given up since the last call.
     pub fn take_given_up(&mut self) -> impl Iterator<Item = GivenUp> + '_ {
         self.given_up.drain(..)
+    }
+
+    /// The memory of incarnations that are gone.
+    pub fn take_retired(&mut self) -> Option<Box<EngineEnd>> {
+        self.retired.pop()
     }
 
     /// Asks every replica to end.
@@ -246,6 +263,7 @@ impl Replicas {
             self.stats.models[self.model_of[replica]].violations(violation.kind()).increment();
         }
         self.given_up.push(GivenUp { replica, incarnation: link.incarnation, reason });
+        self.retired.push(link.end);
         scheduler.replica_lost(now_ns, replica, Death::Crash, sink);
     }
 }

@@ -65,8 +65,11 @@ impl Server {
         let containers = containers
             .map(|path| {
                 let address = format!("unix:{}", path.display());
-                control::bind_containers(path)
-                    .map_err(|source| ListenError { address, hint: hint(&source), source })
+                control::bind_containers(path).map_err(|source| ListenError {
+                    address,
+                    hint: hint(&source),
+                    source,
+                })
             })
             .transpose()?;
         let stats = Arc::new(new_stats(&config));
@@ -194,9 +197,8 @@ fn faces(config: &Config) -> Vec<clipper::Application> {
 
 fn create_pools(config: &Config) -> Result<Vec<InputPool>, StartError> {
     let create = |application: &config::Application| {
-        InputPool::create(application.rows, application.row_stride()).map_err(|source| {
-            StartError::Pool { application: application.name.clone(), source }
-        })
+        InputPool::create(application.rows, application.row_stride())
+            .map_err(|source| StartError::Pool { application: application.name.clone(), source })
     };
     let pools = config.applications.iter().map(create).collect::<Result<Vec<_>, _>>()?;
     if pools.iter().any(|pool| !pool.is_locked()) {

@@ -14,8 +14,8 @@ use rustix::time::Timespec;
 
 use crate::clock::monotonic_ns;
 use crate::entry::{
-    Completion, FLAG_DENSE, FLAG_UNIFORM, ITEM_FAILED, ITEM_OK, ItemEntry, OPCODE_PREDICT,
-    OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, ITEM_FAILED, ITEM_OK,
+    ItemEntry, OPCODE_PREDICT, OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
 };
 use crate::handshake::{ContainerError, Granted};
 use crate::layout::{
@@ -87,7 +87,6 @@ struct Current {
     item_count: u32,
     dense: Option<RowEntry>,
     deadline_ns: u64,
-    started_ns: u64,
     any_failed: bool,
     message_bytes: usize,
 }
@@ -192,11 +191,12 @@ impl ContainerEnd {
                 self.patience.worked();
                 return Ok(next);
             }
-            spins += 1;
+            spins = u32::wrapping_add(spins, 1);
             // A spinner without a limit spares itself the clock: a look at it costs as much as a hop.
             let needs_clock = self.patience.needs_clock() || limit_ns.is_some();
             let now_ns = if needs_clock { monotonic_ns() } else { 0 };
             if limit_ns.is_some_and(|limit_ns| now_ns >= limit_ns) {
+                self.check_engine()?;
                 return Ok(Next::Idle);
             }
             match self.patience.idle(now_ns) {
@@ -282,16 +282,25 @@ impl ContainerEnd {
                 self.results.store_relaxed(table + index, bytemuck::cast(*entry));
             }
         }
-        let output_bytes = (count * self.geometry.output_stride()) as u64;
-        let flags = if uniform { FLAG_UNIFORM } else { 0 };
-        self.publish(STATUS_OK, flags, output_bytes, 0);
+        let output_bytes = count * self.geometry.output_stride();
+        let mut inline = [0; 2];
+        let flags = match uniform {
+            true if output_bytes <= INLINE_BYTES => {
+                let outputs = self.outputs_of(current.ticket.slot, output_bytes);
+                bytemuck::bytes_of_mut(&mut inline)[..output_bytes].copy_from_slice(outputs);
+                FLAG_UNIFORM | FLAG_INLINE
+            }
+            true => FLAG_UNIFORM,
+            false => 0,
+        };
+        self.publish(STATUS_OK, flags, output_bytes as u64, inline, 0);
     }
 
     /// Fails the whole batch in hand. A long message is cut.
     pub fn fail(&mut self, message: &str) {
         let message = cut(message, MESSAGE_BYTES_MAX);
         self.write_message(self.current().ticket.slot, 0, message);
-        self.publish(STATUS_FAILED, 0, 0, to_u32(message.len()));
+        self.publish(STATUS_FAILED, 0, 0, [0; 2], to_u32(message.len()));
     }
 
     fn current(&self) -> Current {
@@ -332,14 +341,25 @@ impl ContainerEnd {
             item_count: count,
             dense,
             deadline_ns: submission.deadline_ns,
-            started_ns: monotonic_ns(),
             any_failed: false,
             message_bytes: 0,
         });
         Ok(Some(Next::Batch))
     }
 
-    fn publish(&mut self, status: u16, flags: u16, output_bytes: u64, message_bytes: u32) {
+    fn outputs_of(&mut self, slot: u32, bytes: usize) -> &mut [u8] {
+        let offset = self.geometry.slot_bytes() * slot as usize;
+        self.outputs.bytes_mut(offset, bytes)
+    }
+
+    fn publish(
+        &mut self,
+        status: u16,
+        flags: u16,
+        output_bytes: u64,
+        inline: [u64; 2],
+        message_bytes: u32,
+    ) {
         let current = self.current.take().expect("a batch is in hand");
         let completion = Completion {
             stamp: 0,
@@ -348,8 +368,7 @@ impl ContainerEnd {
             flags,
             item_count: current.item_count,
             output_bytes,
-            started_ns: current.started_ns,
-            ended_ns: monotonic_ns(),
+            inline,
             message_bytes,
             reserved: 0,
             reserved_word: 0,
@@ -392,7 +411,10 @@ impl ContainerEnd {
         let gone = PollFlags::HUP | PollFlags::ERR;
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match rustix::event::poll(&mut polled, Some(&now)) {
-            Ok(_) if polled[0].revents().intersects(gone) => Err(ContainerError::EngineGone),
+            // What the engine published before it went still counts.
+            Ok(_) if polled[0].revents().intersects(gone) && !self.submissions.has_news() => {
+                Err(ContainerError::EngineGone)
+            }
             _ => Ok(()),
         }
     }

@@ -12,8 +12,8 @@ use rustix::event::EventfdFlags;
 use rustix::thread::futex;
 
 use crate::entry::{
-    Completion, FLAG_DENSE, FLAG_UNIFORM, ITEM_FAILED, ITEM_OK, ItemEntry, OPCODE_PREDICT,
-    OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, ITEM_FAILED, ITEM_OK,
+    ItemEntry, OPCODE_PREDICT, OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
 };
 use crate::layout::{
     COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
@@ -26,6 +26,8 @@ use crate::sleep::{AsleepFlag, KickWord};
 use crate::tensor::Extent;
 use crate::violation::Violation;
 use crate::words::{SharedWords, Words};
+
+const UNIFORM_INLINE: u16 = FLAG_UNIFORM | FLAG_INLINE;
 
 /// One input of a batch: which row of which pool, and how many bytes it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +92,6 @@ struct Private {
 pub struct Completed<'a> {
     pub ticket: Ticket,
     pub item_count: u32,
-    /// Model-side times as the replica told them: informative, never to be relied on.
-    pub started_ns: u64,
-    pub ended_ns: u64,
     pub results: Results<'a>,
 }
 
@@ -283,8 +282,6 @@ impl EngineEnd {
         Ok(Some(Completed {
             ticket: completion.ticket,
             item_count: completion.item_count,
-            started_ns: completion.started_ns,
-            ended_ns: completion.ended_ns,
             results,
         }))
     }
@@ -348,7 +345,9 @@ impl EngineEnd {
     fn check_header(&self, completion: &Completion, slot: Slot) -> Result<(), Violation> {
         let Completion { status, flags, item_count, .. } = *completion;
         let exact = matches!(self.geometry.output.extent, Extent::Exact(_));
+        let most = item_count as usize * self.geometry.output_stride();
         let defined = match status {
+            STATUS_OK if flags == UNIFORM_INLINE => exact && most <= INLINE_BYTES,
             STATUS_OK => flags == 0 || (flags == FLAG_UNIFORM && exact),
             STATUS_FAILED => flags == 0,
             _ => false,
@@ -359,16 +358,17 @@ impl EngineEnd {
         if item_count != slot.item_count {
             return Err(Violation::ItemCount { found: item_count, expected: slot.item_count });
         }
-        let most = (item_count as usize * self.geometry.output_stride()) as u64;
-        if completion.output_bytes > most {
-            return Err(Violation::Length { found: completion.output_bytes, most });
+        if completion.output_bytes > most as u64 {
+            let found = completion.output_bytes;
+            return Err(Violation::Length { found, most: most as u64 });
         }
         let messages = MESSAGE_AREA_BYTES as u64;
         if u64::from(completion.message_bytes) > messages {
             let found = u64::from(completion.message_bytes);
             return Err(Violation::Length { found, most: messages });
         }
-        if completion.reserved != 0 || completion.reserved_word != 0 {
+        let unused = flags & FLAG_INLINE == 0 && completion.inline != [0; 2];
+        if completion.reserved != 0 || completion.reserved_word != 0 || unused {
             return Err(Violation::Reserved);
         }
         Ok(())
@@ -384,6 +384,11 @@ impl EngineEnd {
         }
         let outputs = self.geometry.slot_word(slot);
         let stride = self.geometry.output_stride();
+        if completion.flags == UNIFORM_INLINE {
+            let words = (count * stride).div_ceil(size_of::<u64>());
+            self.private.outputs[..words].copy_from_slice(&completion.inline[..words]);
+            return Ok(Checked::Items { uniform_bytes: self.geometry.output.bytes_exact() });
+        }
         if completion.flags == FLAG_UNIFORM {
             let words = (count * stride).div_ceil(size_of::<u64>());
             self.shared.outputs.copy_out(outputs, &mut self.private.outputs[..words]);

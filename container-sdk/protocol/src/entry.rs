@@ -63,14 +63,13 @@ pub struct Completion {
     pub ticket: Ticket,
     /// [`STATUS_OK`] or [`STATUS_FAILED`].
     pub status: u16,
-    /// [`FLAG_UNIFORM`] or nothing.
+    /// [`FLAG_UNIFORM`], with [`FLAG_INLINE`] or not; or nothing.
     pub flags: u16,
     pub item_count: u32,
     /// Bytes of the output slot that hold outputs.
     pub output_bytes: u64,
-    /// When the model began and ended, on the replica's monotonic clock. For information only.
-    pub started_ns: u64,
-    pub ended_ns: u64,
+    /// INLINE only: the outputs themselves, in the bytes of these words.
+    pub inline: [u64; 2],
     /// Failed batch: bytes of the message, which starts the ticket's message area.
     pub message_bytes: u32,
     pub reserved: u32,
@@ -83,6 +82,10 @@ pub const STATUS_OK: u16 = 0;
 pub const STATUS_FAILED: u16 = 1;
 /// Every item succeeded and has the declared exact size: the item table is not used.
 pub const FLAG_UNIFORM: u16 = 1;
+/// All outputs together fit into the entry and stand there: no other cache line has to move.
+pub const FLAG_INLINE: u16 = 2;
+/// Bytes of outputs that an entry can carry.
+pub const INLINE_BYTES: usize = size_of::<[u64; 2]>();
 
 /// How one item ended. The table of a ticket lies in the completions segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -117,8 +120,7 @@ const _: () = {
     assert!(offset_of!(Completion, flags) == 18);
     assert!(offset_of!(Completion, item_count) == 20);
     assert!(offset_of!(Completion, output_bytes) == 24);
-    assert!(offset_of!(Completion, started_ns) == 32);
-    assert!(offset_of!(Completion, ended_ns) == 40);
+    assert!(offset_of!(Completion, inline) == 32);
     assert!(offset_of!(Completion, message_bytes) == 48);
     assert!(offset_of!(Completion, reserved_word) == 56);
     assert!(size_of::<RowEntry>() == 16);
@@ -165,8 +167,7 @@ mod tests {
             flags: FLAG_UNIFORM,
             item_count: 0x33,
             output_bytes: 0x44,
-            started_ns: 0x55,
-            ended_ns: 0x66,
+            inline: [0x55, 0x66],
             message_bytes: 0x77,
             reserved: 0,
             reserved_word: 0,

@@ -38,6 +38,8 @@ pub const ENV_SOCKET: &str = "CUTTER_SOCKET";
 /// Holds the model's name, with an optional `:version`, for a container started by hand.
 pub const ENV_MODEL: &str = "CUTTER_MODEL";
 
+/// Where the part of an answer ends that every version understands.
+const REFUSAL_END: usize = std::mem::offset_of!(WireAnswer, incarnation);
 /// Descriptors of an incarnation besides those of the pools.
 const FIXED_DESCRIPTORS: usize = 4;
 const DESCRIPTORS_MAX: usize = FIXED_DESCRIPTORS + POOLS_MAX;
@@ -277,9 +279,6 @@ pub fn join(socket: OwnedFd, hello: &Hello) -> Result<ContainerEnd, ContainerErr
     send(socket.as_fd(), bytemuck::bytes_of(&hello.write()), &[])?;
     wait_readable(&socket)?;
     let (answer, descriptors) = receive_answer(&socket)?;
-    if answer.accepted != ANSWER_ACCEPTED {
-        return Err(ContainerError::Refused { text: field_text(&answer.refusal) });
-    }
     let end = ContainerEnd::new(map_grant(&answer, descriptors, socket)?);
     send(end.socket(), bytemuck::bytes_of(&WireReady { magic: READY_MAGIC }), &[])?;
     Ok(end)
@@ -334,7 +333,15 @@ fn receive_answer(socket: &OwnedFd) -> Result<(WireAnswer, Vec<OwnedFd>), Contai
     }
     match received.bytes {
         0 => Err(ContainerError::EngineGone),
-        bytes if bytes < expected || answer.magic != ANSWER_MAGIC => Err(ContainerError::BadAnswer),
+        bytes if bytes < REFUSAL_END || answer.magic != ANSWER_MAGIC => {
+            Err(ContainerError::BadAnswer)
+        }
+        _ if answer.accepted != ANSWER_ACCEPTED => {
+            Err(ContainerError::Refused { text: field_text(&answer.refusal) })
+        }
+        bytes if bytes < expected || answer.abi_major != ABI_MAJOR => {
+            Err(ContainerError::BadAnswer)
+        }
         _ => Ok((answer, descriptors)),
     }
 }

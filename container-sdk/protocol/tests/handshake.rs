@@ -24,9 +24,10 @@ use cutter_protocol::limits::{
 use cutter_protocol::segment::{Segment, SegmentError, Writer};
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 use cutter_protocol::wire::{
-    ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, READY_MAGIC, SPEC_EXACT, WireAnswer,
-    WireHello, WirePool, WireSpec, field_text,
+    ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, HELLO_MAGIC, READY_MAGIC, SPEC_EXACT,
+    WireAnswer, WireHello, WirePool, WireSpec, field_text,
 };
+use proptest::prelude::*;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
 use support::{Setup, at_most_bytes, exact_bytes, hello, receive, serve, socket_pair};
 
@@ -108,7 +109,7 @@ fn another_version_is_refused_by_its_number() {
 #[test]
 fn another_version_is_known_by_the_first_sixteen_bytes() {
     let mut wire = WireHello::zeroed();
-    wire.magic = bytemuck::pod_read_unaligned(&hello_message(&hello(exact_bytes(8)))[..8]);
+    wire.magic = HELLO_MAGIC;
     (wire.abi_major, wire.abi_minor) = (ABI_MAJOR + 1, 3);
     let message = bytemuck::bytes_of(&wire);
     let expected = HelloError::Version { major: ABI_MAJOR + 1, minor: 3 };
@@ -148,6 +149,31 @@ fn a_type_that_means_nothing_is_refused() {
     for spec in [unknown, huge, WireSpec { extent: 3, ..any }] {
         assert_eq!(read_with(|wire| wire.output = spec), output);
         assert_eq!(read_with(|wire| wire.input = spec), input);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_hello_says_stays_within_the_limits(
+        changes in proptest::collection::vec((0..size_of::<WireHello>(), any::<u8>()), 0..12),
+        cut in 0..2 * size_of::<WireHello>(),
+    ) {
+        let mut wire = WireHello::zeroed();
+        wire.magic = HELLO_MAGIC;
+        (wire.abi_major, wire.abi_minor) = (ABI_MAJOR, ABI_MINOR);
+        wire.struct_bytes = [64, 64, 16, 8];
+        wire.output = Some(at_most_bytes(9)).into();
+        let mut message = [bytemuck::bytes_of(&wire), &[0; size_of::<WireHello>()]].concat();
+        changes.into_iter().for_each(|(place, byte)| message[place] = byte);
+        let heard = Hello::read(&message[..cut.max(16)]);
+        let specs = heard.iter().flat_map(|hello| hello.input.into_iter().chain([hello.output]));
+        prop_assert!(specs.into_iter().all(|spec| spec.bytes_max() <= ITEM_BYTES_MAX));
+        let names = heard.iter().flat_map(|it| [&it.sdk, &it.sdk_version, &it.model]);
+        // A byte that is not text becomes a mark of three.
+        prop_assert!(names.into_iter().all(|name| name.len() <= 3 * NAME_BYTES));
+        prop_assert!(heard.is_err() || cut >= size_of::<WireHello>());
     }
 }
 

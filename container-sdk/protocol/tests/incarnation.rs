@@ -275,23 +275,6 @@ fn a_batch_that_fails_after_an_item_did_has_the_batchs_message() {
     assert_eq!(answered(&Setup::new(exact_bytes(3)), 2, model), expected);
 }
 
-#[test]
-fn a_completion_tells_when_the_model_ran() {
-    let served = Setup::new(exact_bytes(3)).run(
-        |end| serve(end, echo),
-        |engine| {
-            let before_ns = cutter_protocol::clock::monotonic_ns();
-            engine.submit(0, 1);
-            let completed = engine.next();
-            let times = [before_ns, completed.started_ns, completed.ended_ns];
-            assert!(times.is_sorted(), "{times:?}");
-            assert!(completed.ended_ns <= cutter_protocol::clock::monotonic_ns());
-            engine.stop();
-        },
-    );
-    assert_eq!(served.unwrap(), 1);
-}
-
 /// Keeps every ticket busy for `batches` batches of changing size and form, and checks each answer.
 fn pipeline(setup: &Setup, batches: u32) {
     let rows = |batch: u32| {

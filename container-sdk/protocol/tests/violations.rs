@@ -4,7 +4,7 @@ mod support;
 
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::entry::{
-    Completion, FLAG_UNIFORM, ITEM_OK, ItemEntry, STATUS_FAILED, STATUS_OK, Ticket,
+    Completion, FLAG_INLINE, FLAG_UNIFORM, ITEM_OK, ItemEntry, STATUS_FAILED, STATUS_OK, Ticket,
 };
 use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::violation::Violation;
@@ -209,9 +209,17 @@ fn reserved_fields_are_zero() {
 }
 
 #[test]
-fn times_are_whatever_the_replica_says() {
-    let times = |it: &mut Completion| (it.started_ns, it.ended_ns) = (u64::MAX, 0);
-    assert!(Stage::new(exact_bytes(8)).completed(times).is_ok());
+fn outputs_in_the_entry_are_taken_only_where_they_fit() {
+    let both = FLAG_UNIFORM | FLAG_INLINE;
+    let status = Violation::Status { status: STATUS_OK, flags: both };
+    assert_violations(exact_bytes(8), [(|it| it.flags = FLAG_UNIFORM | FLAG_INLINE, status)]);
+    let status = Violation::Status { status: STATUS_OK, flags: FLAG_INLINE };
+    assert_violations(exact_bytes(5), [(|it| it.flags = FLAG_INLINE, status)]);
+    assert_violations(exact_bytes(5), [(|it| it.inline[1] = 1, Violation::Reserved)]);
+    let inline = |it: &mut Completion| {
+        (it.flags, it.inline) = (FLAG_UNIFORM | FLAG_INLINE, [u64::MAX; 2]);
+    };
+    assert!(Stage::new(exact_bytes(5)).completed(inline).is_ok());
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod outbound;
 mod tests;
 
 use crate::clipper::{self, Slot};
+use crate::clock::Clock;
 use crate::http::{
     CONTINUE_100, Connection, DATE_BYTES, HttpError, ResponseHead, Status, Step, Verdict,
     write_http_error,
@@ -36,11 +37,6 @@ use outbound::{Outbound, Request};
 use std::sync::Arc;
 
 pub use outbound::{Output, Replies};
-
-/// Tells the time: nanoseconds on the monotonic clock.
-pub trait Clock {
-    fn now_ns(&self) -> u64;
-}
 
 /// All connections of one engine thread, without their sockets.
 #[derive(Debug)]

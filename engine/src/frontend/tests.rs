@@ -6,8 +6,9 @@ use std::sync::Arc;
 use cutter_protocol::engine::Item;
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 
-use super::{Clock, Frontend, Output, Pacing};
+use super::{Frontend, Output, Pacing};
 use crate::clipper;
+use crate::clock::Clock;
 use crate::limits::{HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX};
 use crate::pool::InputPool;
 use crate::scheduler::{

@@ -19,7 +19,8 @@ use cutter_protocol::clock::monotonic_ns;
 use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::frontend::{Clock, Frontend, Output, Pacing};
+use crate::clock::MonotonicClock;
+use crate::frontend::{Frontend, Output, Pacing};
 use crate::http::http_date;
 use crate::limits::{
     ACCEPT_PAUSE_NS, DATE_PERIOD_NS, DRAIN_IDLE_NS, DRAIN_NS_MAX, GAUGE_PERIOD_NS, LINGER_NS,
@@ -46,17 +47,6 @@ mod kind {
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
     Content-Type: application/json\r\nContent-Length: 86\r\n\r\n\
     {\"error\":\"Overloaded\",\"cause\":\"too many connections are open; close some or come later\"}";
-
-/// The monotonic clock.
-#[derive(Clone, Copy, Debug)]
-pub struct MonotonicClock;
-
-impl Clock for MonotonicClock {
-    #[inline]
-    fn now_ns(&self) -> u64 {
-        monotonic_ns()
-    }
-}
 
 /// What the engine thread is made of.
 #[derive(Debug)]
@@ -184,8 +174,8 @@ impl EngineThread {
             self.handle(completion);
         }
         self.completions = completions;
+        worked |= self.serve_replicas();
         let now_ns = monotonic_ns();
-        worked |= self.serve_replicas(now_ns);
         self.keep_time(now_ns);
         worked |= self.start_sends(now_ns);
         Ok(worked)
@@ -268,7 +258,7 @@ impl EngineThread {
         }
         let Some(connection) = named else { return };
         // A long turn must not keep a replica waiting, neither for work nor for its answers.
-        self.serve_replicas(monotonic_ns());
+        self.serve_replicas();
         let ended = matches!(completion.result, Ok(0) | Err(_)) && !starved;
         if !completion.more {
             if let Some(socket) = self.connections.get_mut(connection) {
@@ -388,19 +378,25 @@ impl EngineThread {
         self.release(connection);
     }
 
-    fn serve_replicas(&mut self, now_ns: u64) -> bool {
+    fn serve_replicas(&mut self) -> bool {
         let sink = &mut self.frontend.replies;
-        let worked = self.replicas.serve(now_ns, &mut self.scheduler, sink);
-        self.report_given_up();
+        let worked = self.replicas.serve(&MonotonicClock, &mut self.scheduler, sink);
+        if worked {
+            self.report_given_up();
+        }
         worked
     }
 
+    /// Tells the control thread which incarnations it is to kill, and hands it their memory.
     fn report_given_up(&mut self) {
         for given_up in self.replicas.take_given_up() {
             let GivenUp { replica, incarnation, reason } = given_up;
             disarm(&mut self.ring, &mut self.armed, replica, incarnation);
             // Without a control thread the process is ending anyway.
             let _ = self.control.send(ToControl::Kill { replica, incarnation, reason });
+        }
+        while let Some(end) = self.replicas.take_retired() {
+            let _ = self.control.send(ToControl::Retired(end));
         }
     }
 

@@ -15,8 +15,11 @@ fn config() -> ProptestConfig {
 
 fn application(models: usize) -> impl Strategy<Value = ApplicationPlan> {
     let model = prop_oneof![1 => Just(None), 9 => (0..models).prop_map(Some)];
-    (500 * US..20 * MS, 1_u32..80, model)
-        .prop_map(|(slo_ns, rows, model)| ApplicationPlan { slo_ns, rows, model })
+    (500 * US..20 * MS, 1_u32..80, model).prop_map(|(slo_ns, rows, model)| ApplicationPlan {
+        slo_ns,
+        rows,
+        model,
+    })
 }
 
 fn model() -> impl Strategy<Value = ModelPlan> {
@@ -38,8 +41,11 @@ fn machine() -> impl Strategy<Value = MachinePlan> {
     let service = (0..2_000_u64, 0..400_u64)
         .prop_map(|(fixed, item)| Service { fixed_ns: fixed * US, per_item_ns: item * US });
     let restart = prop_oneof![1 => Just(None), 5 => (0..15 * MS).prop_map(Some)];
-    (service, 1_u32..64, restart)
-        .prop_map(|(service, items_max, restart_ns)| MachinePlan { service, items_max, restart_ns })
+    (service, 1_u32..64, restart).prop_map(|(service, items_max, restart_ns)| MachinePlan {
+        service,
+        items_max,
+        restart_ns,
+    })
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -50,7 +56,11 @@ fn setup() -> impl Strategy<Value = Setup> {
             Just(models),
             prop::collection::vec(machine(), slots),
         )
-            .prop_map(|(applications, models, machines)| Setup { applications, models, machines })
+            .prop_map(|(applications, models, machines)| Setup {
+                applications,
+                models,
+                machines,
+            })
     })
 }
 

@@ -1,0 +1,131 @@
+//! Which queries go together, to whom, and when they are not sent at all.
+
+use super::fleet::Input;
+use super::oracle::Given;
+use super::world::{Event, MS, Setup, US, World};
+use crate::scheduler::{ApplicationPlan, PolicyPlan};
+use crate::stats::Reason;
+
+fn late() -> Given {
+    Given::Default(Reason::Late, Vec::new())
+}
+
+fn replicas_used(world: &World) -> Vec<usize> {
+    world.oracle.batches.iter().map(|sent| sent.replica).collect()
+}
+
+#[test]
+fn a_batch_is_no_larger_than_the_container_takes() {
+    let mut setup = Setup::simple();
+    setup.machines[0].items_max = 4;
+    let mut world = setup.build();
+    world.queries_at(0, 10);
+    world.at(MS, Event::Up { replica: 0 });
+    world.finish();
+    assert_eq!(world.batch_sizes(), [4, 4, 2]);
+}
+
+#[test]
+fn a_batch_is_no_larger_than_the_limit() {
+    let mut setup = Setup::simple();
+    setup.models[0].policy = PolicyPlan::Fixed { max: 7 };
+    let mut world = setup.build();
+    world.queries_at(0, 10);
+    world.at(MS, Event::Up { replica: 0 });
+    world.finish();
+    assert_eq!(world.batch_sizes(), [7, 3]);
+}
+
+#[test]
+fn the_earlier_deadline_goes_first_whatever_its_application() {
+    let mut setup = Setup::simple();
+    setup.models[0].policy = PolicyPlan::Fixed { max: 2 };
+    setup.applications =
+        [50, 10].map(|slo| ApplicationPlan { slo_ns: slo * MS, rows: 16, model: Some(0) }).to_vec();
+    let mut world = setup.build();
+    for application in [0, 0, 1, 1] {
+        world.at(0, Event::Arrive { application, input: Input::Good });
+    }
+    world.at(MS, Event::Up { replica: 0 });
+    world.finish();
+    let sent: Vec<&[usize]> = world.oracle.batches.iter().map(|sent| &*sent.queries).collect();
+    assert_eq!(sent, [[2, 3], [0, 1]]);
+}
+
+#[test]
+fn the_least_occupied_replica_goes_first() {
+    let mut world = Setup::replicas(2).build_up();
+    world.queries_at(0, 4);
+    world.finish();
+    assert_eq!(replicas_used(&world), [0, 1, 0, 1]);
+}
+
+#[test]
+fn two_replicas_share_a_load_that_is_too_much_for_one() {
+    let mut setup = Setup::replicas(2);
+    setup.models[0].policy = PolicyPlan::Fixed { max: 1 };
+    let mut world = setup.build_up();
+    (0..100).for_each(|query| world.query_at(query * 600 * US, Input::Good));
+    world.finish();
+    let first = replicas_used(&world).iter().filter(|replica| **replica == 0).count();
+    assert!((40..=60).contains(&first), "{first} of 100 batches went to the first");
+    assert!((0..100).all(|query| world.answer(query).1 == Given::Prediction));
+}
+
+/// Batches of 9 ms, 20 ms objective: behind two others there is no being in time.
+#[test]
+fn a_query_that_would_be_late_is_not_sent_to_a_busy_replica() {
+    let mut setup = Setup::simple();
+    setup.machines[0].service.fixed_ns = 9 * MS;
+    let mut world = setup.build_up();
+    [0, 10, 10, 11].into_iter().for_each(|at| world.queries_at(at * MS, 1));
+    world.finish();
+    assert_eq!(world.answer(2), (28 * MS, Given::Prediction));
+    assert_eq!(world.answer(3), (19 * MS, late()));
+    assert_eq!(world.oracle.queries[3].sends, 0);
+    assert_eq!(world.stats.models[0].expired.get(), 1);
+}
+
+/// The first batch takes 30 ms, so that the next one cannot be in time as far as is known.
+#[test]
+fn an_idle_replica_is_tried_whatever_is_predicted() {
+    let mut setup = Setup::simple();
+    setup.machines[0].service.fixed_ns = 30 * MS;
+    setup.applications.push(ApplicationPlan { slo_ns: 40 * MS, ..setup.applications[0] });
+    let mut world = setup.build_up();
+    world.queries_at(0, 1);
+    world.at(31 * MS, Event::Pace { replica: 0, percent: 10 });
+    world.queries_at(32 * MS, 1);
+    world.finish();
+    assert_eq!(world.answer(0), (20 * MS, late()));
+    assert_eq!(world.answer(1), (35 * MS, Given::Prediction));
+}
+
+fn grown() -> World {
+    let mut setup = Setup::simple();
+    setup.models[0].policy = PolicyPlan::Aimd { max: 64 };
+    let mut world = setup.build_up();
+    (0..10).for_each(|round| world.queries_at(round * 10 * MS, 60));
+    world.run_until(500 * MS);
+    assert!(world.limit(0) > 10, "the limit is {}", world.limit(0));
+    world
+}
+
+#[test]
+fn light_load_does_not_shrink_the_limit() {
+    let mut world = grown();
+    let limit = world.limit(0);
+    (0..100).for_each(|query| world.queries_at(500 * MS + query * 5 * MS, 1));
+    world.finish();
+    assert_eq!(world.limit(0), limit);
+}
+
+#[test]
+fn a_batch_beyond_the_objective_shrinks_the_limit() {
+    let mut world = grown();
+    let limit = world.limit(0);
+    world.at(500 * MS, Event::Pace { replica: 0, percent: 1_500 });
+    world.queries_at(501 * MS, 1);
+    world.finish();
+    assert_eq!(world.limit(0), limit - limit.div_ceil(10));
+}

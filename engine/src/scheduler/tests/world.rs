@@ -3,8 +3,7 @@
 //! It stands where the engine's loop stands: it hands the scheduler what happens, submits the
 //! batches that it forms, and calls `tick` exactly when `next_tick_ns` says. Nothing is random here.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cutter_protocol::engine::RowRef;
@@ -22,19 +21,41 @@ pub const MS: u64 = 1_000_000;
 /// Simulated time does not begin at zero, as real time does not.
 pub const START_NS: u64 = 1_000 * MS;
 
-/// Something that happens, at a time relative to [`START_NS`].
+/// Something that happens.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    Arrive { application: usize, input: Input },
-    Up { replica: usize },
-    Lost { replica: usize, death: Death },
-    Hang { replica: usize },
-    Pace { replica: usize, percent: u64 },
-    Availability { model: usize, availability: Availability },
+    Arrive {
+        application: usize,
+        input: Input,
+    },
+    Up {
+        replica: usize,
+    },
+    Lost {
+        replica: usize,
+        death: Death,
+    },
+    Hang {
+        replica: usize,
+    },
+    Pace {
+        replica: usize,
+        percent: u64,
+    },
+    Availability {
+        model: usize,
+        availability: Availability,
+    },
     /// The batch that runs in this incarnation is done.
-    Done { replica: usize, life: u64 },
+    Done {
+        replica: usize,
+        life: u64,
+    },
     /// The batch that runs in this incarnation kills it.
-    Killed { replica: usize, life: u64 },
+    Killed {
+        replica: usize,
+        life: u64,
+    },
 }
 
 /// What the world is made of. Models have their machines one after another.
@@ -82,32 +103,6 @@ impl Setup {
     }
 }
 
-type Scheduled = Reverse<(u64, u64, Boxed)>;
-
-/// An event in the heap, where only its time and number order it.
-#[derive(Clone, Copy, Debug)]
-struct Boxed(Event);
-
-impl PartialEq for Boxed {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Boxed {}
-
-impl PartialOrd for Boxed {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Boxed {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
-}
-
 #[derive(Debug)]
 pub struct World {
     pub scheduler: Scheduler,
@@ -118,7 +113,8 @@ pub struct World {
     pub rows_in_use_max: u32,
     applications: Vec<ApplicationPlan>,
     now_ns: u64,
-    events: BinaryHeap<Scheduled>,
+    /// By time, and by number at the same time.
+    events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     rows: Vec<RowRef>,
 }
@@ -130,9 +126,11 @@ impl World {
             setup.models.iter().map(|plan| ("model", "1", plan.replicas as usize)).collect();
         let stats = Arc::new(EngineStats::new(&names, &models, &[]));
         let scheduler = Scheduler::new(&setup.applications, &setup.models, Arc::clone(&stats));
-        let slots = setup.models.iter().enumerate().flat_map(|(model, plan)| {
-            (0..plan.replicas).map(move |_| (model, plan.depth))
-        });
+        let slots = setup
+            .models
+            .iter()
+            .enumerate()
+            .flat_map(|(model, plan)| (0..plan.replicas).map(move |_| (model, plan.depth)));
         let machines: Vec<Machine> = slots
             .zip(&setup.machines)
             .map(|((model, depth), plan)| Machine::new(model, depth, *plan))
@@ -147,7 +145,7 @@ impl World {
             rows_in_use_max: 0,
             applications: setup.applications.clone(),
             now_ns: START_NS,
-            events: BinaryHeap::new(),
+            events: BTreeMap::new(),
             next_event: 0,
             rows: Vec::new(),
         }
@@ -202,17 +200,13 @@ impl World {
         (self.oracle.answered_ns(number) - START_NS, self.oracle.given(number).clone())
     }
 
-    pub fn is_answered(&self, number: usize) -> bool {
-        self.oracle.queries[number].answer.is_some()
-    }
-
     /// The sizes of all batches sent so far.
     pub fn batch_sizes(&self) -> Vec<usize> {
         self.oracle.batches.iter().map(|sent| sent.queries.len()).collect()
     }
 
     fn schedule(&mut self, at_ns: u64, event: Event) {
-        self.events.push(Reverse((at_ns, self.next_event, Boxed(event))));
+        self.events.insert((at_ns, self.next_event), event);
         self.next_event += 1;
     }
 
@@ -222,7 +216,7 @@ impl World {
     }
 
     fn next_event_ns(&self) -> Option<u64> {
-        self.events.peek().map(|Reverse((at_ns, ..))| *at_ns)
+        self.events.first_key_value().map(|((at_ns, _), _)| *at_ns)
     }
 
     fn next_ns(&self) -> Option<u64> {
@@ -235,7 +229,7 @@ impl World {
         assert!(next_ns >= self.now_ns, "something should have happened before");
         self.set_now(next_ns);
         if self.next_event_ns() == Some(next_ns) {
-            let Reverse((_, _, Boxed(event))) = self.events.pop().expect("it was just seen");
+            let (_, event) = self.events.pop_first().expect("it was just seen");
             self.happen(event);
         } else {
             self.tick();
@@ -411,7 +405,8 @@ impl World {
             let predictions = counted(&|given| *given == Given::Prediction) as u64;
             assert_eq!(stats.predictions.get(), predictions);
             for reason in Reason::ALL {
-                let defaults = counted(&|given| matches!(given, Given::Default(r, _) if *r == reason));
+                let defaults =
+                    counted(&|given| matches!(given, Given::Default(r, _) if *r == reason));
                 assert_eq!(stats.defaults(reason).get(), defaults as u64, "{reason:?}");
             }
         }

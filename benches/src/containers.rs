@@ -1,0 +1,82 @@
+//! The example models, as containers of an engine that a bench is itself.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cutter_engine::pool::InputPool;
+use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::handshake::{
+    ENV_FD, ENV_SOCKET, Grant, GrantedPool, Hello, is_ready, receive_from_container, send_grant,
+};
+use cutter_protocol::layout::Geometry;
+use cutter_protocol::limits::DEPTH_DEFAULT;
+use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_protocol::wait::WaitStrategy;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::cores::pin_child;
+use crate::inputs::FLOATS;
+use crate::processes::{Running, build};
+
+/// Items of a batch at most.
+pub const ITEMS_MAX: u32 = 64;
+
+/// A container that waits for batches. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Container {
+    // The engine's end of the handshake's socket: closed, it tells the container to end.
+    _socket: OwnedFd,
+    _process: Running,
+}
+
+/// Builds an example model and says where it is.
+pub fn example(name: &str) -> io::Result<PathBuf> {
+    build("cutter-examples", name)
+}
+
+/// What every bench asks: rows of 784 floats.
+pub fn input() -> TensorSpec {
+    let shape = Shape::new(&[u32::try_from(FLOATS).expect("784")]).expect("one dimension");
+    TensorSpec::exact(ElementType::Float32, shape)
+}
+
+/// Starts a container on a core and shares the memory of a pool with it.
+pub fn start(
+    program: &Path,
+    cpu: usize,
+    pool: &InputPool,
+    wait: WaitStrategy,
+) -> io::Result<(Box<EngineEnd>, Container)> {
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    fcntl_setfd(&theirs, FdFlags::empty())?;
+    let mut command = Command::new(program);
+    command.env(ENV_FD, theirs.as_raw_fd().to_string()).env_remove(ENV_SOCKET);
+    let process = Running::start(&mut command)?;
+    drop(theirs);
+    pin_child(process.child(), cpu)?;
+    let hello = Hello::read(&receive_from_container(ours.as_fd())?).map_err(io::Error::other)?;
+    let geometry = Geometry::fit(DEPTH_DEFAULT, ITEMS_MAX, hello.output);
+    let geometry = geometry.ok_or_else(|| io::Error::other("the model's output is too large"))?;
+    let end = EngineEnd::create(geometry).map_err(io::Error::other)?;
+    let grant = Grant {
+        incarnation: 1,
+        geometry,
+        wait,
+        descriptors: end.descriptors(),
+        pools: vec![GrantedPool {
+            rows: pool.rows(),
+            stride: u32::try_from(pool.stride()).map_err(io::Error::other)?,
+            input: input(),
+            segment: pool.as_fd(),
+        }],
+    };
+    send_grant(ours.as_fd(), &grant)?;
+    if !is_ready(&receive_from_container(ours.as_fd())?) {
+        return Err(io::Error::other(format!("{} did not get ready", program.display())));
+    }
+    Ok((Box::new(end), Container { _socket: ours, _process: process }))
+}

@@ -1,0 +1,26 @@
+//! What the benches share: options, measurements, tables, the cores, the containers, the load.
+//!
+//! Each bench is a program of its own: `cargo bench -p cutter-benches --bench NAME`. It prints a
+//! table and, with `-- --json FILE`, writes the same as a JSON array. What is compared is measured
+//! in one run, in rounds that take turns, and each figure is the median of its rounds: absolute
+//! times are those of one machine and day, ratios travel better. A bench takes well under a minute.
+//!
+//! # Rooms
+//! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and JSON
+//! · [`cores`] who runs where · [`processes`] children that end with the bench · [`containers`] the
+//! example models · [`inputs`] rows and bodies · [`floor`] what the machine can do without Cutter ·
+//! [`echo`] the same bytes over the engine's ring · [`load`] closed-loop clients.
+
+pub mod containers;
+pub mod cores;
+pub mod echo;
+pub mod floor;
+pub mod inputs;
+pub mod load;
+pub mod measurement;
+pub mod options;
+pub mod processes;
+pub mod report;
+
+/// Rounds of each thing measured. A figure is the median of its rounds.
+pub const ROUNDS: usize = 5;

@@ -1,0 +1,371 @@
+//! The status board: what every replica slot is doing, for `/readyz` and for the engine thread,
+//! which must know of each model whether its queries have anything to wait for.
+//!
+//! Writer: the control thread. It is read there, too, by the admin handlers; the lock around it is
+//! theirs, since the HTTP stack wants its state to be `Send`, and is never waited for. Pure: time is
+//! passed in.
+
+use serde::Serialize;
+
+use super::Slot;
+use crate::config::Config;
+use crate::scheduler::Availability;
+
+/// What a replica slot is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Being started, or in its handshake. No process yet: no pid.
+    Starting { pid: Option<u32> },
+    /// Ready for batches.
+    Up { pid: u32 },
+    /// Waiting to be started again.
+    BackingOff { until_ns: u64 },
+    /// A container started by hand is awaited.
+    NotConnected,
+    /// The server is ending.
+    Ended,
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Starting { .. } => "starting",
+            Self::Up { .. } => "up",
+            Self::BackingOff { .. } => "backing_off",
+            Self::NotConnected => "not_connected",
+            Self::Ended => "ended",
+        }
+    }
+
+    const fn pid(self) -> Option<u32> {
+        match self {
+            Self::Starting { pid } => pid,
+            Self::Up { pid } => Some(pid),
+            Self::BackingOff { .. } | Self::NotConnected | Self::Ended => None,
+        }
+    }
+
+    /// Whether it is ready or may be so in time for a query that arrives now.
+    const fn is_expected(self) -> bool {
+        matches!(self, Self::Starting { .. } | Self::Up { .. })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Board {
+    models: Vec<ModelEntry>,
+    applications_without_model: Vec<String>,
+    draining: bool,
+    engine_ended: bool,
+}
+
+#[derive(Debug)]
+struct ModelEntry {
+    name: String,
+    version: String,
+    /// What the engine thread was told last.
+    told: Availability,
+    slots: Vec<SlotEntry>,
+}
+
+#[derive(Clone, Debug)]
+struct SlotEntry {
+    state: State,
+    since_ns: u64,
+    incarnation: u64,
+    /// Why the last attempt or incarnation ended. It stays when another one is up.
+    last_error: Option<String>,
+    /// Whether `last_error` is of the life before this one, with none that was up in between.
+    is_repeating: bool,
+    /// The replica runs, but not on its core.
+    unpinned: Option<String>,
+}
+
+impl Board {
+    /// Every slot starts as one that is being started, which is what the engine thread assumes.
+    pub(super) fn new(config: &Config, now_ns: u64) -> Self {
+        let slot = SlotEntry {
+            state: State::Starting { pid: None },
+            since_ns: now_ns,
+            incarnation: 0,
+            last_error: None,
+            is_repeating: false,
+            unpinned: None,
+        };
+        let model = |model: &crate::config::Model| ModelEntry {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            told: Availability::Expected,
+            slots: vec![slot.clone(); model.replicas as usize],
+        };
+        let alone = config.applications.iter().filter(|application| application.models.is_empty());
+        Self {
+            models: config.models.iter().map(model).collect(),
+            applications_without_model: alone.map(|application| application.name.clone()).collect(),
+            draining: false,
+            engine_ended: false,
+        }
+    }
+
+    /// Notes a slot's state. Says what is to be told to the engine thread, when that changes.
+    pub(super) fn set(&mut self, slot: Slot, state: State, now_ns: u64) -> Option<Availability> {
+        let entry = self.entry(slot);
+        if entry.state.name() != state.name() {
+            entry.since_ns = now_ns;
+        }
+        entry.state = state;
+        if matches!(state, State::Up { .. }) {
+            entry.is_repeating = false;
+        }
+        let model = &mut self.models[slot.model];
+        let expected = model.slots.iter().any(|slot| slot.state.is_expected());
+        let now = if expected { Availability::Expected } else { Availability::Down };
+        let changed = now != model.told;
+        model.told = now;
+        changed.then_some(now)
+    }
+
+    pub(super) fn state(&self, slot: Slot) -> State {
+        self.models[slot.model].slots[slot.ordinal as usize].state
+    }
+
+    /// The number of a slot's next incarnation: 1 is the first.
+    pub(super) fn next_incarnation(&mut self, slot: Slot) -> u64 {
+        let entry = self.entry(slot);
+        entry.incarnation += 1;
+        entry.incarnation
+    }
+
+    /// Notes why a life ended, or did not begin. Says whether that is news: a replica that fails
+    /// again and again for the same cause is told once.
+    pub(super) fn note_error(&mut self, slot: Slot, text: &str) -> bool {
+        let entry = self.entry(slot);
+        let is_old = entry.is_repeating && entry.last_error.as_deref() == Some(text);
+        entry.is_repeating = true;
+        entry.last_error = Some(text.to_owned());
+        !is_old
+    }
+
+    /// Notes whether a replica runs where it was to be put. Says whether a failure is news.
+    pub(super) fn note_unpinned(&mut self, slot: Slot, text: Option<String>) -> bool {
+        let entry = self.entry(slot);
+        let is_news = text.is_some() && entry.unpinned != text;
+        entry.unpinned = text;
+        is_news
+    }
+
+    pub(super) fn begin_drain(&mut self) {
+        self.draining = true;
+    }
+
+    pub(super) fn note_engine_ended(&mut self) {
+        self.engine_ended = true;
+    }
+
+    pub(super) fn is_engine_running(&self) -> bool {
+        !self.engine_ended
+    }
+
+    /// What `/readyz` shows.
+    pub(super) fn view(&self, now_ns: u64) -> View<'_> {
+        let models: Vec<ModelView<'_>> = self.models.iter().map(|m| m.view(now_ns)).collect();
+        let mut reasons: Vec<String> = models
+            .iter()
+            .filter(|model| !model.ready)
+            .map(|model| format!("no replica of model {} is up", model.name))
+            .collect();
+        if self.engine_ended {
+            reasons.insert(0, "the engine thread has ended".to_owned());
+        }
+        let status = match (self.draining, reasons.is_empty()) {
+            (true, _) => "draining",
+            (false, true) => "ready",
+            (false, false) => "not_ready",
+        };
+        let applications_without_model = &self.applications_without_model;
+        View { status, reasons, models, applications_without_model }
+    }
+
+    fn entry(&mut self, slot: Slot) -> &mut SlotEntry {
+        &mut self.models[slot.model].slots[slot.ordinal as usize]
+    }
+}
+
+impl ModelEntry {
+    fn view(&self, now_ns: u64) -> ModelView<'_> {
+        let replicas = self.slots.iter().enumerate();
+        ModelView {
+            name: &self.name,
+            version: &self.version,
+            ready: self.slots.iter().any(|slot| matches!(slot.state, State::Up { .. })),
+            replicas: replicas.map(|(ordinal, slot)| slot.view(ordinal, now_ns)).collect(),
+        }
+    }
+}
+
+impl SlotEntry {
+    fn view(&self, replica: usize, now_ns: u64) -> ReplicaView<'_> {
+        let ms_until = |until_ns: u64| until_ns.saturating_sub(now_ns) / 1_000_000;
+        ReplicaView {
+            replica,
+            state: self.state.name(),
+            for_ms: now_ns.saturating_sub(self.since_ns) / 1_000_000,
+            pid: self.state.pid(),
+            incarnation: self.incarnation,
+            restarts: self.incarnation.saturating_sub(1),
+            retry_in_ms: match self.state {
+                State::BackingOff { until_ns } => Some(ms_until(until_ns)),
+                _ => None,
+            },
+            last_error: self.last_error.as_deref(),
+            not_pinned: self.unpinned.as_deref(),
+        }
+    }
+}
+
+/// The body of `/readyz`.
+#[derive(Debug, Serialize)]
+pub(super) struct View<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    models: Vec<ModelView<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    applications_without_model: &'a [String],
+}
+
+impl View<'_> {
+    pub(super) fn is_ready(&self) -> bool {
+        self.status == "ready"
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ModelView<'a> {
+    name: &'a str,
+    version: &'a str,
+    ready: bool,
+    replicas: Vec<ReplicaView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReplicaView<'a> {
+    replica: usize,
+    state: &'static str,
+    for_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    incarnation: u64,
+    restarts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_in_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_pinned: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::super::slots;
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn board(models: &str) -> (Board, Vec<Slot>) {
+        let text = format!("[[application]]\nname = \"alone\"\ninput.type = \"strings\"\n{models}");
+        let (config, _) = Config::from_toml(&text, Path::new("/srv"), "c").unwrap();
+        (Board::new(&config, 0), slots(&config))
+    }
+
+    fn view(board: &Board, now_ns: u64) -> Value {
+        serde_json::to_value(board.view(now_ns)).unwrap()
+    }
+
+    const TWO: &str = "[[model]]\nname = \"m\"\ncommand = [\"m\"]\nreplicas = 2\n";
+
+    #[test]
+    fn a_model_is_down_only_when_none_of_its_replicas_is_expected() {
+        let (mut board, slots) = board(TWO);
+        let back = State::BackingOff { until_ns: 5 };
+        let starting = State::Starting { pid: None };
+        assert_eq!(board.set(slots[0], back, 0), None);
+        assert_eq!(board.set(slots[1], State::Up { pid: 1 }, 0), None);
+        assert_eq!(board.set(slots[1], back, 0), Some(Availability::Down));
+        assert_eq!(board.set(slots[0], State::Ended, 0), None);
+        assert_eq!(board.set(slots[1], starting, 0), Some(Availability::Expected));
+        assert_eq!(board.set(slots[1], State::Up { pid: 2 }, 0), None);
+    }
+
+    #[test]
+    fn one_replica_up_makes_its_model_ready() {
+        let (mut board, slots) = board(TWO);
+        assert!(!board.view(0).is_ready());
+        assert_eq!(board.next_incarnation(slots[1]), 1);
+        board.set(slots[0], State::BackingOff { until_ns: 30 * MS }, 10 * MS);
+        board.note_error(slots[0], "it is not there");
+        board.set(slots[1], State::Up { pid: 7 }, 10 * MS);
+        assert!(board.view(0).is_ready());
+        let expected = json!({
+            "status": "ready",
+            "models": [{ "name": "m", "version": "1", "ready": true, "replicas": [
+                { "replica": 0, "state": "backing_off", "for_ms": 5, "incarnation": 0,
+                  "restarts": 0, "retry_in_ms": 15, "last_error": "it is not there" },
+                { "replica": 1, "state": "up", "for_ms": 5, "pid": 7, "incarnation": 1,
+                  "restarts": 0 },
+            ]}],
+            "applications_without_model": ["alone"],
+        });
+        assert_eq!(view(&board, 15 * MS), expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let (mut board, _) = board(TWO);
+        assert_eq!(view(&board, 0)["reasons"], json!(["no replica of model m is up"]));
+        board.note_engine_ended();
+        assert_eq!(view(&board, 0)["reasons"][0], "the engine thread has ended");
+        assert!(!board.is_engine_running());
+    }
+
+    #[test]
+    fn a_draining_server_is_not_ready() {
+        let (mut board, slots) = board(TWO);
+        board.set(slots[0], State::Up { pid: 7 }, 0);
+        board.begin_drain();
+        assert!(!board.view(0).is_ready());
+        assert_eq!(view(&board, 0)["status"], "draining");
+    }
+
+    #[test]
+    fn an_error_is_news_once_and_again_after_a_life_that_was_up() {
+        let (mut board, slots) = board(TWO);
+        assert!(board.note_error(slots[0], "a"));
+        assert!(!board.note_error(slots[0], "a"));
+        assert!(board.note_error(slots[0], "b"));
+        board.set(slots[0], State::Up { pid: 7 }, 0);
+        assert!(board.note_error(slots[0], "b"));
+        assert!(board.note_error(slots[1], "b"));
+    }
+
+    #[test]
+    fn a_pin_that_did_not_take_is_shown_until_one_does() {
+        let (mut board, slots) = board(TWO);
+        assert!(board.note_unpinned(slots[0], Some("refused".to_owned())));
+        assert!(!board.note_unpinned(slots[0], Some("refused".to_owned())));
+        assert_eq!(view(&board, 0)["models"][0]["replicas"][0]["not_pinned"], "refused");
+        assert!(!board.note_unpinned(slots[0], None));
+        assert_eq!(view(&board, 0)["models"][0]["replicas"][0]["not_pinned"], Value::Null);
+    }
+
+    #[test]
+    fn a_state_that_goes_on_keeps_its_time() {
+        let (mut board, slots) = board(TWO);
+        board.set(slots[0], State::Starting { pid: Some(7) }, 10 * MS);
+        assert_eq!(view(&board, 15 * MS)["models"][0]["replicas"][0]["for_ms"], 15);
+    }
+}

@@ -1,0 +1,202 @@
+//! Replicas that are started by their command.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::Timing;
+use super::world::{DOWN, EXPECTED, Told, World, container, is_gone, model, until};
+use crate::affinity;
+use crate::messages::{KillReason, ToControl};
+use crate::scheduler::Death;
+
+const LOST: Told = Told::Lost { replica: 0, incarnation: 1, death: Death::Crash };
+
+fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+fn last_error(world: &World) -> String {
+    until("an error", || Some(world.replica(0)["last_error"].as_str()?.to_owned()))
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_named_while_the_server_goes_on() {
+    let mut world = World::start(&model(&["./missing"]));
+    assert_eq!(world.hear(), DOWN);
+    let error = last_error(&world);
+    assert!(error.starts_with("cannot start /"), "{error}");
+    assert!(
+        error.ends_with("No such file or directory (os error 2); build it, or correct `command`")
+    );
+    let (status, ready) = world.ready();
+    assert_eq!((status, &ready["status"]), (503, &"not_ready".into()));
+    assert_eq!(ready["reasons"][0], "no replica of model m is up");
+    assert_eq!(ready["models"][0]["replicas"][0]["state"], "backing_off");
+    world.end(vec![]);
+}
+
+#[test]
+fn a_bare_name_that_no_folder_of_the_path_has_is_named() {
+    let world = World::start(&model(&["no-such-program-anywhere"]));
+    let error = last_error(&world);
+    assert!(error.contains("no folder of PATH has it"), "{error}");
+}
+
+#[test]
+fn a_file_that_may_not_be_run_is_named() {
+    let world = World::start(&model(&["/etc/passwd"]));
+    let error = last_error(&world);
+    assert!(error.contains("Permission denied"), "{error}");
+    assert!(error.contains("chmod +x"), "{error}");
+}
+
+#[test]
+fn a_command_that_ends_at_once_is_started_again_and_again() {
+    let script = "echo out; echo err >&2; exit 3";
+    let mut world = World::start(&model(&["sh", "-c", script]));
+    assert_eq!([world.hear(), world.hear(), world.hear()], [DOWN, EXPECTED, DOWN]);
+    until("two restarts", || (world.stats.models[0].restarts.get() >= 2).then_some(()));
+    let expected = "it closed its socket during the handshake";
+    assert_ne!(last_error(&world), expected, "the exit says more");
+    let expected = "its process ended by itself (exit status: 3); its last line on stderr: err";
+    assert_eq!(last_error(&world), expected);
+    world.end(vec![]);
+    let log = world.log();
+    assert!(log.contains("out model=m replica=0"), "{log}");
+    assert!(log.contains("err model=m replica=0"), "{log}");
+    assert_eq!(log.matches(expected).count(), 1, "told once: {log}");
+}
+
+#[test]
+fn a_process_that_never_connects_is_killed_and_named() {
+    let timing = Timing { hello: Duration::from_millis(300), ..Timing::STANDARD };
+    let mut world = World::start_with(&model(&["sleep", "1000"]), timing, false);
+    let pid = world.pid(0);
+    assert_eq!(world.hear(), DOWN);
+    until("its death", || is_gone(pid).then_some(()));
+    let error = last_error(&world);
+    assert!(error.starts_with("it did not say hello within 300 ms"), "{error}");
+    world.end(vec![]);
+}
+
+#[test]
+fn what_a_killed_process_started_is_killed_with_it() {
+    let timing = Timing { hello: Duration::from_millis(300), ..Timing::STANDARD };
+    let script = "sleep 1000 & echo started $!; exec sleep 1000";
+    let world = World::start_with(&model(&["sh", "-c", script]), timing, false);
+    let line = world.logged("started ");
+    let child: i32 = line.split(' ').next().unwrap().parse().unwrap();
+    until("its death", || is_dead(child).then_some(()));
+}
+
+/// Gone, or waiting to be reaped by whoever inherited it.
+fn is_dead(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+#[test]
+fn a_killed_replica_is_told_and_started_again() {
+    let mut world = World::start(&container("serves"));
+    let first = world.hear_up(0, 1);
+    assert_eq!(first.geometry().items_max, 8);
+    assert_eq!(world.ready().0, 200);
+    kill(world.pid(0));
+    assert_eq!([world.hear(), world.hear(), world.hear()], [LOST, DOWN, EXPECTED]);
+    let second = world.hear_up(0, 2);
+    assert_eq!(last_error(&world), "its process ended by itself (signal: 9 (SIGKILL))");
+    assert_eq!(world.replica(0)["restarts"], 1);
+    assert_eq!(world.stats.models[0].restarts.get(), 1);
+    world.end(vec![second]);
+}
+
+#[test]
+fn one_replica_of_two_keeps_the_model_expected() {
+    let mut world = World::start(&format!("{}replicas = 2\n", container("serves")));
+    let ups = [world.hear(), world.hear()];
+    assert!(ups.contains(&Told::Up { replica: 0, incarnation: 1 }), "{ups:?}");
+    assert!(ups.contains(&Told::Up { replica: 1, incarnation: 1 }), "{ups:?}");
+    kill(world.pid(1));
+    assert_eq!(world.hear(), Told::Lost { replica: 1, incarnation: 1, death: Death::Crash });
+    assert_eq!(world.hear(), Told::Up { replica: 1, incarnation: 2 });
+    assert_eq!(world.ready().0, 200);
+}
+
+#[test]
+fn an_incarnation_that_the_engine_gives_up_is_killed_and_no_other_is() {
+    let mut world = World::start(&container("serves"));
+    let _end = world.hear_up(0, 1);
+    let pid = world.pid(0);
+    let reason = KillReason::Hang { running_ns: 7_000_000 };
+    world.tell(ToControl::Kill { replica: 0, incarnation: 99, reason });
+    world.tell(ToControl::Kill { replica: 9, incarnation: 1, reason });
+    assert_eq!(world.ready().0, 200);
+    world.tell(ToControl::Kill { replica: 0, incarnation: 1, reason });
+    assert_eq!(world.hear(), LOST);
+    until("its death", || is_gone(pid).then_some(()));
+    assert_eq!(last_error(&world), "it was killed: a batch has been running for 7 ms");
+}
+
+#[test]
+fn a_replica_that_closes_its_socket_but_stays_is_killed() {
+    let mut world = World::start(&container("closes_its_socket_and_stays"));
+    let _end = world.hear_up(0, 1);
+    assert_eq!(world.hear(), LOST);
+    assert_eq!(last_error(&world), "it closed its socket to the engine");
+}
+
+#[test]
+fn a_replica_that_talks_after_the_handshake_is_killed() {
+    let mut world = World::start(&container("talks_after_the_handshake"));
+    let _end = world.hear_up(0, 1);
+    assert_eq!(world.hear(), LOST);
+    assert!(last_error(&world).starts_with("it was killed: it sent a message"));
+}
+
+#[test]
+fn a_container_of_another_version_is_refused_and_killed() {
+    let mut world = World::start(&container("says_hello_and_no_more"));
+    let pid = world.pid(0);
+    assert_eq!(world.hear(), DOWN);
+    assert!(last_error(&world).starts_with("the container speaks ABI 99.0, the engine 1.0"));
+    until("its death", || is_gone(pid).then_some(()));
+}
+
+#[test]
+fn a_container_of_another_input_is_refused_with_both_named() {
+    let mut world = World::start(&container("takes_another_input"));
+    assert_eq!(world.hear(), DOWN);
+    let error = last_error(&world);
+    let expected = "the container takes int32, but application digits sends float32[4]";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn a_replica_runs_on_the_core_that_was_asked_for() {
+    let core = *affinity::allowed().unwrap().last().unwrap();
+    let mut world = World::start(&format!("{}cpus = [{core}]\n", container("serves")));
+    let _end = world.hear_up(0, 1);
+    let pid = Pid::from_raw(world.pid(0));
+    assert_eq!(affinity::cores_of(pid).unwrap(), [core]);
+    assert!(world.replica(0)["not_pinned"].is_null());
+}
+
+#[test]
+fn a_core_that_cannot_be_had_is_told_and_the_replica_runs_without() {
+    let mut world = World::start(&format!("{}cpus = [1023]\n", container("serves")));
+    let _end = world.hear_up(0, 1);
+    let text = world.replica(0)["not_pinned"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("core 1023 is not among the cores"), "{text}");
+    assert!(world.log().contains("not pinned: core 1023"));
+    assert_eq!(world.ready().0, 200);
+}
+
+#[test]
+fn output_without_end_is_dropped_and_counted() {
+    let script = "i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done; exec sleep 1000";
+    let world = World::start(&model(&["sh", "-c", script]));
+    world.logged(" lines dropped");
+    assert!(world.log().contains("line 99 model=m"));
+    assert!(!world.log().contains("line 399 model=m"));
+}

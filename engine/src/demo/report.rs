@@ -1,0 +1,397 @@
+//! What the demo prints, and what it writes as JSON.
+
+use std::fmt::{self, Display, Formatter};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::limits::{SEND_LAG_PARTS, SLO_US};
+use super::plot::Plot;
+use super::tally::Tally;
+use crate::stats::Stage;
+
+/// Where the threads ran.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    pub engine: Option<usize>,
+    pub model: Option<usize>,
+    pub client: Option<usize>,
+}
+
+/// The time that queries spent in one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTime {
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+}
+
+/// The sizes of the batches sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BatchSizes {
+    pub mean: f64,
+    pub max: u64,
+}
+
+/// Everything that a demo found out.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub cores: Cores,
+    pub connections: usize,
+    pub rate_qps: u64,
+    pub tally: Tally,
+    /// In the order of [`Stage::ALL`].
+    pub stages: [StageTime; Stage::ALL.len()],
+    pub batch: BatchSizes,
+    /// The AIMD limit, sampled at even distances.
+    pub limits: Vec<u64>,
+}
+
+#[derive(Serialize)]
+struct Json {
+    queries: u64,
+    predictions: u64,
+    defaults: u64,
+    errors: u64,
+    accuracy: f64,
+    offline_accuracy: f64,
+    rate_qps: u64,
+    latency_us: Latency,
+    stages_us: Stages,
+    batch: Batch,
+    send_lag_us: Lag,
+}
+
+#[derive(Serialize)]
+struct Latency {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+#[derive(Serialize)]
+struct Stages {
+    parse: Percentiles,
+    queue: Percentiles,
+    batch_wait: Percentiles,
+    service: Percentiles,
+    reply: Percentiles,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+}
+
+#[derive(Serialize)]
+struct Batch {
+    mean: f64,
+    max: u64,
+    limit: u64,
+}
+
+#[derive(Serialize)]
+struct Lag {
+    p50: f64,
+    p99: f64,
+    max: f64,
+}
+
+impl Report {
+    /// The figures for programs.
+    pub fn to_json(&self) -> String {
+        let tally = &self.tally;
+        let [p50, p99, p999, max] = quantiles(&tally.latency_ns).map(us);
+        let [lag_p50, lag_p99, _, lag_max] = quantiles(&tally.send_lag_ns).map(us);
+        let stage = |stage: Stage| {
+            let time = self.stages[stage as usize];
+            Percentiles { p50: us(time.p50_ns), p99: us(time.p99_ns) }
+        };
+        let json = Json {
+            queries: tally.queries,
+            predictions: tally.predictions,
+            defaults: tally.defaults(),
+            errors: tally.errors,
+            accuracy: tally.accuracy(),
+            offline_accuracy: tally.offline_accuracy(),
+            rate_qps: self.rate_qps,
+            latency_us: Latency { p50, p99, p999, max },
+            stages_us: Stages {
+                parse: stage(Stage::Parse),
+                queue: stage(Stage::Queue),
+                batch_wait: stage(Stage::BatchWait),
+                service: stage(Stage::Service),
+                reply: stage(Stage::Reply),
+            },
+            batch: Batch { mean: self.batch.mean, max: self.batch.max, limit: self.limit() },
+            send_lag_us: Lag { p50: lag_p50, p99: lag_p99, max: lag_max },
+        };
+        let text = serde_json::to_string_pretty(&json);
+        text.expect("numbers under fixed names are always JSON") + "\n"
+    }
+
+    /// The AIMD limit at the end.
+    fn limit(&self) -> u64 {
+        self.limits.last().copied().unwrap_or_default()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.tally.elapsed_ns as f64 / 1e9
+    }
+
+    fn write_heading(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Cores { engine, model, client } = self.cores;
+        writeln!(f, "Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++")?;
+        write!(f, "  {} ms SLO, {} connections, engine {}, ", SLO_US / 1_000, self.connections, {
+            core(engine)
+        })?;
+        if model == client {
+            return writeln!(f, "model and client {}\n", core(model));
+        }
+        writeln!(f, "model {}, client {}\n", core(model), core(client))
+    }
+
+    fn write_counts(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let tally = &self.tally;
+        let line = |f: &mut Formatter<'_>, name: &str, value: &str, note: &str| {
+            let text = format!("  {name:<12}{value:>12}   {note}");
+            writeln!(f, "{}", text.trim_end())
+        };
+        let offered = format!("{}/s offered, open loop", grouped(self.rate_qps));
+        line(f, "queries", &grouped(tally.queries), &offered)?;
+        let throughput = grouped(self.throughput_qps());
+        let per_second = format!("{throughput}/s in {:.2} s", self.seconds());
+        line(f, "predictions", &grouped(tally.predictions), &per_second)?;
+        let reasons = tally.defaults_by_reason();
+        let reasons: Vec<String> = reasons
+            .map(|(reason, count)| format!("{} {}", grouped(count), reason.as_str()))
+            .collect();
+        line(f, "defaults", &grouped(tally.defaults()), &reasons.join(", "))?;
+        let first_error = tally.first_error.as_deref().unwrap_or_default();
+        line(f, "errors", &grouped(tally.errors), first_error)?;
+        let accuracy = format!("{:.2} %", tally.accuracy() * 100.0);
+        line(f, "accuracy", &accuracy, &self.compared())
+    }
+
+    fn throughput_qps(&self) -> u64 {
+        self.tally.predictions * 1_000_000_000 / self.tally.elapsed_ns.max(1)
+    }
+
+    fn compared(&self) -> String {
+        let tally = &self.tally;
+        let offline = tally.offline_accuracy() * 100.0;
+        match (tally.predictions, tally.differing) {
+            (0, _) => "nothing was predicted".to_owned(),
+            (_, 0) => "equal to offline: same weights, same images, every class".to_owned(),
+            (_, differing) => format!(
+                "NOT EQUAL to the offline {offline:.2} %: {} predictions differ",
+                grouped(differing)
+            ),
+        }
+    }
+
+    fn write_times(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let row = |f: &mut Formatter<'_>, name: &str, times_ns: &[u64], note: &str| {
+            write!(f, "  {name:<12}")?;
+            times_ns.iter().try_for_each(|ns| write!(f, "{:>12}", time(*ns)))?;
+            writeln!(f, "{note}")
+        };
+        writeln!(f, "\n  {:<12}{:>12}{:>12}{:>12}{:>12}", "latency", "p50", "p99", "p99.9", "max")?;
+        let latency_ns = quantiles(&self.tally.latency_ns);
+        row(f, "end to end", &latency_ns, "   from the scheduled send")?;
+        for (stage, StageTime { p50_ns, p99_ns }) in Stage::ALL.into_iter().zip(self.stages) {
+            let name = format!("  {}", stage.as_str().replace('_', " "));
+            row(f, &name, &[p50_ns, p99_ns], "")?;
+        }
+        let send_lag_ns = quantiles(&self.tally.send_lag_ns);
+        row(f, "send lag", &send_lag_ns, "   within end to end: the client was late")?;
+        let [_, p99_ns, ..] = latency_ns;
+        let [_, lag_p99_ns, ..] = send_lag_ns;
+        if lag_p99_ns > p99_ns / SEND_LAG_PARTS {
+            writeln!(
+                f,
+                "\n  warning: queries were sent up to {} late (p99), so these latencies are partly \
+                 the client's own.\n  Its core was busy, or all connections were in use: try a \
+                 lower --rate on a quiet machine.",
+                time(lag_p99_ns)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_batches(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let BatchSizes { mean, max } = self.batch;
+        writeln!(f, "\n  batches     mean {mean:.2}, max {max}, AIMD limit {}\n", self.limit())?;
+        writeln!(f, "  AIMD limit over time")?;
+        write!(f, "{}", Plot { samples: &self.limits, seconds: self.seconds() })
+    }
+}
+
+/// The text for people.
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write_heading(f)?;
+        self.write_counts(f)?;
+        self.write_times(f)?;
+        self.write_batches(f)
+    }
+}
+
+/// p50, p99, p99.9 and the maximum.
+fn quantiles(histogram: &Histogram<u64>) -> [u64; 4] {
+    [0.5, 0.99, 0.999, 1.0].map(|quantile| histogram.value_at_quantile(quantile))
+}
+
+fn us(ns: u64) -> f64 {
+    ns as f64 / 1e3
+}
+
+fn core(core: Option<usize>) -> String {
+    core.map_or("not pinned".to_owned(), |core| format!("on core {core}"))
+}
+
+/// Three digits and a unit.
+fn time(ns: u64) -> String {
+    let (value, unit) = match ns {
+        ..1_000 => return format!("{ns} ns"),
+        1_000..1_000_000 => (ns as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        _ => (ns as f64 / 1e9, "s"),
+    };
+    let decimals = match value {
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// With a comma before every three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Answer;
+    use super::super::tally::Question;
+    use super::*;
+    use crate::stats::Reason;
+
+    fn report() -> Report {
+        let mut tally = Tally::default();
+        let question = |label, offline| Question { request: Vec::new(), label, offline };
+        for query in 0..1_000 {
+            tally.sent(query);
+            let answer = Answer::Prediction { class: 1 };
+            tally.answered(&question(u8::from(query >= 40), 1), &answer, 50_000 + query * 10);
+        }
+        for _ in 0..3 {
+            tally.sent(0);
+            tally.answered(&question(1, 1), &Answer::Default { reason: Reason::Late }, 20_000_000);
+        }
+        tally.elapsed_ns = 500_000_000;
+        let stage = |ns| StageTime { p50_ns: ns, p99_ns: 2 * ns };
+        Report {
+            cores: Cores { engine: Some(0), model: Some(1), client: Some(1) },
+            connections: 50,
+            rate_qps: 2_000,
+            tally,
+            stages: [1_500, 2_500, 3_500, 4_500, 5_500].map(stage),
+            batch: BatchSizes { mean: 1.25, max: 7 },
+            limits: vec![1, 3, 5, 7, 9],
+        }
+    }
+
+    #[test]
+    fn the_text_shows_every_figure() {
+        let expected = "\
+Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++
+  20 ms SLO, 50 connections, engine on core 0, model and client on core 1
+";
+        let text = report().to_string();
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_late_client_is_warned_of() {
+        let mut late = report();
+        for _ in 0..500 {
+            late.tally.send_lag_ns.record(1_000_000).unwrap();
+        }
+        assert!(late.to_string().contains("warning: queries were sent up to 1.00 ms late (p99)"));
+    }
+
+    #[test]
+    fn predictions_that_differ_from_offline_are_told() {
+        let mut wrong = report();
+        wrong.tally.differing = 12;
+        let line = "NOT EQUAL to the offline 96.00 %: 12 predictions differ";
+        assert!(wrong.to_string().contains(line), "{wrong}");
+    }
+
+    #[test]
+    fn nothing_measured_is_still_a_report() {
+        let mut nothing = report();
+        nothing.tally = Tally::default();
+        nothing.limits.clear();
+        let text = nothing.to_string();
+        assert!(text.contains("nothing was predicted"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&nothing.to_json()).unwrap();
+        assert_eq!(json["latency_us"]["max"], 0.0);
+    }
+
+    #[test]
+    fn the_json_has_exactly_these_keys_in_this_order() {
+        let names: Vec<String> = report()
+            .to_json()
+            .lines()
+            .filter_map(|line| Some(line.split_once(':')?.0.trim().trim_matches('"').to_owned()))
+            .collect();
+        let expected = "queries predictions defaults errors accuracy offline_accuracy rate_qps \
+                        latency_us p50 p99 p999 max \
+                        stages_us parse p50 p99 queue p50 p99 batch_wait p50 p99 service p50 p99 \
+                        reply p50 p99 \
+                        batch mean max limit send_lag_us p50 p99 max";
+        assert_eq!(names, Vec::from_iter(expected.split_whitespace()));
+    }
+
+    #[test]
+    fn the_json_counts_and_is_in_microseconds() {
+        let json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
+        assert_eq!((&json["queries"], &json["predictions"]), (&1_003.into(), &1_000.into()));
+        assert_eq!((&json["defaults"], &json["errors"]), (&3.into(), &0.into()));
+        assert_eq!((&json["accuracy"], &json["offline_accuracy"]), (&0.96.into(), &0.96.into()));
+        assert_eq!(json["rate_qps"], 2_000);
+        assert_eq!(json["latency_us"]["max"].as_f64().unwrap().round(), 20_000.0);
+        assert_eq!(json["stages_us"]["queue"], serde_json::json!({ "p50": 2.5, "p99": 5.0 }));
+        assert_eq!(json["batch"], serde_json::json!({ "mean": 1.25, "max": 7, "limit": 9 }));
+    }
+
+    #[test]
+    fn times_have_three_digits_and_a_unit() {
+        let times = [0, 999, 1_000, 9_994, 9_996, 99_960, 123_456, 1_234_567, 2_500_000_000];
+        assert_eq!(
+            times.map(time),
+            [
+                "0 ns", "999 ns", "1.00 µs", "9.99 µs", "10.0 µs", "100 µs", "123 µs", "1.23 ms",
+                "2.50 s"
+            ]
+        );
+    }
+
+    #[test]
+    fn long_numbers_have_commas() {
+        let texts = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+}

@@ -1,0 +1,144 @@
+//! House rules that no other tool watches, over every file that git knows.
+
+#![allow(clippy::unwrap_used, reason = "a test fails here")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cutter_tests::binaries::workspace;
+use cutter_tests::command::succeed;
+
+const LINES_MAX: usize = 600;
+const COLUMNS_MAX: usize = 100;
+
+/// Where `unsafe` may be: shared memory, io_uring, what runs between fork and exec, the C ABI; and
+/// benches and tests, which attack or imitate those.
+const UNSAFE: [&str; 6] = [
+    "container-sdk/protocol/",
+    "container-sdk/c/",
+    "engine/src/uring/",
+    "engine/src/control/spawn.rs",
+    "benches/",
+    "tests/",
+];
+
+/// A file of the repository: its path from the root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+/// Every file of text that is the work of somebody, and not a tool's.
+fn sources() -> Vec<Source> {
+    let text = |path: String| {
+        let text = std::fs::read_to_string(workspace().join(&path)).ok()?;
+        (path != "Cargo.lock").then_some(Source { path, text })
+    };
+    let sources: Vec<Source> = paths().into_iter().filter_map(text).collect();
+    assert!(sources.len() > 50, "the sources are not where they should be");
+    sources
+}
+
+fn rust() -> Vec<Source> {
+    let mut sources = sources();
+    sources.retain(|source| source.path.ends_with(".rs"));
+    sources
+}
+
+/// What git tracks or would track; in a copy without git, everything outside `target`.
+fn paths() -> Vec<String> {
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    let mut git = Command::new("git");
+    git.current_dir(workspace()).args(list);
+    match workspace().join(".git").exists() {
+        true => succeed(&mut git).lines().map(str::to_owned).collect(),
+        false => walk(workspace()),
+    }
+}
+
+fn walk(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
+    let folders = folders.iter().filter(|folder| !folder.ends_with("target"));
+    let within = folders.flat_map(|folder| walk(folder));
+    let names = files.iter().map(|path| path.strip_prefix(workspace()).unwrap());
+    names.map(|path| path.to_str().unwrap().to_owned()).chain(within).collect()
+}
+
+/// `path:line: text` of each line of which `is_bad` says so.
+fn lines(sources: &[Source], is_bad: impl Fn(&str) -> bool) -> Vec<String> {
+    let bad = |source: &Source| {
+        let lines = source.text.lines().enumerate().filter(|(_, line)| is_bad(line));
+        let told = lines.map(|(at, line)| format!("{}:{}: {}", source.path, at + 1, line.trim()));
+        told.collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(bad).collect()
+}
+
+#[test]
+fn no_file_is_longer_than_six_hundred_lines() {
+    let long = |source: &&Source| source.text.lines().count() > LINES_MAX;
+    let long: Vec<String> = rust().iter().filter(long).map(|source| source.path.clone()).collect();
+    assert_eq!(long, [""; 0]);
+}
+
+#[test]
+fn no_line_is_wider_than_a_hundred_columns() {
+    assert_eq!(lines(&rust(), |line| line.chars().count() > COLUMNS_MAX), [""; 0]);
+}
+
+#[test]
+fn no_line_ends_in_white_space() {
+    let code = |source: &Source| {
+        [".rs", ".toml", ".md", ".c", ".h", ".hpp", ".cpp", ".py", ".sh"]
+            .iter()
+            .any(|ending| source.path.ends_with(ending))
+    };
+    let mut sources = sources();
+    sources.retain(code);
+    assert_eq!(lines(&sources, |line| line.ends_with([' ', '\t'])), [""; 0]);
+}
+
+#[test]
+fn unsafe_code_stays_in_its_rooms() {
+    let mut sources = rust();
+    sources.retain(|source| !UNSAFE.iter().any(|room| source.path.starts_with(room)));
+    let forms =
+        ["{", "fn ", "impl ", "impl<", "extern ", "trait "].map(|form| ["unsafe ", form].concat());
+    let is_code = |line: &str| !line.trim_start().starts_with("//");
+    let is_unsafe = |line: &str| is_code(line) && forms.iter().any(|form| line.contains(form));
+    assert_eq!(lines(&sources, is_unsafe), [""; 0]);
+}
+
+#[test]
+fn nothing_is_left_to_be_done() {
+    let marks = [["to", "do!"], ["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|mark| mark.concat());
+    let sources = sources();
+    assert_eq!(lines(&sources, |line| marks.iter().any(|mark| line.contains(mark))), [""; 0]);
+}
+
+#[test]
+fn no_registry_is_addressed_by_its_name() {
+    let hosts = [
+        ["crates", ".io/"],
+        ["pypi", ".org"],
+        ["python", "hosted.org"],
+        ["npm", "js.org"],
+        ["proxy.", "golang.org"],
+        ["deb.", "debian.org"],
+        ["archive.", "ubuntu.com"],
+    ];
+    let hosts = hosts.map(|host| host.concat());
+    let sources = sources();
+    assert_eq!(lines(&sources, |line| hosts.iter().any(|host| line.contains(host))), [""; 0]);
+}
+
+#[test]
+fn every_crate_has_the_lints_of_the_workspace() {
+    let mut manifests = sources();
+    manifests.retain(|source| source.path.ends_with("/Cargo.toml"));
+    assert!(manifests.len() >= 6);
+    let inherits = |source: &&Source| source.text.contains("[lints]\nworkspace = true");
+    let without = manifests.iter().filter(|source| !inherits(source));
+    assert_eq!(without.map(|source| source.path.clone()).collect::<Vec<_>>(), [""; 0]);
+}
