@@ -64,7 +64,8 @@ mod tests {
         assert!(bodies.iter().all(|body| body.len() == 7067));
         let read: serde_json::Value = serde_json::from_slice(&bodies[7]).expect("JSON");
         let values = read["input"].as_array().expect("a list").iter();
-        let values: Vec<f32> = values.map(|value| value.as_f64().expect("a number") as f32).collect();
+        let values: Vec<f32> =
+            values.map(|value| value.as_f64().expect("a number") as f32).collect();
         assert_eq!(values, rows[7]);
     }
 

@@ -21,6 +21,7 @@ pub mod measurement;
 pub mod options;
 pub mod processes;
 pub mod report;
+pub mod served;
 
 /// Rounds of each thing measured. A figure is the median of its rounds.
 pub const ROUNDS: usize = 5;

@@ -8,8 +8,6 @@ use std::sync::OnceLock;
 use crate::command;
 use crate::limits::INSTALL_TIME;
 
-const PACKAGES: [&str; 3] = ["cutter-engine", "cutter-examples", "cutter-tests"];
-
 /// The path of `cutter`, of an example, or of a container of this crate.
 ///
 /// `cargo test` builds the programs of the tested package only, so the first call builds them all.
@@ -45,9 +43,11 @@ fn build() -> PathBuf {
     let folder = profile_folder();
     let _lock = lock("build.lock");
     let mut cargo = Command::new(cargo());
-    cargo.current_dir(workspace()).args(["build", "--bins", "--profile", profile(&folder)]);
+    cargo.current_dir(workspace()).args(["build", "--profile", profile(&folder)]);
     cargo.arg("--target-dir").arg(folder.parent().expect("a profile has a target folder"));
-    PACKAGES.iter().for_each(|package| _ = cargo.args(["--package", package]));
+    // With a test among what is built, and all packages, crates have the features that they have
+    // under `cargo test --workspace`, which has then built nearly everything.
+    cargo.args(["--workspace", "--bins", "--test", "tidy"]);
     command::succeed_within(&mut cargo, INSTALL_TIME);
     folder
 }

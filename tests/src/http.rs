@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 
 use crate::limits::{READ_BYTES, REFUSED_AFTER, REFUSED_BYTES_MAX, SOCKET_TIME};
@@ -124,6 +126,17 @@ impl Client {
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
         ended.expect("an open connection can be shut");
+    }
+
+    /// Ends the connection at once, with everything that is on its way.
+    #[track_caller]
+    pub fn reset(self) {
+        let at_once = Some(Duration::ZERO);
+        let set = match &self.stream {
+            Stream::Tcp(stream) => set_socket_linger(stream, at_once),
+            Stream::Unix(stream) => set_socket_linger(stream, at_once),
+        };
+        set.expect("an open connection can be reset");
     }
 
     /// The next answer, which may be an interim one such as a 100.

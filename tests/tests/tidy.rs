@@ -112,9 +112,13 @@ fn unsafe_code_stays_in_its_rooms() {
 
 #[test]
 fn nothing_is_left_to_be_done() {
-    let marks = [["to", "do!"], ["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|mark| mark.concat());
-    let sources = sources();
-    assert_eq!(lines(&sources, |line| marks.iter().any(|mark| line.contains(mark))), [""; 0]);
+    let called = ["to", "do!"].concat();
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|mark| mark.concat());
+    let is_left = |line: &str| {
+        let mut words = line.split(|char: char| !char.is_alphanumeric());
+        line.contains(&called) || words.any(|word| marks.iter().any(|mark| mark == word))
+    };
+    assert_eq!(lines(&sources(), is_left), [""; 0]);
 }
 
 #[test]

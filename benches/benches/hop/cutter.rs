@@ -21,8 +21,9 @@ use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::violation::Violation;
 use cutter_protocol::wait::WaitStrategy;
 
-const SLO_NS: u64 = 20_000_000;
-const BATCH_TIMEOUT_NS: u64 = 10_000_000_000;
+/// Far above what a query takes, so that none is answered late when others take the cores.
+const SLO_NS: u64 = 10_000_000_000;
+const BATCH_TIMEOUT_NS: u64 = 100_000_000_000;
 
 /// Takes the answer of the one query in flight.
 #[derive(Default)]

@@ -4,6 +4,7 @@
 //! bytes, and is closed with the answer. So slow or greedy clients cost little, and none can keep
 //! others out for long.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,7 +19,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cutter_protocol::clock::monotonic_ns;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -78,7 +79,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    match serde_json::to_value(&view) {
+    match serde_json::to_string(&view) {
         Ok(body) => answer(status, &body),
         Err(error) => failed(&error.to_string()),
     }
@@ -108,7 +109,7 @@ fn failed(cause: &str) -> Response {
     answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": cause }))
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn answer(status: StatusCode, body: &impl Display) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CONNECTION, "close")];
     (status, headers, format!("{body}\n")).into_response()
 }

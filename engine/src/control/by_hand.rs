@@ -30,7 +30,6 @@ use super::shared::{Phase, Shared};
 use crate::config::{Config, Model};
 use crate::limits::{ACCEPT_PAUSE_NS, CONTAINER_BACKLOG, CONTAINERS_PENDING_MAX};
 use crate::net::listener::{SocketFile, remove_stale};
-use crate::scheduler::Death;
 
 /// A bound container socket. Its file goes away with it.
 #[derive(Debug)]
@@ -143,9 +142,15 @@ async fn attend(shared: Rc<Shared>, socket: Channel, place: OwnedSemaphorePermit
     let cause = serve(&shared, slot, &Peer { socket, pid, pidfd }, &hello, place).await;
     let ended = shared.phase() >= Phase::Ending;
     shared.set(slot, if ended { State::Ended } else { State::NotConnected });
-    if !matches!(cause, Cause::Asked) {
-        let text = format!("process {pid}, started by hand: {cause}");
-        shared.note_failure(slot, &text, Duration::ZERO);
+    match cause {
+        Cause::Asked => {
+            let (model, replica) = (&shared.model(slot).name, slot.ordinal);
+            tracing::info!(model, replica, pid, "gone");
+        }
+        cause => {
+            let text = format!("process {pid}, started by hand: {cause}");
+            shared.note_failure(slot, &text, None);
+        }
     }
 }
 
@@ -196,8 +201,11 @@ async fn serve(
         // One that stays is not ours to kill. It sees its socket close now.
         ends_by_itself(shared, gone, shared.timing.stop).await;
     }
-    let death = if matches!(cause, Cause::Asked) { Death::Stopped } else { Death::Crash };
-    shared.lost(slot, number, death);
+    let left = matches!(cause, Cause::Exited | Cause::Closed);
+    // The engine thread asks containers to end before this thread hears that it has drained.
+    let asked = left && shared.phase() >= Phase::Draining;
+    let cause = if asked { Cause::Asked } else { cause };
+    shared.lost(slot, number, cause.death());
     cause
 }
 
@@ -360,9 +368,7 @@ mod tests {
     fn a_socket_that_nobody_listens_on_any_more_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.sock");
-        let mut left = bind_containers(&path).unwrap();
-        left._file = SocketFile::new(Path::new("/nonexistent"));
-        drop(left);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         assert!(bind_containers(&path).is_ok());
     }

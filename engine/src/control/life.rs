@@ -10,11 +10,12 @@ use super::Slot;
 use super::greet::{Channel, GreetError};
 use super::shared::{Phase, Shared};
 use crate::messages::KillReason;
+use crate::scheduler::Death;
 
 /// Why an incarnation ends, as it is first noticed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cause {
-    #[error("its process ended by itself")]
+    #[error("its process ended")]
     Exited,
     #[error("it closed its socket to the engine")]
     Closed,
@@ -26,6 +27,15 @@ pub(super) enum Cause {
     Handshake(#[from] GreetError),
     #[error("the server ends")]
     Asked,
+}
+
+impl Cause {
+    pub(super) fn death(&self) -> Death {
+        match self {
+            Self::Asked => Death::Stopped,
+            _ => Death::Crash,
+        }
+    }
 }
 
 /// An incarnation that is up. While this lives, the engine thread has it, or has given it up.

@@ -147,10 +147,11 @@ impl Shared {
         }
     }
 
-    /// Tells the log and the board why an incarnation ended, or did not begin.
-    pub(super) fn note_failure(&self, slot: Slot, text: &str, pause: Duration) {
+    /// Tells the log and the board why an incarnation ended, or did not begin, and when the next
+    /// attempt is made.
+    pub(super) fn note_failure(&self, slot: Slot, text: &str, pause: Option<Duration>) {
         let (model, replica) = (&self.model(slot).name, slot.ordinal);
-        let retry_in_ms = pause.as_millis();
+        let retry_in_ms = pause.map(|pause| pause.as_millis());
         match self.board().note_error(slot, text) {
             true => tracing::error!(model, replica, retry_in_ms, "{text}"),
             // The same again, with nothing that worked in between.

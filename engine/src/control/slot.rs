@@ -11,6 +11,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,6 @@ use super::shared::{Phase, Shared};
 use super::spawn::{Spawned, spawn};
 use crate::config::Command;
 use crate::limits::{EXIT_GRACE_NS, OUTPUT_LINGER_NS};
-use crate::scheduler::Death;
 
 /// Keeps one replica going until the server ends.
 pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
@@ -40,15 +40,18 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
         let pause = match start(&shared, slot, &command) {
             Err(text) => {
                 let pause = back_off.after(0);
-                retreat(&shared, slot, pause);
-                shared.note_failure(slot, &text, pause);
+                retreat(&shared, slot, Some(pause));
+                shared.note_failure(slot, &text, Some(pause));
                 pause
             }
             Ok(mut incarnation) => {
-                let (cause, up_ns) = incarnation.live(&shared, slot).await;
-                let pause = back_off.after(up_ns);
+                let end = incarnation.live(&shared, slot).await;
+                let pause = back_off.after(end.up_ns);
+                let asked = matches!(end.cause, Cause::Asked);
+                let pause = Some(pause).filter(|_| !asked && shared.phase() < Phase::Ending);
                 retreat(&shared, slot, pause);
-                incarnation.bury(&shared, slot, &cause, pause).await;
+                incarnation.bury(&shared, slot, &end, pause).await;
+                let Some(pause) = pause else { break };
                 pause
             }
         };
@@ -60,13 +63,15 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
     shared.set(slot, State::Ended);
 }
 
-fn retreat(shared: &Shared, slot: Slot, pause: Duration) {
-    let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
-    let until_ns = monotonic_ns().saturating_add(pause_ns);
-    let state = match (shared.phase() >= Phase::Ending, pause.is_zero()) {
-        (true, _) => State::Ended,
-        (false, true) => State::Starting { pid: None },
-        (false, false) => State::BackingOff { until_ns },
+/// Notes what a slot does until its next incarnation, after a pause; without one there is none.
+fn retreat(shared: &Shared, slot: Slot, pause: Option<Duration>) {
+    let state = match pause {
+        None => State::Ended,
+        Some(Duration::ZERO) => State::Starting { pid: None },
+        Some(pause) => {
+            let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+            State::BackingOff { until_ns: monotonic_ns().saturating_add(pause_ns) }
+        }
     };
     shared.set(slot, state);
 }
@@ -108,10 +113,19 @@ fn start(shared: &Shared, slot: Slot, command: &Command) -> Result<Incarnation, 
     Ok(Incarnation { number, started_ns, process, socket, streams, last_words })
 }
 
+/// How an incarnation ended.
+#[derive(Debug)]
+struct End {
+    cause: Cause,
+    /// How long it was ready for batches.
+    up_ns: u64,
+    /// What the kernel says of it.
+    status: String,
+}
+
 impl Incarnation {
-    /// From the hello to the death, which the engine thread has been told of when this returns. Says
-    /// why it died, and how long it was up.
-    async fn live(&mut self, shared: &Shared, slot: Slot) -> (Cause, u64) {
+    /// From the hello to the death, which the engine thread has been told of when this returns.
+    async fn live(&mut self, shared: &Shared, slot: Slot) -> End {
         let greeted = tokio::select! {
             biased;
             greeted = self.greet(shared, slot) => greeted,
@@ -120,16 +134,17 @@ impl Incarnation {
         };
         let end = match greeted {
             Ok(end) => end,
-            Err(cause) => return (self.settle(shared, cause, Duration::ZERO).await, 0),
+            Err(cause) => {
+                let (cause, status) = self.settle(shared, cause, Duration::ZERO).await;
+                return End { cause, up_ns: 0, status };
+            }
         };
-        let pid = self.process.pid().as_raw_pid().unsigned_abs();
-        let mut up = Up::new(shared, slot, self.number, pid, end);
+        let mut up = Up::new(shared, slot, self.number, self.pid(), end);
         let cause = up.end(shared, &self.socket, self.process.exited()).await;
         let up_ns = up.up_ns();
-        let cause = self.settle(shared, cause, shared.timing.stop).await;
-        let death = if matches!(cause, Cause::Asked) { Death::Stopped } else { Death::Crash };
-        shared.lost(slot, self.number, death);
-        (cause, up_ns)
+        let (cause, status) = self.settle(shared, cause, shared.timing.stop).await;
+        shared.lost(slot, self.number, cause.death());
+        End { cause, up_ns, status }
     }
 
     async fn greet(&self, shared: &Shared, slot: Slot) -> Result<Box<EngineEnd>, Cause> {
@@ -143,8 +158,9 @@ impl Incarnation {
         })
     }
 
-    /// Sees to it that the process is dead. Says why it died, which may be plainer then.
-    async fn settle(&self, shared: &Shared, cause: Cause, stop: Duration) -> Cause {
+    /// Sees to it that the process is dead and reaped. Says why it died, which may be plainer now,
+    /// and its status.
+    async fn settle(&mut self, shared: &Shared, cause: Cause, stop: Duration) -> (Cause, String) {
         let grace = match &cause {
             // A process that ends closes its socket a moment before it is gone.
             Cause::Closed | Cause::Handshake(GreetError::Gone) => {
@@ -160,15 +176,21 @@ impl Incarnation {
             self.process.kill();
             self.process.exited().await;
         }
-        match cause {
+        let status = self.process.reap();
+        let ended_well = status.as_ref().is_ok_and(ExitStatus::success);
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let cause = match cause {
             Cause::Closed | Cause::Handshake(GreetError::Gone) if ended => Cause::Exited,
             cause => cause,
-        }
+        };
+        // The engine thread asks replicas to end before this thread hears that it has drained.
+        let draining = shared.phase() >= Phase::Draining;
+        let asked = matches!(cause, Cause::Exited) && ended_well && draining;
+        (if asked { Cause::Asked } else { cause }, status)
     }
 
-    /// Reaps a dead process, takes what it left in its pipes, and tells the log of it.
-    async fn bury(mut self, shared: &Shared, slot: Slot, cause: &Cause, pause: Duration) {
-        let status = self.process.reap();
+    /// Takes what a dead process left in its pipes, and tells the log of it.
+    async fn bury(mut self, shared: &Shared, slot: Slot, end: &End, pause: Option<Duration>) {
         let left = async {
             for stream in &mut self.streams {
                 // It ends at the end of the pipe; it does not panic.
@@ -178,27 +200,26 @@ impl Incarnation {
         let _ = tokio::time::timeout(Duration::from_nanos(OUTPUT_LINGER_NS), left).await;
         // Something that left the process group may still hold a pipe.
         self.streams.iter().for_each(JoinHandle::abort);
+        let (model, replica, pid) = (&shared.model(slot).name, slot.ordinal, self.pid());
         let lived_ms = monotonic_ns().saturating_sub(self.started_ns) / 1_000_000;
-        let pid = self.process.pid().as_raw_pid();
-        let (model, replica) = (&shared.model(slot).name, slot.ordinal);
-        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        tracing::info!(model, replica, pid, lived_ms, "gone ({status})");
-        if !matches!(cause, Cause::Asked) {
-            let text = obituary(cause, &status, &self.last_words.borrow());
+        tracing::info!(model, replica, pid, lived_ms, "gone ({})", end.status);
+        if !matches!(end.cause, Cause::Asked) {
+            let text = obituary(end, &self.last_words.borrow());
             shared.note_failure(slot, &text, pause);
         }
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.pid().as_raw_pid().unsigned_abs()
     }
 }
 
 /// Why an incarnation is gone, in one sentence that needs no other.
-fn obituary(cause: &Cause, status: &str, last_words: &str) -> String {
-    let ended_by_itself = matches!(cause, Cause::Exited);
-    let mut text = cause.to_string();
-    if ended_by_itself {
-        text = format!("{text} ({status})");
-        if !last_words.is_empty() {
-            text = format!("{text}; its last line on stderr: {last_words}");
-        }
+fn obituary(end: &End, last_words: &str) -> String {
+    let End { cause, status, .. } = end;
+    match (cause, last_words) {
+        (Cause::Exited, "") => format!("{cause} ({status})"),
+        (Cause::Exited, _) => format!("{cause} ({status}); its last line on stderr: {last_words}"),
+        _ => cause.to_string(),
     }
-    text
 }

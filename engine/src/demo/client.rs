@@ -149,7 +149,10 @@ mod tests {
     use super::*;
 
     const PREDICTION: &str = r#"{"query_id":17,"output":7,"default":false}"#;
-    const DEFAULT: &str = r#"{"query_id":1,"output":-1,"default":true,"default_explanation":"No \"x\"","reason":"late"}"#;
+    const DEFAULT: &str = concat!(
+        r#"{"query_id":1,"output":-1,"default":true,"#,
+        r#""default_explanation":"No \"x\"","reason":"late"}"#
+    );
 
     fn reply(status: &str, body: &str) -> Vec<u8> {
         let bytes = body.len();

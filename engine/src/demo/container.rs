@@ -173,7 +173,8 @@ mod tests {
         let messages = concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"cc"},"executable":null}"#,
             "\nnot JSON\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"softmax"},"executable":"/t/softmax"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"softmax"},"#,
+            r#""executable":"/t/softmax"}"#,
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );

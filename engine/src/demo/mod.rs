@@ -40,7 +40,7 @@ use client::{Answer, ReplyReader};
 use digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
 use limits::{READY_NS_MAX, SAMPLE_PERIOD_MS};
 use replay::{Plan, Progress, replay};
-use report::{BatchSizes, Cores, Report, StageTime};
+use report::{BatchSizes, Cores, Report, StageTime, grouped};
 use tally::Question;
 
 pub use options::Options;
@@ -65,7 +65,10 @@ pub enum DemoError {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("no prediction within {} s of the start: {last}; see the log above", READY_NS_MAX / 1_000_000_000)]
+    #[error(
+        "no prediction within {} s of the start: {last}; see the log above",
+        READY_NS_MAX / 1_000_000_000
+    )]
     NotReady { last: String },
     #[error("ended before the first query")]
     Interrupted,
@@ -156,6 +159,7 @@ fn measure(
         cores,
         connections: plan.connections(),
         rate_qps,
+        planned: plan.queries,
         tally,
         stages: seen.stages(),
         batch: seen.batch(),
@@ -235,7 +239,7 @@ fn replay_and_watch(
             std::thread::sleep(Duration::from_millis(SAMPLE_PERIOD_MS));
             limits.push(limit.get());
             let done = progress.done.load(Relaxed);
-            line.show(&format!("{done} of {} queries", plan.queries));
+            line.show(&format!("{} of {} queries", grouped(done), grouped(plan.queries)));
         }
         client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });

@@ -3,7 +3,7 @@
 use super::fleet::Input;
 use super::oracle::Given;
 use super::world::{Event, MS, Setup, US, World};
-use crate::scheduler::{ApplicationPlan, PolicyPlan};
+use crate::scheduler::{ApplicationPlan, Death, PolicyPlan};
 use crate::stats::Reason;
 
 fn late() -> Given {
@@ -86,6 +86,33 @@ fn a_query_that_would_be_late_is_not_sent_to_a_busy_replica() {
     assert_eq!(world.stats.models[0].expired.get(), 1);
 }
 
+/// Batches of 9 ms, 16 ms objective: 2 ms of the first are left when the second query comes.
+#[test]
+fn the_time_that_a_running_batch_has_had_already_is_not_counted_again() {
+    let mut setup = Setup::simple();
+    setup.applications[0].slo_ns = 16 * MS;
+    setup.machines[0].service.fixed_ns = 9 * MS;
+    let mut world = setup.build_up();
+    [0, 10, 17].into_iter().for_each(|at| world.queries_at(at * MS, 1));
+    world.finish();
+    assert_eq!(world.answer(2), (28 * MS, Given::Prediction));
+}
+
+/// Batches of 9 ms in the first life and of 1 ms in the second.
+#[test]
+fn a_new_incarnation_is_not_judged_by_the_one_before() {
+    let mut setup = Setup::simple();
+    setup.applications[0].slo_ns = 10 * MS;
+    let mut world = setup.build_up();
+    world.at(0, Event::Pace { replica: 0, percent: 900 });
+    world.queries_at(0, 1);
+    world.at(10 * MS, Event::Lost { replica: 0, death: Death::Stopped });
+    world.queries_at(16 * MS, 2);
+    world.finish();
+    assert_eq!(world.answer(0), (9 * MS, Given::Prediction));
+    assert_eq!(world.answer(2), (18 * MS, Given::Prediction));
+}
+
 /// The first batch takes 30 ms, so that the next one cannot be in time as far as is known.
 #[test]
 fn an_idle_replica_is_tried_whatever_is_predicted() {
@@ -118,6 +145,16 @@ fn light_load_does_not_shrink_the_limit() {
     (0..100).for_each(|query| world.queries_at(500 * MS + query * 5 * MS, 1));
     world.finish();
     assert_eq!(world.limit(0), limit);
+}
+
+#[test]
+fn light_load_does_not_raise_the_limit() {
+    let mut setup = Setup::simple();
+    setup.models[0].policy = PolicyPlan::Aimd { max: 64 };
+    let mut world = setup.build_up();
+    (0..100).for_each(|query| world.queries_at(query * 2 * MS, 1));
+    world.finish();
+    assert_eq!(world.limit(0), 1);
 }
 
 #[test]

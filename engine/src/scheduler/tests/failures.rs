@@ -68,6 +68,19 @@ fn every_suspect_goes_alone_and_then_batches_go_on() {
     assert_eq!(sent(&world), expected);
 }
 
+/// The third batch takes the slot of the first, so that the second lies behind it.
+#[test]
+fn suspects_go_in_the_order_in_which_they_were_sent() {
+    let mut world = Setup::simple().build_up();
+    world.queries_at(0, 2);
+    world.queries_at(500 * US, 1);
+    world.at(1_500 * US, CRASH);
+    world.finish();
+    let expected: [(u64, &[usize]); 5] =
+        [(0, &[0]), (0, &[1]), (1_000, &[2]), (6_500, &[1]), (7_500, &[2])];
+    assert_eq!(sent(&world), expected);
+}
+
 #[test]
 fn a_suspect_waits_until_its_replica_has_nothing_else_to_do() {
     let mut setup = Setup::replicas(2);
