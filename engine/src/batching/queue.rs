@@ -107,6 +107,14 @@ impl<T: Copy> DeadlineQueue<T> {
         self.peek().map(|head| head.deadline_ns)
     }
 
+    /// The latest deadline, or `None` when nothing waits. It is the ring's last: what went to the
+    /// heap was earlier, and leaves before it.
+    #[inline]
+    #[must_use]
+    pub fn latest_deadline_ns(&self) -> Option<u64> {
+        self.ring.back().map(|last| last.deadline_ns)
+    }
+
     /// How many entries wait, those included that their user has answered already.
     #[inline]
     #[must_use]
@@ -191,6 +199,15 @@ mod tests {
 
     fn drain(queue: &mut DeadlineQueue<u32>) -> Vec<(u64, u32)> {
         std::iter::from_fn(|| queue.pop()).map(|head| (head.deadline_ns, head.value)).collect()
+    }
+
+    #[test]
+    fn the_latest_deadline_is_known_wherever_its_entry_is() {
+        let mut queue = DeadlineQueue::new(4);
+        assert_eq!(queue.latest_deadline_ns(), None);
+        [30, 10, 20].into_iter().for_each(|deadline_ns| queue.push(deadline_ns, ()).unwrap());
+        let latest: Vec<_> = (0..4).map(|_| (queue.latest_deadline_ns(), queue.pop()).0).collect();
+        assert_eq!(latest, [Some(30), Some(30), Some(30), None]);
     }
 
     #[test]

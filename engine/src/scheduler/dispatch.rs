@@ -21,6 +21,13 @@ pub enum BatchResults<'a, I> {
     Items(I),
 }
 
+/// When a batch formed now would be done, as predicted: by one replica, and by the fastest.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    here_ns: u64,
+    anywhere_ns: u64,
+}
+
 impl Scheduler {
     /// Tickets in flight at a replica; `None` when it is not up.
     pub fn in_flight(&self, replica: usize) -> Option<u32> {
@@ -147,46 +154,68 @@ impl Scheduler {
 
     /// Fills the forming batch from the queue, earliest deadline first, up to the limit.
     ///
-    /// A query that cannot be in time is answered instead, with one exception: a replica that has
-    /// nothing to do takes what is not late yet, for its estimate may be wrong and only a batch
-    /// can tell.
+    /// A query that no replica would answer in time is answered instead. One that only another
+    /// replica would is left to that one. There is one exception: when nothing that waits could be
+    /// in time, a replica that has nothing to do takes what is not late yet, for the estimates may
+    /// be wrong and only a batch can tell.
     fn fill(&mut self, now_ns: u64, replica: usize, sink: &mut impl Sink) {
-        let state = &mut self.replicas[replica];
+        let state = &self.replicas[replica];
         let model = state.model;
         let Some(life) = &state.incarnation else { return };
         let limit = state.limit.limit().min(life.items_max);
-        let waiting = u32::try_from(self.models[model].queue.len()).unwrap_or(u32::MAX);
-        let done_ns = match life.in_flight {
-            0 => now_ns,
-            _ => {
-                let busy_ns = life.busy_ns(&state.estimate, now_ns);
-                let service_ns = state.estimate.predict(limit.min(waiting), now_ns);
-                now_ns.saturating_add(busy_ns).saturating_add(service_ns)
-            }
-        };
+        let Done { here_ns, anywhere_ns } = self.done(now_ns, model, replica, life.in_flight);
         let mut taken = 0;
         while taken < limit {
-            let Some(head) = self.models[model].queue.pop() else { break };
+            let Some(head) = self.models[model].queue.peek() else { break };
             let query = head.value;
             let queries = &mut self.applications[query.application as usize].queries;
             if !queries.is_open(query.row) {
                 queries.let_go(query.row);
-                continue;
-            }
-            if done_ns > head.deadline_ns {
+            } else if anywhere_ns > head.deadline_ns {
                 self.stats.models[model].expired.increment();
                 self.answer_default(now_ns, query, Reason::Late, &[], sink);
                 self.applications[query.application as usize].queries.let_go(query.row);
-                continue;
+            } else if here_ns > head.deadline_ns {
+                break;
+            } else {
+                taken += 1;
+                if let Some(life) = &mut self.replicas[replica].incarnation {
+                    life.forming.queries.push(query);
+                }
             }
-            taken += 1;
-            if let Some(life) = &mut self.replicas[replica].incarnation {
-                life.forming.queries.push(query);
-            }
+            self.models[model].queue.pop();
         }
         let cut_off = taken == limit && !self.models[model].queue.is_empty();
         if let Some(life) = &mut self.replicas[replica].incarnation {
             life.forming.cut_off = cut_off;
         }
+    }
+
+    /// When a batch formed now would be done. The other replicas are only asked when it matters:
+    /// when something would be late here.
+    fn done(&self, now_ns: u64, model: usize, replica: usize, in_flight: u32) -> Done {
+        let queue = &self.models[model].queue;
+        let here_ns = self.done_ns(now_ns, replica);
+        if queue.deadline_ns().is_none_or(|head_ns| here_ns <= head_ns) {
+            return Done { here_ns, anywhere_ns: here_ns };
+        }
+        let replicas = self.replicas_of(model).map(|other| self.done_ns(now_ns, other));
+        let anywhere_ns = replicas.fold(here_ns, u64::min);
+        let hopeless = queue.latest_deadline_ns().is_none_or(|latest_ns| latest_ns < anywhere_ns);
+        if in_flight == 0 && hopeless {
+            return Done { here_ns: now_ns, anywhere_ns: now_ns };
+        }
+        Done { here_ns, anywhere_ns }
+    }
+
+    /// When the next batch of a replica would be done, as predicted; never, if it is not up.
+    fn done_ns(&self, now_ns: u64, replica: usize) -> u64 {
+        let state = &self.replicas[replica];
+        let Some(life) = &state.incarnation else { return u64::MAX };
+        let waiting = u32::try_from(self.models[state.model].queue.len()).unwrap_or(u32::MAX);
+        let rows = state.limit.limit().min(life.items_max).min(waiting);
+        let busy_ns = life.busy_ns(&state.estimate, now_ns);
+        let service_ns = state.estimate.predict(rows, now_ns);
+        now_ns.saturating_add(busy_ns).saturating_add(service_ns)
     }
 }

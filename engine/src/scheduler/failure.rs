@@ -105,8 +105,16 @@ impl Scheduler {
         }
     }
 
-    /// Drops answered queries from the head of the queue, so that their rows become free.
+    /// Drops answered queries, so that their rows become free. In the queue they are at the head.
     fn drop_answered(&mut self, model: usize) {
+        self.models[model].suspects.retain(|suspect| {
+            let queries = &mut self.applications[suspect.application as usize].queries;
+            let open = queries.is_open(suspect.row);
+            if !open {
+                queries.let_go(suspect.row);
+            }
+            open
+        });
         while let Some(head) = self.models[model].queue.peek() {
             let query = head.value;
             let queries = &mut self.applications[query.application as usize].queries;
@@ -135,7 +143,7 @@ impl Scheduler {
         let deadline_ns = queries.get(query.row).deadline_ns;
         let crashes = match death {
             Death::Crash => queries.count_crash(query.row),
-            Death::Stopped => 0,
+            Death::Stopped => queries.get(query.row).crashes,
         };
         if crashes >= CRASHES_MAX {
             let detail = b"the model's container died each time it was given this input";
@@ -145,7 +153,7 @@ impl Scheduler {
         }
         self.stats.models[model].redispatches.increment();
         // The hold of the batch becomes the hold of the queue.
-        if death == Death::Crash {
+        if crashes > 0 {
             self.models[model].suspects.push_back(query);
         } else if self.models[model].queue.push(deadline_ns, query).is_err() {
             self.settle(now_ns, query, Reason::Overloaded, sink);

@@ -426,12 +426,10 @@ impl Model {
         }
     }
 
-    /// What a batch's service time may be. A query that arrives just after a batch was formed waits
-    /// for `depth` batches, one of them running, and then for its own.
+    /// What a batch's service time may be.
     fn objective_ns(&self) -> u64 {
-        let batches = NonZeroU32::MIN.saturating_add(self.depth);
-        let overhead_ns = self.parse_ns + self.reply_ns;
-        service_objective_ns(self.tightest_slo_ns, overhead_ns, batches)
+        let batches = NonZeroU32::new(self.depth).unwrap_or(NonZeroU32::MIN);
+        service_objective_ns(self.tightest_slo_ns, self.parse_ns + self.reply_ns, batches)
     }
 }
 
