@@ -63,9 +63,8 @@ struct Cutter {
 fn main() -> io::Result<()> {
     let options = Options::read();
     let cores = Cores::choose()?;
-    // All threads begun from here on are on this core, but for the engine's.
-    pin(cores.other)?;
     let cutter = Cutter::start(cores)?;
+    pin(cores.other)?;
     let reply = cutter.first_reply()?;
     let mut subjects: Vec<Subject> = CROWDS.into_iter().flat_map(Subject::pair).collect();
     for _ in 0..ROUNDS {

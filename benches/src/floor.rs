@@ -4,14 +4,13 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use cutter_engine::pool::InputPool;
 use cutter_protocol::clock::monotonic_ns;
 use memmap2::MmapOptions;
 
-use crate::cores::{Cores, pin};
+use crate::cores::{Cores, beside, pin};
 use crate::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row, sum};
 use crate::measurement::Round;
 
@@ -39,20 +38,20 @@ const STOP: u64 = u64::MAX;
 /// One word each way, both sides spinning.
 pub fn line_there_and_back(cores: Cores, exchanges: Exchanges) -> io::Result<Round> {
     let (ask, answer) = (Word::default(), Word::default());
-    thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            pin(cores.other)?;
-            answer_words(&ask, &answer, |number| number);
-            io::Result::Ok(())
-        });
-        pin(cores.engine)?;
-        let round = record(exchanges, |number| {
-            exchange(number, &ask, &answer);
-        });
-        ask.0.store(STOP, Ordering::Release);
-        other.join().map_err(|_| io::Error::other("the answering thread panicked"))??;
-        Ok(round)
-    })
+    pin(cores.engine)?;
+    beside(
+        cores.other,
+        || answer_words(&ask, &answer, |number| number),
+        || {
+            let mut number = 0;
+            let round = record(exchanges, |_| {
+                number += 1;
+                exchange(number, &ask, &answer);
+            });
+            ask.0.store(STOP, Ordering::Release);
+            round
+        },
+    )
 }
 
 /// A row written to shared memory, summed by another core, and its sum back in one word.
@@ -61,56 +60,76 @@ pub fn line_there_and_back(cores: Cores, exchanges: Exchanges) -> io::Result<Rou
 /// those of the engine.
 pub fn row_there_sum_back(cores: Cores, rows: &[Row], exchanges: Exchanges) -> io::Result<Round> {
     let mut pool = InputPool::create(POOL_ROWS, ROW_BYTES).map_err(io::Error::other)?;
-    // SAFETY: the memory stays as long as it is mapped. A row is read between the asking word that
-    // follows its writing and the answering word that precedes its next writing.
-    let view = unsafe { MmapOptions::new().populate().map(&pool.as_fd())? };
+    let view = MmapOptions::new().populate().map_raw_read_only(&pool.as_fd())?;
     let (ask, answer) = (Word::default(), Word::default());
-    let slot_of = |number: u64| usize::try_from(number % u64::from(POOL_ROWS)).expect("a row");
-    thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            pin(cores.other)?;
-            let floats: &[f32] = bytemuck::cast_slice(&view);
-            answer_words(&ask, &answer, |number| {
-                let sum = sum(&floats[slot_of(number) * FLOATS..][..FLOATS]);
-                (number << 32) | u64::from(sum.to_bits())
-            });
-            io::Result::Ok(())
+    let answer_with_sums = || {
+        answer_words(&ask, &answer, |number| {
+            let offset = ROW_BYTES * row_of(number) as usize;
+            // SAFETY: within the mapping, which `view` keeps, and aligned as rows are. The row is not
+            // written between the asking word, which was loaded, and the answering word.
+            let row = unsafe {
+                std::slice::from_raw_parts(view.as_ptr().add(offset).cast::<f32>(), FLOATS)
+            };
+            (number << 32) | u64::from(sum(row).to_bits())
         });
-        pin(cores.engine)?;
-        let mut inputs = rows.iter().cycle();
-        let round = record(exchanges, |number| {
-            let input = inputs.next().expect("endless");
-            let row = u32::try_from(slot_of(number)).expect("a row");
-            pool.row_mut(row, ROW_BYTES).copy_from_slice(bytemuck::bytes_of(input));
+    };
+    pin(cores.engine)?;
+    beside(cores.other, answer_with_sums, || {
+        let mut number = 0;
+        let round = record_sums(rows, exchanges, |_, input| {
+            number += 1;
+            pool.row_mut(row_of(number), ROW_BYTES).copy_from_slice(bytemuck::bytes_of(input));
             let word = exchange(number, &ask, &answer);
-            debug_assert_eq!(u64::from(sum(input).to_bits()), word & u64::from(u32::MAX));
+            f32::from_bits(u32::try_from(word & u64::from(u32::MAX)).expect("the low half"))
         });
         ask.0.store(STOP, Ordering::Release);
-        other.join().map_err(|_| io::Error::other("the answering thread panicked"))??;
-        Ok(round)
-    })
+        round
+    })?
 }
 
-/// Times each exchange by itself. They are numbered from 1.
+/// Times each exchange by itself. It is told when it began.
 pub fn record(exchanges: Exchanges, mut exchange: impl FnMut(u64)) -> Round {
-    let mut latencies_ns = Vec::with_capacity(exchanges.recorded);
+    let mut latencies_ns = Vec::with_capacity(exchanges.total());
     let mut begin = Instant::now();
-    for number in 1..=exchanges.total() {
-        if number == exchanges.warm_up + 1 {
+    for number in 0..exchanges.total() {
+        if number == exchanges.warm_up {
             begin = Instant::now();
         }
         let start_ns = monotonic_ns();
-        exchange(number as u64);
-        let latency_ns = monotonic_ns() - start_ns;
-        if number > exchanges.warm_up {
-            latencies_ns.push(latency_ns);
-        }
+        exchange(start_ns);
+        latencies_ns.push(monotonic_ns() - start_ns);
     }
-    Round { latencies_ns, elapsed: begin.elapsed() }
+    let elapsed = begin.elapsed();
+    latencies_ns.drain(..exchanges.warm_up);
+    Round { latencies_ns, elapsed }
 }
 
-/// Asks, and spins until the low half of the question's number stands in the answer's high half, or
-/// the number itself in all of it.
+/// Times exchanges of rows for their sums, and fails when a sum is wrong.
+pub fn record_sums(
+    rows: &[Row],
+    exchanges: Exchanges,
+    mut exchange: impl FnMut(u64, &Row) -> f32,
+) -> io::Result<Round> {
+    let sums: Vec<f32> = rows.iter().map(|row| sum(row)).collect();
+    let mut inputs = (0..rows.len()).cycle();
+    let mut wrong = 0;
+    let round = record(exchanges, |start_ns| {
+        let input = inputs.next().expect("endless");
+        let answer = exchange(start_ns, &rows[input]);
+        wrong += u32::from(answer.to_bits() != sums[input].to_bits());
+    });
+    match wrong {
+        0 => Ok(round),
+        wrong => Err(io::Error::other(format!("{wrong} sums of {} are wrong", exchanges.total()))),
+    }
+}
+
+/// The row of a question: the next one, around the pool.
+fn row_of(number: u64) -> u32 {
+    u32::try_from(number % u64::from(POOL_ROWS)).expect("below POOL_ROWS")
+}
+
+/// Asks, and spins until the answer, which differs from the last one, is there.
 fn exchange(number: u64, ask: &Word, answer: &Word) -> u64 {
     let before = answer.0.load(Ordering::Relaxed);
     // Pairs with: the acquire load in `answer_words`.

@@ -2,10 +2,10 @@
 //! processes, real sockets, real clients.
 //!
 //! ```text
-//!   binaries   builds `cutter` and the containers once       tools      python packages, programs
-//!   server     one `cutter serve` with a folder of its own   http       exact bytes in and out
-//!   command    a program that runs to its end                load       many clients in closed loop
-//!   processes  what the kernel says of processes             metrics    what a scrape says
+//!   binaries   builds `cutter` and the containers once     tools      python packages, programs
+//!   server     one `cutter serve`, a folder of its own     http       exact bytes in and out
+//!   command    a program that runs to its end              load       many clients, closed loop
+//!   processes  what the kernel says of processes           metrics    what a scrape says
 //! ```
 //!
 //! Nothing waits without a bound: sockets have time-outs, every wait has a deadline, and a server

@@ -247,10 +247,10 @@ impl Drop for Server {
     }
 }
 
-/// `cutter` with these words, and a log as programs read it.
+/// `cutter` with these words.
 pub fn cutter(words: &[&str]) -> Command {
     let mut command = Command::new(binary("cutter"));
-    command.args(words).env("NO_COLOR", "1").env_remove("RUST_LOG");
+    command.args(words).env_remove("RUST_LOG");
     command
 }
 

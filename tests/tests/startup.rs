@@ -46,7 +46,7 @@ fn assert_refused(ended: &Ended, parts: &[&str]) {
 
 #[test]
 fn a_bad_configuration_is_refused_with_its_place_by_serve_and_by_check() {
-    let unknown_model = "[[application]]\nname = \"a\"\ninput = { type = \"floats\", shape = [4] }\n\
+    let unknown_model = "[[application]]\nname = \"a\"\ninput = { type = \"strings\" }\n\
                          models = [\"sofmax\"]\n[[model]]\nname = \"softmax\"\ncommand = [\"x\"]\n";
     for (text, due) in [
         ("[server]\ncpu =", "cutter.toml:2:6: not valid TOML"),
@@ -121,21 +121,26 @@ fn folder_without_rights() -> TempDir {
     folder
 }
 
+/// Has a program run without the rights of root, where the tests have them.
+fn without_rights(command: &mut Command) -> &mut Command {
+    match rustix::process::geteuid().is_root() {
+        true => command.uid(NOBODY).gid(NOBODY),
+        false => command,
+    }
+}
+
 #[test]
 fn a_socket_in_a_folder_without_permission_is_one_line() {
-    for key in ["query = [\"unix:locked/query.sock\"]", "socket = \"locked/containers.sock\""] {
+    for keys in [
+        "query = [\"unix:locked/query.sock\"]",
+        "query = [\"127.0.0.1:0\"]\nsocket = \"locked/containers.sock\"",
+    ] {
         let folder = folder_without_rights();
-        let query = "query = [\"127.0.0.1:0\"]\n";
-        let query = if key.starts_with("query") { "" } else { query };
-        let text = format!("[server]\nadmin = \"127.0.0.1:0\"\n{query}{key}\n");
+        let text = format!("[server]\nadmin = \"127.0.0.1:0\"\n{keys}\n");
         std::fs::write(folder.path().join("cutter.toml"), text).unwrap();
         let mut command = Command::new(folder.path().join("cutter"));
         command.args(["serve", "--config", "cutter.toml"]).current_dir(folder.path());
-        command.env("NO_COLOR", "1");
-        if rustix::process::geteuid().is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        let ended = command::run(&mut command);
+        let ended = command::run(without_rights(&mut command));
         assert_refused(&ended, &["cannot listen on unix:", "locked/", "may write"]);
     }
 }

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 
-use cutter_benches::cores::pin;
+use cutter_benches::cores::{beside, pin};
 use cutter_benches::floor::{Exchanges, record};
 use cutter_benches::measurement::Round;
 use rustix::thread::futex;
@@ -50,26 +49,24 @@ impl Bell {
 
 pub fn there_and_back(asking: usize, answering: usize, exchanges: Exchanges) -> io::Result<Round> {
     let (ask, answer) = (Bell::default(), Bell::default());
-    thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            pin(answering)?;
-            let mut last = 0;
-            loop {
-                last = ask.wait(last);
-                if last == STOP {
-                    return io::Result::Ok(());
-                }
-                answer.ring(last);
+    let answer_until_stopped = || {
+        let mut last = 0;
+        loop {
+            last = ask.wait(last);
+            if last == STOP {
+                return;
             }
-        });
-        pin(asking)?;
+            answer.ring(last);
+        }
+    };
+    pin(asking)?;
+    beside(answering, answer_until_stopped, || {
         let mut last = 0;
         let round = record(exchanges, |_| {
             ask.ring(last + 1);
             last = answer.wait(last);
         });
         ask.ring(STOP);
-        other.join().map_err(|_| io::Error::other("the answering thread panicked"))??;
-        Ok(round)
+        round
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use cutter_benches::cores::{Cores, pin};
+use cutter_benches::cores::{Cores, beside, pin};
 use cutter_benches::floor::Exchanges;
 use cutter_benches::measurement::Round;
 use rustix::thread::sched_yield;
@@ -52,17 +52,12 @@ pub fn round(
         pin(cores.engine)?;
         let link = Link::new(listener.accept()?.0, Wait::Spin)?;
         let words = Words::default();
-        thread::scope(|scope| {
-            let model = scope.spawn(|| {
-                pin(cores.other)?;
-                words.model(model_wait);
-                io::Result::Ok(())
-            });
+        let model = || words.model(model_wait);
+        beside(cores.other, model, || {
             let served = words.engine(link, sizes, model_wait);
             words.ask.ring(STOP);
-            model.join().map_err(|_| io::Error::other("the model panicked"))??;
             served
-        })
+        })?
     });
     let wait = match client_wait {
         ClientWait::Yield => Wait::Yield,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cutter_benches::containers::{self, ITEMS_MAX};
 use cutter_benches::cores::{Cores, pin};
-use cutter_benches::floor::{Exchanges, record};
-use cutter_benches::inputs::{POOL_ROWS, ROW_BYTES, Row, sum};
+use cutter_benches::floor::{Exchanges, record_sums};
+use cutter_benches::inputs::{POOL_ROWS, ROW_BYTES, Row};
 use cutter_benches::measurement::Round;
 use cutter_engine::clock::MonotonicClock;
 use cutter_engine::pool::InputPool;
@@ -15,7 +15,7 @@ use cutter_engine::replicas::Replicas;
 use cutter_engine::scheduler::{
     Admission, Answer, ApplicationPlan, ModelPlan, Outcome, PolicyPlan, Scheduler, Sink,
 };
-use cutter_engine::stats::EngineStats;
+use cutter_engine::stats::{EngineStats, Reason};
 use cutter_protocol::clock::monotonic_ns;
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::violation::Violation;
@@ -29,15 +29,16 @@ const BATCH_TIMEOUT_NS: u64 = 100_000_000_000;
 #[derive(Default)]
 struct LastAnswer {
     sum: Option<f32>,
-    defaults: u64,
+    /// Why there was a default output instead, if ever.
+    default: Option<Reason>,
 }
 
 impl Sink for LastAnswer {
     fn answer(&mut self, answer: &Answer<'_>) {
         self.sum = match answer.outcome {
             Outcome::Prediction { output, .. } => Some(bytemuck::pod_read_unaligned(output)),
-            Outcome::Default { .. } => {
-                self.defaults += 1;
+            Outcome::Default { reason, .. } => {
+                self.default = Some(reason);
                 Some(f32::NAN)
             }
         };
@@ -61,29 +62,21 @@ pub fn round(cores: Cores, model: &Path, rows: &[Row], exchanges: Exchanges) -> 
     let (end, container) = containers::start(model, cores.other, &pool, WaitStrategy::Spin)?;
     replicas.up(monotonic_ns(), 0, 1, end, &mut scheduler);
     let mut sink = LastAnswer::default();
-    let mut inputs = rows.iter().cycle();
-    let mut wrong = 0;
-    let round = record(exchanges, |number| {
-        let input = inputs.next().expect("endless");
-        let arrived_ns = monotonic_ns();
+    let bytes = u32::try_from(ROW_BYTES).expect("3,136");
+    let round = record_sums(rows, exchanges, |arrived_ns, input| {
         let row = scheduler.reserve(0).expect("one query in flight");
         pool.row_mut(row, ROW_BYTES).copy_from_slice(bytemuck::bytes_of(input));
-        let bytes = u32::try_from(ROW_BYTES).expect("3,136");
-        let query = Admission { application: 0, row, bytes, arrived_ns, reply_to: number };
-        let now_ns = monotonic_ns();
-        scheduler.admit(now_ns, &query, &mut sink);
-        replicas.serve(&MonotonicClock, &mut scheduler, &mut sink);
+        let query = Admission { application: 0, row, bytes, arrived_ns, reply_to: 0 };
+        scheduler.admit(monotonic_ns(), &query, &mut sink);
         while sink.sum.is_none() {
             replicas.serve(&MonotonicClock, &mut scheduler, &mut sink);
         }
-        wrong += u32::from(sink.sum.take() != Some(sum(input)));
+        sink.sum.take().unwrap_or(f32::NAN)
     });
     replicas.stop();
     drop(container);
-    match (sink.defaults, wrong) {
-        (0, 0) => Ok(round),
-        (defaults, wrong) => {
-            Err(io::Error::other(format!("{defaults} default answers and {wrong} wrong sums")))
-        }
-    }
+    round.map_err(|error| match sink.default {
+        Some(reason) => io::Error::other(format!("{error}: a default, {reason:?}")),
+        None => error,
+    })
 }

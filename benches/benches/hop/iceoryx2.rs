@@ -6,7 +6,7 @@ use std::io;
 use std::process::Command;
 
 use cutter_benches::cores::{Cores, pin, pin_child};
-use cutter_benches::floor::{Exchanges, record};
+use cutter_benches::floor::{Exchanges, record_sums};
 use cutter_benches::inputs::{FLOATS, Row, sum};
 use cutter_benches::measurement::Round;
 use cutter_benches::processes::Running;
@@ -27,7 +27,7 @@ pub fn round(cores: Cores, rows: &[Row], exchanges: Exchanges) -> io::Result<Rou
     let name = format!("cutter-benches/{}", std::process::id());
     let node = node()?;
     let asks = sender::<Row>(&node, &format!("{name}/rows"))?;
-    let answers = receiver::<u64>(&node, &format!("{name}/sums"))?;
+    let answers = receiver::<f32>(&node, &format!("{name}/sums"))?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--peer", &name]);
     let peer = Running::start(&mut command)?;
@@ -36,22 +36,17 @@ pub fn round(cores: Cores, rows: &[Row], exchanges: Exchanges) -> io::Result<Rou
     while answers.receive().map_err(failed)?.is_none() {
         std::thread::yield_now();
     }
-    let mut inputs = rows.iter().cycle();
-    let (mut broken, mut wrong) = (None, 0);
-    let round = record(exchanges, |_| {
-        let input = inputs.next().expect("endless");
-        match ask(&asks, &answers, input) {
-            Ok(answer) => wrong += u32::from(answer != u64::from(sum(input).to_bits())),
-            Err(error) => broken = Some(error),
+    let mut broken = None;
+    let round = record_sums(rows, exchanges, |_, input| match ask(&asks, &answers, input) {
+        Ok(sum) => sum,
+        Err(error) => {
+            broken = Some(error);
+            f32::NAN
         }
     });
     publish(&asks, &[STOP; FLOATS])?;
     peer.wait()?;
-    match (broken, wrong) {
-        (Some(error), _) => Err(error),
-        (None, 0) => Ok(round),
-        (None, wrong) => Err(io::Error::other(format!("{wrong} wrong sums over iceoryx2"))),
-    }
+    broken.map_or(round, Err)
 }
 
 /// The other side: sums what comes until it is told to stop.
@@ -59,8 +54,8 @@ pub fn answer(name: &str) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let node = node()?;
     let asks = receiver::<Row>(&node, &format!("{name}/rows"))?;
-    let answers = sender::<u64>(&node, &format!("{name}/sums"))?;
-    publish(&answers, &0)?;
+    let answers = sender::<f32>(&node, &format!("{name}/sums"))?;
+    publish(&answers, &0.0)?;
     loop {
         let Some(row) = asks.receive().map_err(failed)? else {
             std::hint::spin_loop();
@@ -69,7 +64,7 @@ pub fn answer(name: &str) -> io::Result<()> {
         if row[0].to_bits() == STOP.to_bits() {
             return Ok(());
         }
-        publish(&answers, &u64::from(sum(&*row).to_bits()))?;
+        publish(&answers, &sum(&*row))?;
     }
 }
 
@@ -96,7 +91,7 @@ where
     service.map_err(failed)?.subscriber_builder().create().map_err(failed)
 }
 
-fn ask(asks: &Sender<Row>, answers: &Receiver<u64>, row: &Row) -> io::Result<u64> {
+fn ask(asks: &Sender<Row>, answers: &Receiver<f32>, row: &Row) -> io::Result<f32> {
     publish(asks, row)?;
     loop {
         if let Some(answer) = answers.receive().map_err(failed)? {

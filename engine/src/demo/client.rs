@@ -4,7 +4,7 @@
 //! What the server sends is judged here and not trusted: the demo is also a test of the server.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use serde::Deserialize;
 
@@ -37,6 +37,18 @@ pub enum Answer {
     Default { reason: Reason },
     /// An error of HTTP.
     Refused { status: u16, body: String },
+}
+
+impl Display for Answer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prediction { class } => write!(f, "the class {class}"),
+            Self::Default { reason } => {
+                write!(f, "the default, for the reason {}", reason.as_str())
+            }
+            Self::Refused { status, body } => write!(f, "status {status}: {body}"),
+        }
+    }
 }
 
 /// Why bytes are not an answer of this server.

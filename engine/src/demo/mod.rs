@@ -194,7 +194,7 @@ fn wait_until_ready(
         }
         let last = match ask(address, question) {
             Ok(Answer::Prediction { .. }) => return Ok(()),
-            Ok(answer) => format!("{answer:?}"),
+            Ok(answer) => format!("the last answer was {answer}"),
             Err(error) => error.to_string(),
         };
         if monotonic_ns() > until_ns {

@@ -241,7 +241,7 @@ impl<'a> Client<'a> {
     fn answered(&mut self, index: usize, answer: &Answer, now_ns: u64) -> io::Result<()> {
         let Connection { reader, asked, .. } = &mut self.connections[index];
         let Some(query) = *asked else {
-            self.tally.failed(format!("an answer that nobody asked for: {answer:?}"));
+            self.tally.failed(format!("an answer that nobody asked for: {answer}"));
             return self.reopen(index);
         };
         let question = &self.plan.questions[query.question];

@@ -76,9 +76,7 @@ impl Tally {
                 self.differing += u64::from(*class != i64::from(question.offline));
             }
             Answer::Default { reason } => self.defaults[reason.index()] += 1,
-            Answer::Refused { status, body } => {
-                return self.failed(format!("an answer with status {status}: {body}"));
-            }
+            Answer::Refused { .. } => return self.failed(format!("an answer is {answer}")),
         }
         self.latency_ns.saturating_record(latency_ns);
     }
@@ -168,7 +166,7 @@ mod tests {
         tally.answered(&question(1, 1), &refused, 5);
         tally.failed("broken".to_owned());
         assert_eq!(tally.errors, 2);
-        assert_eq!(tally.first_error.as_deref(), Some("an answer with status 503: full"));
+        assert_eq!(tally.first_error.as_deref(), Some("an answer is status 503: full"));
         assert_eq!(tally.latency_ns.len(), 0);
     }
 }

@@ -9,6 +9,8 @@ use crate::config::error::{Notice, Problem};
 use crate::config::file::{self, Table, Text};
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, BatchPolicy, Command, Model};
+use cutter_protocol::limits::POOLS_MAX;
+
 use crate::limits::{
     BATCH_MAX, BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN,
     BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX, REPLICAS_MAX,
@@ -57,6 +59,11 @@ pub(super) fn resolve_all(
             let (what, max) = ("replicas of all models so far", REPLICAS_TOTAL_MAX as usize);
             let found = replicas_total as usize;
             report.problem(at, Problem::TooMany { what, found, max });
+        }
+        let linked = model.applications.len();
+        if linked > POOLS_MAX {
+            let (what, max) = ("applications that name one model", POOLS_MAX);
+            report.problem(at, Problem::TooMany { what, found: linked, max });
         }
         models.push(model);
     }

@@ -91,6 +91,20 @@ fn addresses_are_taken_up_to_their_limits() {
 }
 
 #[test]
+fn a_model_is_named_by_as_many_applications_as_a_container_can_read() {
+    let text = |applications: usize| {
+        let application =
+            |index| format!("[[application]]\nname = \"a{index}\"\n{INPUT}\nmodels = [\"m\"]\n");
+        let applications: String = (0..applications).map(application).collect();
+        format!("{applications}[[model]]\nname = \"m\"\ncommand = [\"m\"]\n")
+    };
+    config(&text(16));
+    let expected =
+        "c:69:1: found 17 applications that name one model; this version serves at most 16";
+    assert_eq!(errors(&text(17)), expected);
+}
+
+#[test]
 fn a_server_takes_at_most_64_applications_64_models_and_256_replicas() {
     let applications = |count: u32| -> String {
         let application = |index| format!("[[application]]\nname = \"a{index}\"\n{INPUT}\n");

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::{Config, Warning};
 
-/// The configuration that the issue shows.
+/// A whole configuration, as in the README.
 const EXAMPLE: &str = r#"[server]
 query = ["127.0.0.1:1337", "unix:cutter.sock"]
 admin = "127.0.0.1:1338"

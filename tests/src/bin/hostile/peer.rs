@@ -204,8 +204,8 @@ impl Mapping {
 
     fn word(&self, word: usize) -> &AtomicU64 {
         assert!(word < self.words);
-        // SAFETY: within the mapping, as asserted, which is page-aligned and stays for ever. Whoever
-        // else maps it uses atomics, too.
+        // SAFETY: within the mapping, as asserted, which is page-aligned and stays for ever; and
+        // whoever else maps it uses atomics, too.
         unsafe { AtomicU64::from_ptr(self.base.add(word)) }
     }
 }
