@@ -1,12 +1,12 @@
-//! `cargo bench -p cutter-benches --bench http`: queries over HTTP in closed loop, JSON of 784 floats,
-//! the no-op C model, beside an io_uring echo of the same bytes.
+//! `cargo bench -p cutter-benches --bench http`: queries over HTTP in closed loop, JSON of 784
+//! floats, the no-op C model, beside an io_uring echo of the same bytes.
 //!
 //! The engine, or the echo, has one core; the model and the client share the other, and all of them
 //! wait as they would in use: the engine and the model by `adaptive`, the others by yielding.
 //!
-//! `syscalls_per_request` counts what the server's thread calls: `io_uring_enter`, `sched_yield`, and
-//! wakes of the model. Turns in which it finds nothing to do are in it; they are most of the calls
-//! at one connection.
+//! `syscalls_per_request` counts what the server's thread calls: `io_uring_enter`, `sched_yield`,
+//! and wakes of the model. Turns in which it finds nothing to do are in it; they are most of the
+//! calls at one connection.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,12 +1,13 @@
-//! `cargo bench -p cutter-benches --bench idle`: what a server costs while nobody asks, and how soon
-//! it answers after its start.
+//! `cargo bench -p cutter-benches --bench idle`: what a server costs while nobody asks, and how
+//! soon it answers after its start.
 //!
-//! `spin`, `yield`, `adaptive`, `block`: the engine and its replica (the C model `noop`) both wait by
-//! that strategy. `cpu_percent` is the processor time of the whole server and its replica while
-//! nothing is asked, in percent of a core; the latencies are those of single queries that come after
-//! a pause, which is what sleeping costs.
+//! `spin`, `yield`, `adaptive`, `block`: the engine and its replica (the C model `noop`) both wait
+//! by that strategy. `cpu_percent` is the processor time of the whole server and its replica while
+//! nothing is asked, in percent of a core; the latencies are those of single queries that come
+//! after a pause, which is what sleeping costs.
 //!
-//! `start`: from starting the process `cutter` to the first correct prediction of the C model `sum`.
+//! `start`: from starting the process `cutter` to the first correct prediction of the C model
+//! `sum`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

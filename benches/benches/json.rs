@@ -1,5 +1,5 @@
-//! `cargo bench -p cutter-benches --bench json`: parsing alone. The body of a query with 784 floats,
-//! by our reader and by two JSON crates, each timed by itself.
+//! `cargo bench -p cutter-benches --bench json`: parsing alone. The body of a query with 784
+//! floats, by our reader and by two JSON crates, each timed by itself.
 
 use std::hint::black_box;
 use std::io;

@@ -40,7 +40,8 @@ pub fn pin_child(child: &Child, cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(Some(Pid::from_child(child)), &affinity::mask(cpu))?)
 }
 
-/// Runs `other` on a core in a thread of its own, and `main` as soon as that thread is there. Before
+/// Runs `other` on a core in a thread of its own, and `main` as soon as that thread is there.
+/// Before
 /// `main` ends it tells `other` to end.
 pub fn beside<T>(
     cpu: usize,

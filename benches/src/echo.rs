@@ -1,5 +1,5 @@
-//! An echo server over the engine's ring: the floor that Cutter's way over HTTP is measured against.
-//! The same bytes in, the same bytes out, the same ring, nothing in between.
+//! An echo server over the engine's ring: the floor that Cutter's way over HTTP is measured
+//! against. The same bytes in, the same bytes out, the same ring, nothing in between.
 //!
 //! A server runs on one thread of its own.
 

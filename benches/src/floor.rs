@@ -65,8 +65,8 @@ pub fn row_there_sum_back(cores: Cores, rows: &[Row], exchanges: Exchanges) -> i
     let answer_with_sums = || {
         answer_words(&ask, &answer, |number| {
             let offset = ROW_BYTES * row_of(number) as usize;
-            // SAFETY: within the mapping, which `view` keeps, and aligned as rows are. The row is not
-            // written between the asking word, which was loaded, and the answering word.
+            // SAFETY: within the mapping, which `view` keeps, and aligned as rows are. The row is
+            // not written between the asking word, which was loaded, and the answering word.
             let row = unsafe {
                 std::slice::from_raw_parts(view.as_ptr().add(offset).cast::<f32>(), FLOATS)
             };

@@ -59,6 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "they were f32 before they were written")]
     fn bodies_have_one_length_and_hold_the_rows() {
         let (rows, bodies) = (rows(), bodies());
         assert!(bodies.iter().all(|body| body.len() == 7067));

@@ -6,10 +6,11 @@
 //! times are those of one machine and day, ratios travel better. A bench takes well under a minute.
 //!
 //! # Rooms
-//! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and JSON
-//! · [`cores`] who runs where · [`processes`] children that end with the bench · [`containers`] the
-//! example models · [`inputs`] rows and bodies · [`floor`] what the machine can do without Cutter ·
-//! [`echo`] the same bytes over the engine's ring · [`load`] closed-loop clients.
+//! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and
+//! JSON · [`cores`] who runs where · [`processes`] children that end with the bench ·
+//! [`containers`] the example models · [`inputs`] rows and bodies · [`floor`] what the machine can
+//! do without Cutter · [`echo`] the same bytes over the engine's ring · [`load`] closed-loop
+//! clients.
 
 pub mod containers;
 pub mod cores;

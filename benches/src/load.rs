@@ -1,5 +1,5 @@
-//! Closed-loop clients. They send prepared requests and know only how long a reply is, so they drive
-//! HTTP as well as the echo.
+//! Closed-loop clients. They send prepared requests and know only how long a reply is, so they
+//! drive HTTP as well as the echo.
 //!
 //! A client runs on the thread that calls it, and yields the core between tries.
 

@@ -5,8 +5,8 @@
 //!
 //! # The way of a query
 //! [`net`] receives ▸ [`frontend`] frames, over [`http`] ▸ [`clipper`] reads the question, over
-//! [`json`], into a row of [`pool`] ▸ [`scheduler`] queues it and forms batches, over [`batching`] ▸
-//! [`replicas`] carries them over the rings ▸ [`scheduler`] answers ▸ [`clipper`] renders ▸
+//! [`json`], into a row of [`pool`] ▸ [`scheduler`] queues it and forms batches, over [`batching`]
+//! ▸ [`replicas`] carries them over the rings ▸ [`scheduler`] answers ▸ [`clipper`] renders ▸
 //! [`frontend`] orders ▸ [`net`] sends.
 //!
 //! # Beside the way
@@ -14,8 +14,8 @@
 //! [`messages`] between the two threads · [`stats`] what is counted · [`uring`] the only io_uring ·
 //! [`demo`], [`check`] two of the commands.
 //!
-//! `scheduler`, `batching`, `frontend`, `http`, `json`, `clipper` and `config` are pure: time, bytes
-//! and randomness are passed in.
+//! `scheduler`, `batching`, `frontend`, `http`, `json`, `clipper` and `config` are pure: time,
+//! bytes and randomness are passed in.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! Every limit of the engine, by room, with its unit in its name. Relations are asserted beside them.
+//! Every limit of the engine, by room, with its unit in its name. Relations are asserted beside
+//! them.
 //!
 //! Limits of what engine and containers share are in `cutter_protocol::limits`.
 
@@ -297,6 +298,8 @@ pub const RESTART_AT_ONCE_UP_NS: u64 = 1_000_000_000;
 pub const BACK_OFF_NS_MIN: u64 = 100_000_000;
 /// That pause doubles each time, up to this.
 pub const BACK_OFF_NS_MAX: u64 = 10_000_000_000;
+/// The longest pause before a restart for which queries wait, if the replica was up before.
+pub const BACK_OFF_SHORT_NS: u64 = 1_000_000_000;
 /// How long an incarnation must have been up for its replica's failures to be forgotten.
 pub const BACK_OFF_RESET_UP_NS: u64 = 10_000_000_000;
 /// How long the engine thread may take to drain before its replicas are killed under it.

@@ -192,7 +192,8 @@ impl ContainerEnd {
                 return Ok(next);
             }
             spins = u32::wrapping_add(spins, 1);
-            // A spinner without a limit spares itself the clock: a look at it costs as much as a hop.
+            // A spinner without a limit spares itself the clock: a look at it costs as much as a
+            // hop.
             let needs_clock = self.patience.needs_clock() || limit_ns.is_some();
             let now_ns = if needs_clock { monotonic_ns() } else { 0 };
             if limit_ns.is_some_and(|limit_ns| now_ns >= limit_ns) {

@@ -9,8 +9,9 @@
 //!
 //! # Rules of this crate
 //! - No reference covers memory that the other side writes. Control words and ring entries are
-//!   atomics, accessed one word at a time; bulk is copied word by word with relaxed loads, each word
-//!   read once. The one exception, a container's view of its rows, is reasoned in `container`.
+//!   atomics, accessed one word at a time; bulk is copied word by word with relaxed loads, each
+//!   word read once. The one exception, a container's view of its rows, is reasoned in
+//!   `container`.
 //! - Positions, masks, capacities and generations are private and never read back.
 //! - An offset is never taken from shared memory.
 //!
@@ -23,7 +24,8 @@
 //! # Rooms
 //! [`tensor`] what an item is · [`entry`] messages and tables · [`layout`] where they lie ·
 //! [`ring`], [`sleep`] the two algorithms, over [`words`] · [`segment`] the memory ·
-//! [`wire`], [`handshake`] how both sides come to share it · [`engine`], [`container`] the two ends.
+//! [`wire`], [`handshake`] how both sides come to share it · [`engine`], [`container`] the two
+//! ends.
 
 pub mod clock;
 pub mod container;

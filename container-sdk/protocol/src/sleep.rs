@@ -11,7 +11,8 @@
 //!
 //! Of the two fences one comes first. If the waiter's does, the waker reads `asleep` as 1 and
 //! wakes; if the waker's does, the waiter's second look sees what was published. The kick word
-//! closes the gap between that look and the sleep: a kick in between makes the sleep return at once.
+//! closes the gap between that look and the sleep: a kick in between makes the sleep return at
+//! once.
 //!
 //! A replica sleeps on the kick word with a futex. The engine sleeps in its io_uring with an
 //! eventfd armed, which holds a wake until it is read, so it needs the flag alone.

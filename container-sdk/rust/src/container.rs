@@ -123,7 +123,8 @@ pub enum Pull<'a> {
 
 /// Connects and predicts batch after batch until the engine asks the container to end.
 ///
-/// An error of `predict` fails the batch with its text, and so does a panic; the container lives on.
+/// An error of `predict` fails the batch with its text, and so does a panic; the container lives
+/// on.
 pub fn serve(
     model: &Model,
     mut predict: impl FnMut(&mut Batch<'_>) -> Result<(), BatchError>,

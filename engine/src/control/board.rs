@@ -2,8 +2,8 @@
 //! which must know of each model whether its queries have anything to wait for.
 //!
 //! Writer: the control thread. It is read there, too, by the admin handlers; the lock around it is
-//! theirs, since the HTTP stack wants its state to be `Send`, and is never waited for. Pure: time is
-//! passed in.
+//! theirs, since the HTTP stack wants its state to be `Send`, and is never waited for. Pure: time
+//! is passed in.
 
 use serde::Serialize;
 

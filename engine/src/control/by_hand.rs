@@ -66,8 +66,8 @@ enum DoorError {
     )]
     Unseen,
     #[error(
-        "{ENV_MODEL} must say which model this is, as in {ENV_MODEL}=name:version; those started by \
-         hand are: {choices}"
+        "{ENV_MODEL} must say which model this is, as in {ENV_MODEL}=name:version; those started \
+         by hand are: {choices}"
     )]
     WhichModel { choices: String },
     #[error("there is no model {asked}; those started by hand are: {choices}")]

@@ -18,7 +18,7 @@ use cutter_protocol::handshake::{
     send_refusal,
 };
 use cutter_protocol::layout::Geometry;
-use cutter_protocol::limits::{DEPTH_DEFAULT, POOLS_MAX};
+use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::segment::SegmentError;
 use cutter_protocol::tensor::{Extent, TensorSpec};
 use tokio::io::Interest;
@@ -97,11 +97,6 @@ pub(super) enum GreetError {
     Output { container: TensorSpec, model: String, others: TensorSpec },
     #[error("an output of type {output} does not fit into an output slot")]
     Geometry { output: TensorSpec },
-    #[error(
-        "model {model} is linked with {found} applications, but a container can read the inputs of \
-         {POOLS_MAX} at most; link fewer, or add a model with the same command"
-    )]
-    Pools { model: String, found: usize },
     #[error("there is no memory for it: {0}")]
     Memory(#[from] SegmentError),
     #[error("the handshake failed: {0}")]
@@ -157,10 +152,6 @@ pub(super) async fn grant(
 
 /// What both sides can do.
 fn agree(config: &Config, model: &Model, hello: &Hello) -> Result<Geometry, GreetError> {
-    let found = model.applications.len();
-    if found > POOLS_MAX {
-        return Err(GreetError::Pools { model: model.name.clone(), found });
-    }
     if let Some(container) = hello.input {
         let linked = model.applications.iter().map(|index| &config.applications[*index]);
         let mut others = linked.filter(|application| !takes(&container, &application.input));
@@ -270,18 +261,5 @@ mod tests {
         let expected = "the container gives float32[10], but replicas of model m that are up give \
                         float32[9]";
         assert!(error.starts_with(expected), "{error}");
-    }
-
-    #[test]
-    fn a_model_with_more_applications_than_pools_is_refused() {
-        let application = |index: usize| {
-            format!(
-                "[[application]]\nname = \"a{index}\"\ninput.type = \"strings\"\nmodels = [\"m\"]\n"
-            )
-        };
-        let many: String = (0..=POOLS_MAX).map(application).collect();
-        let config = config(&format!("{many}[[model]]\nname = \"m\"\ncommand = [\"m\"]\n"));
-        let error = agree(&config, &config.models[0], &hello(None, floats(&[1]), None));
-        assert!(matches!(error, Err(GreetError::Pools { found: 17, .. })), "{error:?}");
     }
 }

@@ -30,7 +30,7 @@ use super::process::Process;
 use super::shared::{Phase, Shared};
 use super::spawn::{Spawned, spawn};
 use crate::config::Command;
-use crate::limits::{EXIT_GRACE_NS, OUTPUT_LINGER_NS};
+use crate::limits::{BACK_OFF_SHORT_NS, EXIT_GRACE_NS, OUTPUT_LINGER_NS};
 
 /// Keeps one replica going until the server ends.
 pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
@@ -40,7 +40,7 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
         let pause = match start(&shared, slot, &command) {
             Err(text) => {
                 let pause = back_off.after(0);
-                retreat(&shared, slot, Some(pause));
+                retreat(&shared, slot, false, Some(pause));
                 shared.note_failure(slot, &text, Some(pause));
                 pause
             }
@@ -49,7 +49,7 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
                 let pause = back_off.after(end.up_ns);
                 let asked = matches!(end.cause, Cause::Asked);
                 let pause = Some(pause).filter(|_| !asked && shared.phase() < Phase::Ending);
-                retreat(&shared, slot, pause);
+                retreat(&shared, slot, end.up_ns > 0, pause);
                 incarnation.bury(&shared, slot, &end, pause).await;
                 let Some(pause) = pause else { break };
                 pause
@@ -64,10 +64,13 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
 }
 
 /// Notes what a slot does until its next incarnation, after a pause; without one there is none.
-fn retreat(shared: &Shared, slot: Slot, pause: Option<Duration>) {
+fn retreat(shared: &Shared, slot: Slot, was_up: bool, pause: Option<Duration>) {
     let state = match pause {
         None => State::Ended,
-        Some(Duration::ZERO) => State::Starting { pid: None },
+        // So soon that queries may wait for it: what it had in hand is to be sent again.
+        Some(pause) if was_up && pause <= Duration::from_nanos(BACK_OFF_SHORT_NS) => {
+            State::Starting { pid: None }
+        }
         Some(pause) => {
             let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
             State::BackingOff { until_ns: monotonic_ns().saturating_add(pause_ns) }

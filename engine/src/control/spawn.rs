@@ -130,8 +130,8 @@ fn hint(command: &Command, directory: &Path, error: &io::Error) -> &'static str 
             "no folder of PATH has it; install it, or write its path into `command`"
         }
         io::ErrorKind::NotFound if exists => {
-            "the file is there, but what it needs to run (the interpreter of its first line, or its \
-             loader) is not"
+            "the file is there, but what it needs to run (the interpreter of its first line, or \
+             its loader) is not"
         }
         io::ErrorKind::NotFound => "build it, or correct `command`",
         io::ErrorKind::PermissionDenied => {

@@ -216,9 +216,9 @@ impl Report {
         if lag_p99_ns > p99_ns / SEND_LAG_PARTS {
             writeln!(
                 f,
-                "\n  warning: 1 % of the queries were sent more than {} late, so these latencies are \
-                 partly the client's own.\n  Its core was busy, or all connections were in use: \
-                 try a lower --rate, or a quiet machine.",
+                "\n  warning: 1 % of the queries were sent more than {} late, so these latencies \
+                 are partly the client's own.\n  Its core was busy, or all connections were in \
+                 use: try a lower --rate, or a quiet machine.",
                 time(lag_p99_ns)
             )?;
         }

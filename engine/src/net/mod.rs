@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Everything else is somewhere else: `frontend` turns bytes into questions and answers into bytes,
-//! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and it
-//! alone makes system calls.
+//! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and
+//! it alone makes system calls.
 
 mod connections;
 pub mod listener;
@@ -45,8 +45,9 @@ mod kind {
 }
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 86\r\n\r\n\
-    {\"error\":\"Overloaded\",\"cause\":\"too many connections are open; close some or come later\"}";
+    Content-Type: application/json\r\nContent-Length: 88\r\n\r\n\
+    {\"error\":\"Overloaded\",\"cause\":\"too many connections are open; \
+    close some or come later\"}";
 
 /// What the engine thread is made of.
 #[derive(Debug)]
@@ -159,9 +160,10 @@ impl EngineThread {
                 Idle::Sleep => self.sleep()?,
             }
         }
-        self.replicas.stop();
-        // The control thread may have ended before us; then nobody waits for the message.
+        // Told first, so that a replica that ends now is known to have been asked to. The control
+        // thread may have ended before us; then nobody waits for the message.
         let _ = self.control.send(ToControl::Drained);
+        self.replicas.stop();
         Ok(())
     }
 
@@ -407,6 +409,7 @@ impl EngineThread {
             self.armed[replica] = None;
             let sink = &mut self.frontend.replies;
             self.replicas.rang(monotonic_ns(), replica, &mut self.scheduler, sink);
+            self.report_given_up();
         }
     }
 
@@ -420,6 +423,7 @@ impl EngineThread {
             ToEngine::ReplicaLost { replica, incarnation, death } => {
                 self.replicas.lost(now_ns, replica, incarnation, death, scheduler, sink);
                 disarm(&mut self.ring, &mut self.armed, replica, incarnation);
+                self.report_given_up();
             }
             ToEngine::Availability { model, availability } => {
                 scheduler.set_availability(now_ns, model, availability, sink);
@@ -492,6 +496,8 @@ impl EngineThread {
             let index = u32::try_from(index).expect("few listeners");
             self.ring.cancel(Token::new(kind::ACCEPT, index, 0));
         }
+        // The kernel refuses whoever comes now, instead of letting them wait in vain.
+        self.listeners.clear();
         self.frontend.begin_drain();
     }
 
@@ -518,6 +524,8 @@ impl EngineThread {
                 self.ring.read_u64(bell, doorbell_token(replica, incarnation));
             }
         }
+        // Nobody brings them up to date while this thread sleeps.
+        self.publish_gauges();
         if !self.replicas.announce_sleep() {
             let timeout_ns = self.next_due_ns().saturating_sub(monotonic_ns());
             self.ring.wait(Some(timeout_ns), &mut self.completions)?;

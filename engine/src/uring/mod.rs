@@ -173,8 +173,10 @@ impl Ring {
     /// Ends a connection in one direction or both. When receiving ends, so does the receive in
     /// flight. Completes silently.
     pub fn shutdown(&mut self, connection: BorrowedFd<'_>, how: Shutdown) {
-        let fd = types::Fd(connection.as_raw_fd());
-        self.start_untracked(opcode::Shutdown::new(fd, how as i32).build());
+        // A system call and not an operation: the kernel hands that one to a worker, which looks
+        // the number up when its turn comes. By then it may be another connection's.
+        // It fails when the connection has ended already.
+        let _ = rustix::net::shutdown(connection, how);
     }
 
     /// Closes a descriptor with the next submission instead of a system call. Completes silently.

@@ -1,7 +1,7 @@
 //! The scheduler in a simulated world: pure logic, simulated containers, simulated time.
 //!
-//! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens ·
-//! [`anything`] random worlds · [`admission`], [`batches`], [`failures`] one thing at a time ·
+//! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
+//! · [`anything`] random worlds · [`admission`], [`batches`], [`failures`] one thing at a time ·
 //! [`load`] experiments under load.
 
 mod admission;

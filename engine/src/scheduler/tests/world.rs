@@ -1,7 +1,8 @@
 //! The simulator: arrivals, containers and their faults, in the order of simulated time.
 //!
 //! It stands where the engine's loop stands: it hands the scheduler what happens, submits the
-//! batches that it forms, and calls `tick` exactly when `next_tick_ns` says. Nothing is random here.
+//! batches that it forms, and calls `tick` exactly when `next_tick_ns` says. Nothing is random
+//! here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
