@@ -10,6 +10,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use cutter_benches::load::{
 };
 use cutter_benches::measurement::{Measurement, Round, Rounds, median};
 use cutter_benches::options::Options;
+use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_note, print_ratio, print_table, qps, write_json};
 use cutter_benches::served::{configuration, request};
 use cutter_engine::config::{Config, Listen};
@@ -63,7 +65,9 @@ struct Cutter {
 fn main() -> io::Result<()> {
     let options = Options::read();
     let cores = Cores::choose()?;
-    let cutter = Cutter::start(cores)?;
+    let noop = example("noop")?;
+    limit_time();
+    let cutter = Cutter::start(cores, &noop)?;
     pin(cores.other)?;
     let reply = cutter.first_reply()?;
     let mut subjects: Vec<Subject> = CROWDS.into_iter().flat_map(Subject::pair).collect();
@@ -92,8 +96,8 @@ fn main() -> io::Result<()> {
 }
 
 impl Cutter {
-    fn start(cores: Cores) -> io::Result<Self> {
-        let text = configuration(&example("noop")?, cores, "adaptive", "127.0.0.1:0");
+    fn start(cores: Cores, model: &Path) -> io::Result<Self> {
+        let text = configuration(model, cores, "adaptive", "127.0.0.1:0");
         let (config, _) =
             Config::from_toml(&text, &std::env::temp_dir(), "the bench's configuration")
                 .map_err(io::Error::other)?;

@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 
 use cutter_benches::ROUNDS;
 use cutter_benches::containers::example;
-use cutter_benches::cores::{Cores, pin};
+use cutter_benches::cores::Cores;
 use cutter_benches::inputs::{bodies, rows, sum};
 use cutter_benches::load::Connection;
 use cutter_benches::measurement::{Measurement, Round, Rounds, elapsed_ns, median};
 use cutter_benches::options::Options;
-use cutter_benches::processes::{Running, build, children_of, cpu_time_ns};
+use cutter_benches::processes::{Running, build, children_of, cpu_time_ns, limit_time};
 use cutter_benches::report::{print_note, print_table, write_json};
 use cutter_benches::served::{configuration, request};
 use rustix::process::{Pid, Signal, kill_process};
@@ -64,7 +64,7 @@ fn main() -> io::Result<()> {
         cores: Cores::choose()?,
         folder: tempfile::tempdir()?,
     };
-    pin(setting.cores.other)?;
+    limit_time();
     let mut starts = Rounds::new("start");
     let mut rounds = STRATEGIES.map(Rounds::new);
     let mut percents = STRATEGIES.map(|_| Vec::new());

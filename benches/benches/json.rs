@@ -12,6 +12,7 @@ use cutter_benches::floor::Exchanges;
 use cutter_benches::inputs::{FLOATS, ROW_BYTES, bodies};
 use cutter_benches::measurement::{Measurement, Round, Rounds, elapsed_ns};
 use cutter_benches::options::Options;
+use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, print_note, print_ratio, print_table, write_json};
 use cutter_engine::json::{Rows, read_predict};
 use serde::Deserialize;
@@ -43,6 +44,7 @@ impl Rows for OneRow {
 fn main() -> io::Result<()> {
     let options = Options::read();
     pin(Cores::choose()?.engine)?;
+    limit_time();
     let bodies = bodies();
     let spec = input();
     let mut row = OneRow { cells: Box::new([0; ROW_BYTES]), bytes: 0 };

@@ -1,12 +1,8 @@
 //! The command line of every bench.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Parser;
-
-/// No bench takes as long as this, unless it hangs.
-const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// What a bench is asked for.
 #[derive(Clone, Debug, Parser)]
@@ -23,15 +19,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the command line; ends the process when it cannot be read, or when it hangs.
+    /// Reads the command line; ends the process when it cannot be read.
     pub fn read() -> Self {
-        std::thread::spawn(|| {
-            std::thread::sleep(TIME_LIMIT);
-            eprintln!(
-                "this bench has run for {TIME_LIMIT:?}: something hangs, or others take the cores"
-            );
-            std::process::exit(1);
-        });
         let mut options = Self::parse();
         options.json = options.json.map(|file| caller_folder().join(file));
         options

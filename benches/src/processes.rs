@@ -3,6 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// No bench takes as long as this, once all is built, unless it hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// A child that is killed when it is dropped.
 #[derive(Debug)]
@@ -41,6 +45,16 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Ends this process if it is still there after the time limit: something hangs, or others take the
+/// cores. Its children notice.
+pub fn limit_time() {
+    std::thread::spawn(|| {
+        std::thread::sleep(TIME_LIMIT);
+        eprintln!("given up after {TIME_LIMIT:?}: something hangs, or others take the cores");
+        std::process::exit(1);
+    });
 }
 
 /// The processor time of all threads of a process so far, in ns.

@@ -40,7 +40,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log();
+    // The demo prints figures: of its log only what goes wrong belongs between them.
+    start_log(if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" });
     let done = match arguments.command {
         Command::Serve { config } => load(&config).and_then(serve),
         Command::Check { config } => load(&config).and_then(|config| print_check(&config)),
@@ -57,10 +58,10 @@ fn main() -> ExitCode {
 }
 
 /// Logs to standard error; `RUST_LOG` chooses what.
-fn start_log() {
+fn start_log(level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| "info".into()))
+        .with_env_filter(filter.unwrap_or_else(|_| level.into()))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)

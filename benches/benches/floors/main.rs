@@ -16,13 +16,14 @@ use cutter_benches::floor::{Exchanges, line_there_and_back, row_there_sum_back};
 use cutter_benches::inputs;
 use cutter_benches::measurement::{Measurement, Round, Rounds};
 use cutter_benches::options::Options;
+use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, print_note, print_ratio, print_table, write_json};
 
 use raw_ring::Notify;
 use shared_core::{ClientWait, ModelWait};
 use tcp::Wait;
 
-/// Bytes of a query and of its answer over HTTP, when the query is a row in base64 or the like.
+/// Bytes of a query and of its answer over HTTP: a row as it is in memory, with a head.
 const QUERY_BYTES: usize = 3400;
 const ANSWER_BYTES: usize = 160;
 const SMALL_BYTES: usize = 64;
@@ -33,6 +34,7 @@ type Floor<'a> = (&'static str, &'static str, Box<dyn Fn() -> io::Result<Round> 
 fn main() -> io::Result<()> {
     let options = Options::read();
     let cores = Cores::choose()?;
+    limit_time();
     let rows = inputs::rows();
     let floors: Vec<Floor<'_>> =
         [memory(cores, &rows), network(cores), shared(cores)].into_iter().flatten().collect();

@@ -9,7 +9,7 @@ use cutter_benches::cores::{Cores, pin, pin_child};
 use cutter_benches::floor::{Exchanges, record_sums};
 use cutter_benches::inputs::{FLOATS, Row, sum};
 use cutter_benches::measurement::Round;
-use cutter_benches::processes::Running;
+use cutter_benches::processes::{Running, limit_time};
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
@@ -51,6 +51,7 @@ pub fn round(cores: Cores, rows: &[Row], exchanges: Exchanges) -> io::Result<Rou
 
 /// The other side: sums what comes until it is told to stop.
 pub fn answer(name: &str) -> io::Result<()> {
+    limit_time();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let node = node()?;
     let asks = receiver::<Row>(&node, &format!("{name}/rows"))?;

@@ -15,11 +15,13 @@ mod iceoryx2;
 use std::io;
 
 use cutter_benches::ROUNDS;
+use cutter_benches::containers::example;
 use cutter_benches::cores::Cores;
 use cutter_benches::floor::{Exchanges, row_there_sum_back};
 use cutter_benches::inputs;
 use cutter_benches::measurement::{Measurement, Rounds};
 use cutter_benches::options::Options;
+use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_ratio, print_table, write_json};
 
 const EXCHANGES: Exchanges = Exchanges { warm_up: 20_000, recorded: 200_000 };
@@ -31,7 +33,8 @@ fn main() -> io::Result<()> {
         return iceoryx2::answer(name);
     }
     let cores = Cores::choose()?;
-    let sum = cutter_benches::containers::example("sum")?;
+    let sum = example("sum")?;
+    limit_time();
     let mut floor = Rounds::new("floor");
     let mut cutter = Rounds::new("cutter");
     let mut iceoryx2 = Rounds::new("iceoryx2");
