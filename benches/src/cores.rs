@@ -5,7 +5,7 @@ use std::process::Child;
 use std::sync::mpsc;
 use std::thread;
 
-use cutter_engine::affinity;
+use cutter_machine::affinity;
 use rustix::process::Pid;
 use rustix::thread::sched_setaffinity;
 

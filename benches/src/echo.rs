@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::{self, JoinHandle};
 
-use cutter_engine::uring::{Completion, Ring, RingConfig, Token};
+use cutter_machine::uring::{Completion, Ring, RingConfig, Token};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::thread::sched_yield;
 

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use cutter_engine::uring::{Completion, Ring, Token};
+use cutter_machine::uring::{Completion, Ring, Token};
 use rustix::thread::sched_yield;
 
 use crate::echo::{CONNECTIONS_MAX, RING, Waiting};

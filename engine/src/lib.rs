@@ -11,7 +11,7 @@
 //!
 //! # Beside the way
 //! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, admin REST ·
-//! [`messages`] between the two threads · [`stats`] what is counted · [`uring`] the only io_uring ·
+//! [`messages`] between the two threads · [`stats`] what is counted · [`cutter_machine`] io_uring and cores ·
 //! [`demo`], [`check`] two of the commands.
 //!
 //! `scheduler`, `batching`, `frontend`, `http`, `json`, `clipper` and `config` are pure: time,
@@ -19,7 +19,6 @@
 
 #![deny(unsafe_code)]
 
-pub mod affinity;
 pub mod batching;
 pub mod check;
 pub mod clipper;
@@ -38,5 +37,3 @@ pub mod replicas;
 pub mod scheduler;
 pub mod server;
 pub mod stats;
-#[expect(unsafe_code, reason = "the io_uring module")]
-pub mod uring;

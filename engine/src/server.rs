@@ -225,7 +225,7 @@ fn start_engine(
 ) -> Result<JoinHandle<Result<(), EngineError>>, StartError> {
     let (ready, is_ready) = std::sync::mpsc::channel();
     let engine = std::thread::Builder::new().name("cutter-engine".to_owned()).spawn(move || {
-        if let Some(Err(error)) = cpu.map(crate::affinity::pin_current) {
+        if let Some(Err(error)) = cpu.map(cutter_machine::affinity::pin_current) {
             tracing::warn!("the engine thread is not pinned: {error}");
         }
         let thread = EngineThread::new(plan);

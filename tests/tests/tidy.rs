@@ -16,7 +16,7 @@ const COLUMNS_MAX: usize = 100;
 const UNSAFE: [&str; 6] = [
     "container-sdk/protocol/",
     "container-sdk/c/",
-    "engine/src/uring/",
+    "machine/src/uring/",
     "engine/src/control/spawn.rs",
     "benches/",
     "tests/",

@@ -20,8 +20,8 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::greet::Channel;
 use super::process::Process;
-use crate::affinity::{self, PinError};
 use crate::config::{Command, Model};
+use cutter_machine::affinity::{self, PinError};
 
 /// A replica that has just been started.
 #[derive(Debug)]

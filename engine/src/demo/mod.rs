@@ -32,11 +32,11 @@ use std::time::Duration;
 
 use cutter_protocol::clock::monotonic_ns;
 
-use crate::affinity;
 use crate::config::{ConfigErrors, Listen};
 use crate::server::{Server, StartError};
 use crate::stats::{EngineStats, Snapshot, Stage};
 use client::{Answer, ReplyReader};
+use cutter_machine::affinity;
 use digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
 use limits::{READY_NS_MAX, SAMPLE_PERIOD_MS};
 use replay::{Plan, Progress, replay};

@@ -79,7 +79,7 @@ pub struct Progress {
 /// # Errors
 /// When the server cannot be connected to, at first or again.
 pub fn replay(plan: &Plan<'_>, progress: &Progress) -> io::Result<Tally> {
-    if let Some(Err(error)) = plan.cpu.map(crate::affinity::pin_current) {
+    if let Some(Err(error)) = plan.cpu.map(cutter_machine::affinity::pin_current) {
         tracing::warn!("the client is not pinned: {error}");
     }
     let mut client = Client::connect(plan, progress)?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use crate::limits::CONNECTIONS_MAX;
-use crate::uring::Token;
+use cutter_machine::uring::Token;
 
 /// One connection's socket.
 #[derive(Debug)]

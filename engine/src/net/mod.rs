@@ -30,7 +30,7 @@ use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::replicas::{GivenUp, Replicas};
 use crate::scheduler::Scheduler;
 use crate::stats::{EngineStats, Reason};
-use crate::uring::{Completion, Ring, RingConfig, RingError, SetupError, Token};
+use cutter_machine::uring::{Completion, Ring, RingConfig, RingError, SetupError, Token};
 
 use connections::{Connections, Stage};
 use listener::Listener;

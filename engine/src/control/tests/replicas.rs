@@ -8,10 +8,10 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use super::super::Timing;
 use super::super::spawn::spawn;
 use super::world::{DOWN, EXPECTED, Told, World, container, is_gone, model, until};
-use crate::affinity;
 use crate::config::Config;
 use crate::messages::{KillReason, ToControl};
 use crate::scheduler::Death;
+use cutter_machine::affinity;
 
 const LOST: Told = Told::Lost { replica: 0, incarnation: 1, death: Death::Crash };
 

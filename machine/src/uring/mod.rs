@@ -1,5 +1,5 @@
-//! The engine's one io_uring: ring, receive buffers, typed operations. The only `unsafe` of the
-//! engine is in this folder; what it offers is safe.
+//! The one io_uring of the workspace: ring, receive buffers, typed operations. All of its `unsafe` is
+//! in this folder; what it offers is safe.
 //!
 //! ```text
 //!  accept_multishot ┐                                           ┌ token, result, more

@@ -148,8 +148,8 @@ impl InFlight {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Token;
     use super::{InFlight, Key, Operation};
-    use crate::uring::Token;
 
     const TOKEN: Token = Token::new(1, 2, 3);
 
