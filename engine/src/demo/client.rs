@@ -8,9 +8,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use serde::Deserialize;
 
-use super::digits::Row;
 use super::limits::{REPLY_BYTES_MAX, REPLY_HEADERS_MAX};
 use crate::stats::Reason;
+use cutter_tools::digits::Row;
 
 /// The bytes that ask for the class of one image, with six decimals for each value.
 pub fn request(application: &str, host: &str, row: &Row) -> Vec<u8> {
@@ -157,8 +157,8 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Answer, ReplyError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::digits::INPUTS;
     use super::*;
+    use cutter_tools::digits::INPUTS;
 
     const PREDICTION: &str = r#"{"query_id":17,"output":7,"default":false}"#;
     const DEFAULT: &str = concat!(

@@ -12,10 +12,10 @@ use rustix::fs::MemfdFlags;
 use serde::Deserialize;
 
 use super::DemoError;
-use super::digits::WEIGHTS_FILE;
 use super::limits::SLO_US;
 use super::report::Cores;
 use crate::config::Config;
+use cutter_tools::digits::WEIGHTS_FILE;
 
 /// The name of the binary, its package, and the workspace in which both are built.
 const BINARY: &str = "softmax";

@@ -14,7 +14,6 @@
 
 mod client;
 mod container;
-pub mod digits;
 mod interrupt;
 mod limits;
 mod options;
@@ -37,7 +36,9 @@ use crate::server::{Server, StartError};
 use crate::stats::{EngineStats, Snapshot, Stage};
 use client::{Answer, ReplyReader};
 use cutter_machine::affinity;
-use digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
+use cutter_tools::digits::{
+    self, DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE,
+};
 use limits::{READY_NS_MAX, SAMPLE_PERIOD_MS};
 use replay::{Plan, Progress, replay};
 use report::{BatchSizes, Cores, Report, StageTime, grouped};

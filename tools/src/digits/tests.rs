@@ -1,7 +1,7 @@
 use super::*;
 
 /// What Python found: see `train.py`.
-const GOLDEN: &str = include_str!("../../../../container-sdk/examples/digits/golden.txt");
+const GOLDEN: &str = include_str!("../../../container-sdk/examples/digits/golden.txt");
 
 /// Length of the header of a file of weights.
 const WEIGHTS_HEADER_BYTES: usize = 16;

@@ -19,11 +19,10 @@ pub use softmax::{Softmax, SoftmaxError};
 use thiserror::Error;
 
 /// The images, as `train.py` wrote them.
-pub const DIGITS_FILE: &[u8] =
-    include_bytes!("../../../../container-sdk/examples/digits/digits.bin");
+pub const DIGITS_FILE: &[u8] = include_bytes!("../../../container-sdk/examples/digits/digits.bin");
 /// The weights, as `train.py` wrote them. The container reads the same file.
 pub const WEIGHTS_FILE: &[u8] =
-    include_bytes!("../../../../container-sdk/examples/digits/weights.bin");
+    include_bytes!("../../../container-sdk/examples/digits/weights.bin");
 
 /// Values of a row: an image scaled to 28 x 28.
 pub const INPUTS: usize = SIDE_SCALED * SIDE_SCALED;

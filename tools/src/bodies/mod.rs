@@ -1,0 +1,1 @@
+//! What is asked: requests as bytes, and what their answers should be.

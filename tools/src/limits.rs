@@ -1,0 +1,28 @@
+//! Limits of the suite. What a command line asks beyond one of these is refused with its name.
+
+/// Requests of one run: what the recording may hold.
+pub const REQUESTS_MAX: u64 = 32_000_000;
+/// The longest run, in seconds.
+pub const SECONDS_MAX: u64 = 3_600;
+/// The highest rate that can be asked for, in requests per second.
+pub const RATE_QPS_MAX: f64 = 5_000_000.0;
+/// Connections of one run.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Requests that may be under way on one connection.
+pub const PIPELINE_MAX: usize = 64;
+/// Bytes of one body.
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+/// Bodies of one run, and their bytes together.
+pub const BODIES_MAX: usize = 65_536;
+pub const BODIES_BYTES_MAX: usize = 1 << 30;
+/// Bytes of one answer, head and body.
+pub const REPLY_BYTES_MAX: usize = 64 << 20;
+/// Bytes of an answer's head, and its fields.
+pub const REPLY_HEAD_BYTES_MAX: usize = 64 << 10;
+pub const REPLY_HEADERS_MAX: usize = 100;
+/// Lines of a trace.
+pub const TRACE_LINES_MAX: usize = 32_000_000;
+/// The longest latency that is told apart, in ns (one hour).
+pub const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+
+const _: () = assert!(SECONDS_MAX * 1_000_000_000 <= LATENCY_NS_MAX);

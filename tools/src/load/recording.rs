@@ -1,0 +1,86 @@
+//! What a run recorded: one sample for each request that was due, in the order of the schedule.
+//!
+//! Samples are kept raw (32 bytes each), not as a histogram: the warm-up is cut, intervals are
+//! computed and slices are made afterwards, from the same numbers, by pure functions.
+
+use serde::{Deserialize, Serialize};
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Answered, as was asked for.
+    Answered,
+    /// Answered with the default output: the server promised an answer in time, and gave no
+    /// prediction.
+    Default,
+    /// Answered with an HTTP status other than 2xx.
+    HttpError,
+    /// No complete answer within the time limit.
+    TimedOut,
+    /// The connection failed, or what came was not HTTP.
+    Broken,
+}
+
+impl Outcome {
+    /// Whether there was an answer that counts as one: its time is a latency. The others are slower
+    /// than every answer, whatever the clock said when they were given up.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Answered | Self::Default)
+    }
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When it was due, in ns from the start of the schedule. In closed loop: when it was sent.
+    pub due_ns: u64,
+    /// From then until its first byte was handed to the kernel.
+    pub lag_ns: u64,
+    /// From when it was due until its complete answer, or until it was given up.
+    pub latency_ns: u64,
+    pub outcome: Outcome,
+    /// Whether the answer was right; `None` when that was not asked, or nothing was known.
+    pub correct: Option<bool>,
+}
+
+impl Sample {
+    /// Its latency, or nothing when it was never answered.
+    pub fn answered_ns(&self) -> Option<u64> {
+        self.outcome.is_answer().then_some(self.latency_ns)
+    }
+}
+
+/// Everything that a run found out.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// By `due_ns`.
+    pub samples: Vec<Sample>,
+    /// From the first due time to the last answer.
+    pub elapsed_ns: u64,
+    /// Answers with the default output, by the reason that they gave.
+    pub default_reasons: std::collections::BTreeMap<String, u64>,
+    /// Answers that were errors of HTTP, by status.
+    pub http_errors: std::collections::BTreeMap<u16, u64>,
+    /// What the first request that failed met.
+    pub first_error: Option<String>,
+    /// The run was ended before its schedule was.
+    pub ended_early: bool,
+    /// Requests that had to wait because every connection was taken.
+    pub blocked: u64,
+    pub generator: GeneratorUse,
+}
+
+/// What the generator took of the machine, and where it was held up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorUse {
+    /// Processor time of the sending thread, in ns.
+    pub cpu_ns: u64,
+    /// Calls of `io_uring_enter` and of `sched_yield`.
+    pub system_calls: u64,
+    /// The longest time between two turns of the sending loop, in ns: time in which somebody else
+    /// had its core.
+    pub longest_gap_ns: u64,
+    /// Turns that were more than 1 ms apart.
+    pub gaps_over_1ms: u64,
+}

@@ -1,0 +1,5 @@
+//! The `cutter-bench` command.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Result files to one page of HTML with inline SVG.
