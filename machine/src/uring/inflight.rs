@@ -10,6 +10,7 @@
 //! operations that were ever in flight together.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::token::Token;
 
@@ -53,6 +54,8 @@ struct Slot {
     tenant: Option<(Token, Operation)>,
     generation: u32,
     memory: Vec<u8>,
+    /// Bytes that the operation reads and does not own alone.
+    shared: Option<Arc<[u8]>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,13 +89,19 @@ impl InFlight {
         }
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         assert!(index < u32::MAX, "fewer than 2^32 operations in flight");
-        self.slots.push(Slot { tenant, generation: 0, memory });
+        self.slots.push(Slot { tenant, generation: 0, memory, shared: None });
         Key { index, generation: 0 }
     }
 
     /// The memory of an operation in flight, for the kernel to read or write.
     pub(super) fn memory(&mut self, key: Key) -> &mut Vec<u8> {
         &mut self.slot(key.index).memory
+    }
+
+    /// Keeps bytes alive until the operation's last completion. Nobody can change them meanwhile:
+    /// an `Arc` with two owners gives no `&mut`.
+    pub(super) fn keep(&mut self, key: Key, bytes: Arc<[u8]>) {
+        self.slot(key.index).shared = Some(bytes);
     }
 
     /// Whose completion this is.
@@ -112,6 +121,7 @@ impl InFlight {
         assert!(slot.tenant.take().is_some(), "an operation finishes once");
         slot.generation = slot.generation.wrapping_add(1);
         let memory = mem::take(&mut slot.memory);
+        slot.shared = None;
         self.free.push(key.index);
         memory
     }

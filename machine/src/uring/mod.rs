@@ -24,7 +24,8 @@
 //! ours: no operation is lost.
 //!
 //! # Memory
-//! - Bytes to send are a `Vec` that the ring owns until the send's last completion.
+//! - Bytes to send are a `Vec` that the ring owns, or an `Arc` that it shares, until the send's last
+//!   completion.
 //! - Received bytes lie in buffers of the ring; a [`ReceiveBuffer`] is the right to read one.
 //! - An eventfd is read into a cell of the ring.
 //! - Dropping the ring cancels what is in flight, waits for the last completions, closes the ring,
@@ -57,7 +58,9 @@ mod token;
 use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
@@ -150,6 +153,29 @@ impl Ring {
     pub fn send(&mut self, connection: BorrowedFd<'_>, bytes: Vec<u8>, token: Token) {
         assert!(bytes.len() <= RING_SEND_BYTES_MAX, "a send of {} bytes", bytes.len());
         self.start(Operation::Send, connection, token, bytes);
+    }
+
+    /// Sends a part of bytes that are shared with others and that nobody changes. `returned` is
+    /// empty on its completion. Otherwise as [`Ring::send`].
+    ///
+    /// # Panics
+    /// When the range is not within the bytes, or longer than `RING_SEND_BYTES_MAX`.
+    pub fn send_shared(
+        &mut self,
+        connection: BorrowedFd<'_>,
+        bytes: &Arc<[u8]>,
+        range: Range<usize>,
+        token: Token,
+    ) {
+        let part = &bytes[range];
+        assert!(part.len() <= RING_SEND_BYTES_MAX, "a send of {} bytes", part.len());
+        let length = u32::try_from(part.len()).expect("RING_SEND_BYTES_MAX fits");
+        let key = self.in_flight.start(Operation::Send, token, Vec::new());
+        self.in_flight.keep(key, Arc::clone(bytes));
+        let entry = opcode::Send::new(types::Fd(connection.as_raw_fd()), part.as_ptr(), length);
+        // SAFETY: the bytes lie in an `Arc` that the operation's slot shares until its last
+        // completion, so they are neither freed nor changed before; see `inflight`.
+        unsafe { self.push(entry.flags(SEND_FLAGS).build().user_data(key.pack())) };
     }
 
     /// Waits for an eventfd to be signalled and takes its count (which says only how many signals

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,27 @@ fn requests_are_echoed_over_an_accepted_connection() {
     drop(client);
     assert_eq!(last_of(&mut ring, RECEIVE).result, Ok(0));
     assert_eq!((ring.operations_in_flight(), ring.buffers_lent()), (1, 0));
+}
+
+#[test]
+fn shared_bytes_are_kept_until_the_last_of_them_is_sent() {
+    let mut ring = ring();
+    let (near, mut far) = pair();
+    // More than a socket takes at once, so that the send has to wait for its reader.
+    let bytes: Arc<[u8]> = (0..4 << 20).map(|at: u32| at.to_le_bytes()[0]).collect();
+    let part = 3..bytes.len() - 2;
+    ring.send_shared(near.as_fd(), &bytes, part.clone(), SEND);
+    let mut completions = Vec::new();
+    ring.poll(&mut completions).unwrap();
+    assert_eq!((completions.len(), Arc::strong_count(&bytes)), (0, 2));
+    let reader = thread::spawn(move || {
+        let mut read = vec![0; (4 << 20) - 5];
+        far.read_exact(&mut read).map(|()| read)
+    });
+    let sent = last_of(&mut ring, SEND);
+    assert_eq!(sent.result, Ok(u32::try_from(part.len()).unwrap()));
+    assert_eq!(Arc::strong_count(&bytes), 1);
+    assert_eq!(reader.join().unwrap().unwrap(), bytes[part]);
 }
 
 #[test]
