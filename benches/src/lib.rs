@@ -8,13 +8,12 @@
 //! # Rooms
 //! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and
 //! JSON · [`cores`] who runs where · [`processes`] children that end with the bench ·
-//! [`containers`] the example models · [`inputs`] rows and bodies · [`floor`] what the machine can
-//! do without Cutter · [`echo`] the same bytes over the engine's ring · [`load`] closed-loop
-//! clients.
+//! [`containers`] the example models · [`inputs`] rows and bodies · [`floor`] a row there and
+//! its sum back without Cutter · [`echo`] the same bytes over the engine's ring · [`load`]
+//! closed-loop clients.
 
 pub mod containers;
 pub mod cores;
-pub mod echo;
 pub mod floor;
 pub mod inputs;
 pub mod load;
@@ -23,6 +22,8 @@ pub mod options;
 pub mod processes;
 pub mod report;
 pub mod served;
+
+pub use cutter_tools::floor::echo;
 
 /// Rounds of each thing measured. A figure is the median of its rounds.
 pub const ROUNDS: usize = 5;

@@ -3,6 +3,9 @@
 /// Submission queue entries of one ring; the kernel's own bound.
 pub const RING_ENTRIES_MAX: u32 = 32_768;
 
+/// Submission queue entries of a bare ring: a receive and a few sends.
+pub const RING_BARE_ENTRIES: u32 = 8;
+
 /// Completion queue entries for each submission queue entry, at least. A multishot operation posts
 /// many completions for one submission, and an overflowing queue is a slow path in the kernel.
 pub const RING_COMPLETIONS_PER_SUBMISSION: u32 = 4;

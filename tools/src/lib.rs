@@ -27,6 +27,7 @@ pub mod bodies;
 pub mod capacity;
 pub mod compare;
 pub mod digits;
+pub mod environment;
 pub mod floor;
 pub mod inspect;
 pub mod limits;

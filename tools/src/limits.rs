@@ -24,5 +24,9 @@ pub const REPLY_HEADERS_MAX: usize = 100;
 pub const TRACE_LINES_MAX: usize = 32_000_000;
 /// The longest latency that is told apart, in ns (one hour).
 pub const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+/// The longest hiccup measurement, in seconds.
+pub const HICCUP_SECONDS_MAX: u64 = 3_600;
+/// The longest gaps that are kept of each core.
+pub const HICCUPS_LONGEST_MAX: usize = 10;
 
 const _: () = assert!(SECONDS_MAX * 1_000_000_000 <= LATENCY_NS_MAX);

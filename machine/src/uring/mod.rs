@@ -46,7 +46,10 @@
 //! At most one receive and one send in flight for each connection: the kernel keeps no order
 //! between two sends. Completions are gathered into the caller's `Vec` before any of them is looked
 //! at, so operations may be started freely while working through them.
+//!
+//! [`bare`] is a ring that is set up otherwise, for measuring what this set-up is worth.
 
+pub mod bare;
 mod buffers;
 mod completion;
 mod inflight;

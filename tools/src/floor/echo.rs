@@ -12,13 +12,13 @@ use cutter_machine::uring::{Completion, Ring, RingConfig, Token};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::thread::sched_yield;
 
-use crate::cores::pin;
+use super::cores::pin;
 
 /// Connections that the echo server holds at once.
 pub const CONNECTIONS_MAX: usize = 256;
 
-/// The rings of the echo server and of the clients.
-pub(crate) const RING: RingConfig =
+/// The rings of the echo server and of clients like it.
+pub const RING: RingConfig =
     RingConfig { sq_entries: 256, receive_buffers: 1024, receive_buffer_bytes: 16 << 10 };
 
 /// A blocked thread looks up this often, so that a time limit is noticed when nothing comes.

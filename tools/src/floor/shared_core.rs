@@ -3,22 +3,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 
-use cutter_benches::cores::{Cores, beside, pin};
-use cutter_benches::floor::Exchanges;
-use cutter_benches::measurement::Round;
 use rustix::thread::sched_yield;
 
-use crate::futexes::Bell;
-use crate::tcp::{Link, Sizes, Wait, client, joined, listen};
-
-/// What the client does while it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientWait {
-    Yield,
-    Spin,
-}
+use super::cores::{Pair, beside};
+use super::exchange::Sampling;
+use super::futexes::Bell;
+use super::link::{Link, Sizes, Wait, Wire, ask_beside, sockets};
 
 /// What the model does while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,37 +31,33 @@ struct Words {
 #[repr(align(128))]
 struct Answer(AtomicU32);
 
+/// The client waits by `client_wait`, the model by `model_wait`, and the engine spins.
 pub fn round(
-    cores: Cores,
+    pair: Pair,
     sizes: Sizes,
-    client_wait: ClientWait,
+    client_wait: Wait,
     model_wait: ModelWait,
-    exchanges: Exchanges,
-) -> io::Result<Round> {
-    let (listener, address) = listen()?;
-    let engine = thread::spawn(move || {
-        pin(cores.engine)?;
-        let link = Link::new(listener.accept()?.0, Wait::Spin)?;
+    sampling: Sampling,
+) -> io::Result<Vec<u64>> {
+    let (near, far) = sockets(Wire::Tcp)?;
+    let link = Link::new(far, Wait::Spin);
+    let serve = move || {
         let words = Words::default();
-        let model = || words.model(model_wait);
-        beside(cores.other, model, || {
-            let served = words.engine(link, sizes, model_wait);
+        let engine = || {
+            let served = words.engine(&link, sizes, model_wait);
             words.ask.ring(STOP);
+            // The client, if it still waits, learns that nobody will answer.
+            drop(link);
             served
-        })?
-    });
-    let wait = match client_wait {
-        ClientWait::Yield => Wait::Yield,
-        ClientWait::Spin => Wait::Spin,
+        };
+        beside(pair.client, || words.model(model_wait), engine)?.0
     };
-    let round = client(cores, address, sizes, wait, exchanges)?;
-    joined(engine)?;
-    Ok(round)
+    ask_beside(pair, serve, Link::new(near, client_wait), sizes, sampling)
 }
 
 impl Words {
-    fn engine(&self, mut link: Link, sizes: Sizes, model_wait: ModelWait) -> io::Result<()> {
-        let (mut request, reply) = (vec![0; sizes.0], vec![b'.'; sizes.1]);
+    fn engine(&self, link: &Link, sizes: Sizes, model_wait: ModelWait) -> io::Result<()> {
+        let (mut request, reply) = (vec![0; sizes.request], vec![b'.'; sizes.reply]);
         let mut number = 0;
         while link.receive(&mut request)? {
             number += 1;

@@ -3,15 +3,15 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cutter_benches::cores::{beside, pin};
-use cutter_benches::floor::{Exchanges, record};
-use cutter_benches::measurement::Round;
 use rustix::thread::futex;
+
+use super::cores::{Pair, beside, pin};
+use super::exchange::{Sampling, record};
 
 const STOP: u32 = u32::MAX;
 
 /// A word on which a thread sleeps.
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Bell(AtomicU32);
 
@@ -47,7 +47,8 @@ impl Bell {
     }
 }
 
-pub fn there_and_back(asking: usize, answering: usize, exchanges: Exchanges) -> io::Result<Round> {
+/// Both sides sleep until the other wakes them.
+pub fn there_and_back(pair: Pair, sampling: Sampling) -> io::Result<Vec<u64>> {
     let (ask, answer) = (Bell::default(), Bell::default());
     let answer_until_stopped = || {
         let mut last = 0;
@@ -59,14 +60,16 @@ pub fn there_and_back(asking: usize, answering: usize, exchanges: Exchanges) -> 
             answer.ring(last);
         }
     };
-    pin(asking)?;
-    beside(answering, answer_until_stopped, || {
+    pin(pair.client)?;
+    let (round, ()) = beside(pair.server, answer_until_stopped, || {
         let mut last = 0;
-        let round = record(exchanges, |_| {
+        let round = record(sampling, || {
             ask.ring(last + 1);
             last = answer.wait(last);
+            Ok(())
         });
         ask.ring(STOP);
         round
-    })
+    })?;
+    round
 }
