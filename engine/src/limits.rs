@@ -289,8 +289,11 @@ pub const CONTAINER_BACKLOG: i32 = 64;
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// How long an admin connection lives: one request and its answer.
 pub const ADMIN_CONNECTION_NS: u64 = 5_000_000_000;
+/// How long `/inspect` waits for the engine thread before it says that the thread is stuck.
+pub const INSPECT_ANSWER_NS: u64 = 1_000_000_000;
 /// Bytes of an admin request. Beyond: closed.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 16 << 10;
 
+const _: () = assert!(INSPECT_ANSWER_NS < ADMIN_CONNECTION_NS);
 const _: () = assert!(BACK_OFF_NS_MIN > 0 && BACK_OFF_NS_MIN <= BACK_OFF_NS_MAX);
 const _: () = assert!(RESTART_AT_ONCE_UP_NS <= BACK_OFF_RESET_UP_NS);

@@ -11,7 +11,9 @@ use std::sync::mpsc;
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::violation::Violation;
 use rustix::event::EventfdFlags;
+use tokio::sync::oneshot;
 
+use crate::net::Inspection;
 use crate::scheduler::{Availability, Death};
 
 /// Control thread to engine thread. Replicas and models are named by index.
@@ -23,6 +25,8 @@ pub enum ToEngine {
     ReplicaLost { replica: usize, incarnation: u64, death: Death },
     /// Whether queries of a model have anything to wait for.
     Availability { model: usize, availability: Availability },
+    /// Say how everything stands. Nothing changes by it, and whoever asked may have gone.
+    Inspect { reply: oneshot::Sender<Box<Inspection>> },
     /// Take no new connections, answer what is in flight, ask the replicas to end, say `Drained`.
     Drain,
 }

@@ -7,7 +7,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use cutter_protocol::engine::{EngineEnd, Results, RowRef};
+use cutter_protocol::engine::{EndView, EngineEnd, Results, RowRef};
 use cutter_protocol::limits::{BATCH_ITEMS_MAX, DEPTH_MAX};
 use cutter_protocol::violation::Violation;
 
@@ -31,6 +31,14 @@ pub struct GivenUp {
     pub replica: usize,
     pub incarnation: u64,
     pub reason: KillReason,
+}
+
+/// One look at the engine's end of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkView {
+    pub incarnation: u64,
+    pub wakes_without_news: u32,
+    pub end: EndView,
 }
 
 /// All replicas, by the index that the scheduler uses.
@@ -165,6 +173,16 @@ impl Replicas {
             let link = link.as_ref()?;
             Some((replica, link.incarnation, link.end.doorbell()))
         })
+    }
+
+    /// One look at each replica's rings, by replica; absent while none is linked.
+    pub fn view(&self) -> Vec<Option<LinkView>> {
+        let view = |link: &Link| LinkView {
+            incarnation: link.incarnation,
+            wakes_without_news: link.wakes_without_news,
+            end: link.end.view(),
+        };
+        self.links.iter().map(|link| link.as_ref().map(view)).collect()
     }
 
     /// A doorbell rang. Without news that is a wasted wake; a replica that wastes too many in a row

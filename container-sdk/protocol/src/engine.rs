@@ -87,6 +87,25 @@ struct Private {
     outputs: Box<[u64]>,
 }
 
+/// One look at the engine's end, for a report. Only what the engine keeps itself can be believed;
+/// `replica_asleep` and `has_news` are what the replica wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndView {
+    pub ring_capacity: u32,
+    /// Submissions published since the incarnation began.
+    pub submitted: u64,
+    /// Completions taken.
+    pub completed: u64,
+    /// A completion stands at the cursor and is not taken yet.
+    pub has_news: bool,
+    pub replica_asleep: bool,
+    /// How often a sleeping replica was woken, modulo 2^32.
+    pub kicks: u64,
+    pub stopped: bool,
+    /// The tickets in flight and their item counts.
+    pub tickets: Vec<(Ticket, u32)>,
+}
+
 /// A batch that came back, with copies of its results.
 #[derive(Debug)]
 pub struct Completed<'a> {
@@ -208,6 +227,24 @@ impl EngineEnd {
     #[inline]
     pub fn has_free_ticket(&self) -> bool {
         self.in_flight < self.geometry.depth && !self.stopped
+    }
+
+    /// One look at everything. Allocates: not for the way of a query.
+    pub fn view(&self) -> EndView {
+        let in_flight = (0_u32..).zip(&self.slots).filter(|(_, slot)| slot.in_flight);
+        let ticket = |(slot, known): (u32, &Slot)| {
+            (Ticket { slot, generation: known.generation }, known.item_count)
+        };
+        EndView {
+            ring_capacity: self.geometry.ring_capacity(),
+            submitted: self.submissions.position(),
+            completed: self.completions.position(),
+            has_news: self.has_news(),
+            replica_asleep: self.replica_asleep.is_set(),
+            kicks: self.kick.value(),
+            stopped: self.stopped,
+            tickets: in_flight.map(ticket).collect(),
+        }
     }
 
     /// Submits a batch and wakes the replica if it sleeps; says whether it had to.

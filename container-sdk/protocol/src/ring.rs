@@ -52,6 +52,11 @@ impl<W: Words> Producer<W> {
         Self { words, mask: u64::from(capacity) - 1, position: 0 }
     }
 
+    /// How many entries were published.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Publishes words 1–7 of `entry`. The caller knows that an entry is free.
     #[inline]
     pub fn publish(&mut self, entry: &Entry) {
@@ -78,6 +83,11 @@ impl<W: Words> Consumer<W> {
     pub fn new(words: W, capacity: u32) -> Self {
         assert!(capacity.is_power_of_two());
         Self { words, mask: u64::from(capacity) - 1, position: 0 }
+    }
+
+    /// How many entries were taken.
+    pub fn position(&self) -> u64 {
+        self.position
     }
 
     /// Whether something other than the previous lap's stamp stands at the cursor.

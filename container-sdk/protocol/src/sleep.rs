@@ -51,6 +51,11 @@ impl<W: Words> AsleepFlag<W> {
         self.words.store_relaxed(0, AWAKE);
     }
 
+    /// Anyone: what the flag says now, for a report. Nothing may depend on it.
+    pub fn is_set(&self) -> bool {
+        self.words.load_relaxed(0) != AWAKE
+    }
+
     /// Waker: whether the waiter needs a wake for what was just published.
     #[inline]
     pub fn is_set_after_publish(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The admin HTTP: `/healthz`, `/readyz`, `/metrics`.
+//! The admin HTTP: `/healthz`, `/readyz`, `/metrics`, `/stats`, `/inspect`. All of it only reads.
 //!
 //! Every connection is one request: it lives for a bounded time, may send a bounded number of
 //! bytes, and is closed with the answer. So slow or greedy clients cost little, and none can keep
@@ -19,25 +19,33 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cutter_protocol::clock::monotonic_ns;
+use serde::Serialize;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Sleep, sleep, timeout};
 
+use super::answers::{EngineAnswer, InspectAnswer, StatsAnswer};
 use super::board::Board;
+use crate::config::Config;
 use crate::limits::{
     ACCEPT_PAUSE_NS, ADMIN_CONNECTION_NS, ADMIN_CONNECTIONS_MAX, ADMIN_REQUEST_BYTES_MAX,
+    INSPECT_ANSWER_NS,
 };
+use crate::messages::{EngineMailbox, ToEngine};
 use crate::stats::{EngineStats, prometheus};
 
-const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect"];
 
 /// What the handlers read.
 #[derive(Clone, Debug)]
 pub(super) struct Admin {
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) stats: Arc<EngineStats>,
+    pub(super) config: Arc<Config>,
+    pub(super) engine: EngineMailbox,
+    pub(super) started_ns: u64,
 }
 
 /// Serves until the runtime ends.
@@ -55,6 +63,8 @@ fn router(admin: Admin) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/stats", get(stats))
+        .route("/inspect", get(inspect))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(admin)
@@ -79,10 +89,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    match serde_json::to_string(&view) {
-        Ok(body) => answer(status, &body),
-        Err(error) => failed(&error.to_string()),
-    }
+    written(status, &view)
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -95,6 +102,39 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
+/// Everything that is counted, for a reader who computes windows from two of these.
+async fn stats(State(admin): State<Admin>) -> Response {
+    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
+    written(StatusCode::OK, &admin.stats_answer(&board))
+}
+
+/// How everything stands, from the engine thread, and whatever is known without it.
+async fn inspect(State(admin): State<Admin>) -> Response {
+    let (reply, answer) = oneshot::channel();
+    admin.engine.send(ToEngine::Inspect { reply });
+    let answer = timeout(Duration::from_nanos(INSPECT_ANSWER_NS), answer).await;
+    let engine = match &answer {
+        Ok(Ok(inspection)) => EngineAnswer::new(inspection, &admin.config),
+        Ok(Err(_)) => EngineAnswer::Silent("no answer: the engine thread has ended".to_owned()),
+        Err(_) => EngineAnswer::Silent(format!(
+            "no answer within {} s: the engine thread is stuck",
+            Duration::from_nanos(INSPECT_ANSWER_NS).as_secs_f64()
+        )),
+    };
+    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
+    let stats = admin.stats_answer(&board);
+    let readiness = board.view(stats.at_ns);
+    written(StatusCode::OK, &InspectAnswer::new(readiness, engine, stats))
+}
+
+impl Admin {
+    fn stats_answer<'a>(&'a self, board: &Board) -> StatsAnswer<'a> {
+        let now_ns = monotonic_ns();
+        let uptime_ns = now_ns.saturating_sub(self.started_ns);
+        StatsAnswer::new(now_ns, uptime_ns, &self.stats, &self.config, board)
+    }
+}
+
 async fn not_found() -> Response {
     let body = json!({ "error": "there is nothing at this path", "paths": PATHS });
     answer(StatusCode::NOT_FOUND, &body)
@@ -103,6 +143,13 @@ async fn not_found() -> Response {
 async fn method_not_allowed() -> Response {
     let body = json!({ "error": "only GET and HEAD are possible here", "paths": PATHS });
     answer(StatusCode::METHOD_NOT_ALLOWED, &body)
+}
+
+fn written(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(body) => answer(status, &body),
+        Err(error) => failed(&error.to_string()),
+    }
 }
 
 fn failed(cause: &str) -> Response {

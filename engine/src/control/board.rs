@@ -166,6 +166,12 @@ impl Board {
         !self.engine_ended
     }
 
+    /// What a replica slot is doing, in a word, and how often it was started again.
+    pub(super) fn replica(&self, model: usize, ordinal: usize) -> (&'static str, u64) {
+        let slot = &self.models[model].slots[ordinal];
+        (slot.state.name(), slot.restarts())
+    }
+
     /// What `/readyz` shows.
     pub(super) fn view(&self, now_ns: u64) -> View<'_> {
         let models: Vec<ModelView<'_>> = self.models.iter().map(|m| m.view(now_ns)).collect();
@@ -204,6 +210,10 @@ impl ModelEntry {
 }
 
 impl SlotEntry {
+    fn restarts(&self) -> u64 {
+        self.incarnation.saturating_sub(1)
+    }
+
     fn view(&self, replica: usize, now_ns: u64) -> ReplicaView<'_> {
         let ms_until = |until_ns: u64| until_ns.saturating_sub(now_ns) / 1_000_000;
         ReplicaView {
@@ -212,7 +222,7 @@ impl SlotEntry {
             for_ms: now_ns.saturating_sub(self.since_ns) / 1_000_000,
             pid: self.state.pid(),
             incarnation: self.incarnation,
-            restarts: self.incarnation.saturating_sub(1),
+            restarts: self.restarts(),
             retry_in_ms: match self.state {
                 State::BackingOff { until_ns } => Some(ms_until(until_ns)),
                 _ => None,

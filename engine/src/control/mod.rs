@@ -8,7 +8,7 @@
 //!        └───────── shared ◀── slot (one task a replica)     spawn ▸ greet ▸ life ▸ reap ▸ backoff
 //!                     │    ◀── by_hand (one task a container) accept ▸ greet ▸ life
 //!                     ▼
-//!                   board ──▶ admin: /healthz /readyz /metrics
+//!                   board ──▶ admin: /healthz /readyz /metrics /stats /inspect
 //! ```
 //!
 //! One thread, one current-thread runtime: tasks share state without locks, and all children are
@@ -21,6 +21,7 @@
 //! - When [`run`] returns no process, task, descriptor or file of it is left.
 
 mod admin;
+mod answers;
 mod backoff;
 mod board;
 mod by_hand;
@@ -42,6 +43,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cutter_protocol::clock::monotonic_ns;
 use cutter_protocol::limits::HANDSHAKE_NS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -143,11 +145,18 @@ fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
 async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
     let ControlPlan { config, stats, engine, mut inbox, pools, admin, containers, .. } = plan;
     let mut asks = Asks::new(plan.signals, plan.stop)?;
+    let (config_read, engine_asked) = (Arc::clone(&config), engine.clone());
     let shared = Shared::new(config, Arc::clone(&stats), pools, engine, timing);
     let shared = Rc::new(shared);
-    let board = shared.shared_board();
+    let desk = admin::Admin {
+        board: shared.shared_board(),
+        stats,
+        config: config_read,
+        engine: engine_asked,
+        started_ns: monotonic_ns(),
+    };
     tokio::spawn(async move {
-        if let Err(error) = admin::run(admin::Admin { board, stats }, admin).await {
+        if let Err(error) = admin::run(desk, admin).await {
             tracing::error!("there is no admin HTTP: {error}");
         }
     });

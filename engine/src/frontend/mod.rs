@@ -150,6 +150,11 @@ impl Frontend {
         }
     }
 
+    /// Bytes held for all connections that wait for more.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Whether nothing of a request is here and no answer is owed.
     pub fn is_idle(&self, connection: usize) -> bool {
         self.inbound[connection].is_idle() && self.replies.is_empty(connection)

@@ -81,6 +81,11 @@ impl Connections {
         sockets.filter_map(|(connection, socket)| socket.is_some().then_some(connection))
     }
 
+    /// The sockets in use.
+    pub fn sockets(&self) -> impl Iterator<Item = &Socket> + '_ {
+        self.sockets.iter().flatten()
+    }
+
     /// Frees a number.
     pub fn remove(&mut self, connection: usize) -> Option<Socket> {
         let socket = self.sockets[connection].take()?;

@@ -10,6 +10,7 @@
 //! it alone makes system calls.
 
 mod connections;
+mod inspect;
 pub mod listener;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,6 +35,8 @@ use cutter_machine::uring::{Completion, Ring, RingConfig, RingError, SetupError,
 
 use connections::{Connections, Stage};
 use listener::Listener;
+
+pub use inspect::{ConnectionsView, Inspection, Pulse};
 
 /// What a token's operation is.
 mod kind {
@@ -80,6 +83,7 @@ pub struct EngineThread {
     /// The incarnation of each replica on whose doorbell a read is armed.
     armed: Box<[Option<u64>]>,
     timers: Timers,
+    pulse: Pulse,
     drain: Option<Drain>,
 }
 
@@ -137,6 +141,7 @@ impl EngineThread {
             patience: Patience::new(wait),
             armed: vec![None; slots].into(),
             timers: Timers { date_ns: 0, pace_ns: 0, gauges_ns: 0, accept_ns: None },
+            pulse: Pulse::new(wait, monotonic_ns()),
             drain: None,
         };
         thread.ring.read_u64(thread.inbox.bell(), Token::new(kind::INBOX, 0, 0));
@@ -178,6 +183,7 @@ impl EngineThread {
         self.completions = completions;
         worked |= self.serve_replicas();
         let now_ns = monotonic_ns();
+        self.pulse.turned(now_ns);
         self.keep_time(now_ns);
         worked |= self.start_sends(now_ns);
         Ok(worked)
@@ -428,6 +434,9 @@ impl EngineThread {
             ToEngine::Availability { model, availability } => {
                 scheduler.set_availability(now_ns, model, availability, sink);
             }
+            // Whoever asked may not wait any more; then it is not worth the work.
+            ToEngine::Inspect { reply } if reply.is_closed() => {}
+            ToEngine::Inspect { reply } => drop(reply.send(Box::new(self.inspect(now_ns)))),
             ToEngine::Drain => self.begin_drain(now_ns),
         }
     }
@@ -527,7 +536,9 @@ impl EngineThread {
         // Nobody brings them up to date while this thread sleeps.
         self.publish_gauges();
         if !self.replicas.announce_sleep() {
-            let timeout_ns = self.next_due_ns().saturating_sub(monotonic_ns());
+            let now_ns = monotonic_ns();
+            let timeout_ns = self.next_due_ns().saturating_sub(now_ns);
+            self.pulse.falls_asleep(now_ns);
             self.ring.wait(Some(timeout_ns), &mut self.completions)?;
         }
         self.replicas.retract_sleep();

@@ -112,6 +112,10 @@ impl Scheduler {
         let stats = &self.stats.models[model];
         stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
         stats.service.record_many(service_ns, count);
+        let by_replica = self.replica_stats(replica);
+        by_replica.batches.increment();
+        by_replica.rows.add(u64::from(count));
+        by_replica.service_ns.add(service_ns);
         for (index, query) in queries.iter().enumerate() {
             if self.applications[query.application as usize].queries.is_open(query.row) {
                 match results {

@@ -17,10 +17,12 @@
 //!   the query is answered with an error, so it costs two lives at most.
 //!
 //! [`rows`] free rows · [`queries`] the open queries of an application · [`replica`] what is in
-//! flight · [`dispatch`] forming batches · [`failure`] death, hangs, deadlines.
+//! flight · [`dispatch`] forming batches · [`failure`] death, hangs, deadlines ·
+//! [`inspect`] one look at everything.
 
 mod dispatch;
 mod failure;
+mod inspect;
 mod queries;
 mod replica;
 mod rows;
@@ -40,6 +42,9 @@ use crate::stats::{EngineStats, Reason};
 
 pub use dispatch::{BatchPlan, BatchResults};
 pub use failure::{Death, Kill};
+pub use inspect::{
+    ApplicationView, BatchView, LifeView, ModelView, QueryView, ReplicaView, SchedulerView,
+};
 pub use queries::ReplyTo;
 pub use replica::QueryRef;
 

@@ -63,6 +63,16 @@ impl Queries {
         self.rows.in_use()
     }
 
+    /// Where the search for the next row begins.
+    pub fn next_row(&self) -> u32 {
+        self.rows.cursor()
+    }
+
+    /// The rows of the pool.
+    pub fn rows(&self) -> u32 {
+        u32::try_from(self.table.len()).expect("made of a u32 of rows")
+    }
+
     /// Takes a row for an input that is yet to be read.
     pub fn reserve(&mut self) -> Option<u32> {
         self.rows.take()

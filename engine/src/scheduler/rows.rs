@@ -24,6 +24,11 @@ impl RowAllocator {
         self.in_use
     }
 
+    /// Where the search for the next row begins.
+    pub fn cursor(&self) -> u32 {
+        self.cursor
+    }
+
     /// The next free row at or after the cursor, around the pool; `None` when all are in use.
     pub fn take(&mut self) -> Option<u32> {
         if self.in_use == self.rows {

@@ -8,7 +8,7 @@
 //!  EngineStats ─┬─ engine totals: connections, HTTP errors, bytes, system calls
 //!               ├─ applications[a]: answers, rows, end-to-end time, parse and reply stages
 //!               └─ models[m]: batches, failures, queue, batch-wait and service stages
-//!                    └─ replicas[r]: limit, in flight, up
+//!                    └─ replicas[r]: limit, in flight, up, batches, time busy
 //! ```
 //!
 //! Indexes are those of the configuration, which the engine uses for its own tables too.
@@ -117,7 +117,7 @@ pub struct ModelStats {
     violations: Box<[Counter]>,
 }
 
-/// What is shown for one replica.
+/// What is counted and shown for one replica.
 #[derive(Debug, Default)]
 pub struct ReplicaStats {
     /// The most rows that its next batch may have.
@@ -126,6 +126,13 @@ pub struct ReplicaStats {
     pub in_flight: Gauge,
     /// 1 while an incarnation is connected and ready, else 0.
     pub up: Gauge,
+    /// Batches that came back.
+    pub batches: Counter,
+    /// Rows in them.
+    pub rows: Counter,
+    /// Their service times in ns, added up: how long the replica was busy, since its batches run
+    /// one after another.
+    pub service_ns: Counter,
 }
 
 impl EngineStats {
@@ -163,6 +170,12 @@ impl EngineStats {
     pub fn http_errors(&self, status: u16) -> &Counter {
         let place = HTTP_STATUSES.iter().position(|&known| known == status);
         &self.http_errors[place.unwrap_or(HTTP_STATUSES.len())]
+    }
+
+    /// How many answers had which HTTP status, the known ones first.
+    pub fn http_errors_by_status(&self) -> impl Iterator<Item = (Option<u16>, u64)> + '_ {
+        let known = HTTP_STATUSES.iter().map(|&status| Some(status)).chain([None]);
+        known.zip(self.http_errors.iter().map(Counter::get))
     }
 }
 

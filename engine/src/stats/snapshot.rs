@@ -76,6 +76,15 @@ impl Snapshot {
         Some(self.edge_below_max(bucket))
     }
 
+    /// The buckets that hold anything: upper edge and count. What is beyond the range has the edge
+    /// `u64::MAX`. Edges are the same at all times, so that two snapshots can be compared elsewhere.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let beyond = self.buckets.len() - 1;
+        let edge = move |bucket| if bucket == beyond { u64::MAX } else { upper_edge(bucket) };
+        let counts = self.buckets.iter().enumerate();
+        counts.filter(|(_, count)| **count > 0).map(move |(bucket, count)| (edge(bucket), *count))
+    }
+
     /// How many values are at most `value`. Exact when `value` is the upper edge of a bucket, as
     /// all of [`TIME_EDGES_NS`] and [`BATCH_EDGES_ROWS`] are; else all of its bucket is counted.
     #[must_use]
@@ -204,6 +213,12 @@ mod tests {
     fn edges_go_from_a_microsecond_to_a_minute() {
         assert_eq!(TIME_EDGES_NS[0], 1_000);
         assert_eq!(TIME_EDGES_NS[26], 67_108_864_000);
+    }
+
+    #[test]
+    fn only_buckets_that_hold_anything_are_listed_by_their_edges() {
+        let listed: Vec<_> = of(&[3, 3, 257, 1_000_001, u64::MAX]).buckets().collect();
+        assert_eq!(listed, [(3, 2), (258, 1), (1_003_520, 1), (u64::MAX, 1)]);
     }
 
     #[test]

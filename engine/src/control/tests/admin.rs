@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::world::{DIGITS, World, container};
+use serde_json::json;
+
+use super::world::{DIGITS, World, container, json_of};
 
 const NO_MODEL: &str = "[[application]]\nname = \"alone\"\ninput.type = \"strings\"\n";
 
@@ -41,12 +43,50 @@ fn other_paths_and_methods_are_told_what_there_is() {
     let (status, _, body) = world.request("GET /admin");
     assert_eq!(status, 404);
     let expected = "{\"error\":\"there is nothing at this path\",\
-                    \"paths\":[\"/healthz\",\"/readyz\",\"/metrics\"]}\n";
+                    \"paths\":[\"/healthz\",\"/readyz\",\"/metrics\",\"/stats\",\"/inspect\"]}\n";
     assert_eq!(body, expected);
     let (status, head, body) = world.request("DELETE /readyz");
     assert_eq!(status, 405);
     assert!(head.contains("allow: GET,HEAD"), "{head}");
     assert!(body.contains("only GET and HEAD are possible here"), "{body}");
+}
+
+#[test]
+fn stats_name_every_application_and_model_of_the_configuration() {
+    let world = World::start(&format!("{DIGITS}\n[[model]]\nname = \"m\"\n"));
+    world.stats.applications[0].queries.add(3);
+    let stats = json_of(world.admin, "/stats");
+    assert_eq!(
+        (&stats["schema"], &stats["applications"][0]["queries"]),
+        (&json!("cutter-stats/1"), &json!(3))
+    );
+    assert_eq!(stats["models"][0]["replicas"][0]["state"], "not_connected");
+}
+
+/// The engine thread of this world never answers.
+#[test]
+fn an_engine_thread_that_is_stuck_is_called_so_with_all_that_is_known_without_it() {
+    let world = World::start(&format!("{DIGITS}\n[[model]]\nname = \"m\"\n"));
+    let inspected = json_of(world.admin, "/inspect");
+    assert_eq!(inspected["engine"], "no answer within 1 s: the engine thread is stuck");
+    let slot = &inspected["readiness"]["models"][0]["replicas"][0];
+    assert_eq!(slot["state"], "not_connected");
+    assert_eq!(inspected["stats"]["applications"][0]["name"], "digits");
+}
+
+#[test]
+fn an_engine_thread_that_answers_is_quoted() {
+    let world = World::start(&format!("{DIGITS}\n[[model]]\nname = \"m\"\n"));
+    let inspected = std::thread::scope(|scope| {
+        let admin = world.admin;
+        let asked = scope.spawn(move || json_of(admin, "/inspect"));
+        world.answer_inspection();
+        asked.join().unwrap()
+    });
+    let engine = &inspected["engine"];
+    assert_eq!((&engine["last_turn_ago_ns"], &engine["wait"]), (&json!(25), &json!("adaptive")));
+    assert_eq!(engine["models"][0]["model"], "m");
+    assert_eq!(engine["replicas"][0]["life"], json!(null));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::wait::WaitStrategy;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use serde_json::Value;
@@ -19,9 +20,10 @@ use tracing_subscriber::filter::LevelFilter;
 use super::super::{ControlPlan, Timing, bind_containers, run_with};
 use crate::config::Config;
 use crate::messages::{EngineInbox, ToControl, ToEngine, mailbox};
+use crate::net::{ConnectionsView, Inspection, Pulse};
 use crate::pool::InputPool;
 use crate::scheduler::{Availability, Death};
-use crate::server::new_stats;
+use crate::server::{new_scheduler, new_stats};
 use crate::stats::EngineStats;
 
 /// Longer than anything takes here. What takes longer hangs, and so would the test.
@@ -45,6 +47,7 @@ pub struct World {
     log: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     folder: TempDir,
+    config: Arc<Config>,
 }
 
 /// What the engine thread is told, with the ends of replicas put aside.
@@ -85,6 +88,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("[server]\nsocket = \"c.sock\"\n{models}");
         let (config, _) = Config::from_toml(&text, folder.path(), "c").unwrap();
+        let config = Arc::new(config);
         let stats = Arc::new(new_stats(&config));
         let (engine, inbox) = mailbox().unwrap();
         let (to_control, from_engine) = mpsc::unbounded_channel();
@@ -100,7 +104,7 @@ impl World {
             containers: config.server.socket.as_deref().map(|path| bind_containers(path).unwrap()),
             signals,
             stop: stopped,
-            config: Arc::new(config),
+            config: Arc::clone(&config),
         };
         let log = Arc::default();
         let writer = Writer(Arc::clone(&log));
@@ -121,6 +125,7 @@ impl World {
             log,
             thread: Some(thread),
             folder,
+            config,
         }
     }
 
@@ -147,6 +152,7 @@ impl World {
             ToEngine::Availability { model, availability } => {
                 (Told::Availability { model, availability }, None)
             }
+            ToEngine::Inspect { .. } => panic!("nobody asked how everything stands"),
             ToEngine::Drain => (Told::Drain, None),
         }
     }
@@ -205,13 +211,29 @@ impl World {
 
     /// Status, head and body of an answer.
     pub fn request(&self, request: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(self.admin).unwrap();
-        write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_owned(), body.to_owned())
+        request_of(self.admin, request)
+    }
+
+    /// Answers `/inspect` as an engine thread would on which nothing has happened.
+    pub fn answer_inspection(&self) {
+        let reply = until("the engine thread is asked how everything stands", || {
+            match self.inbox.next()? {
+                ToEngine::Inspect { reply } => Some(reply),
+                _ => None,
+            }
+        });
+        let scheduler = new_scheduler(&self.config, Arc::clone(&self.stats)).view();
+        let inspection = Inspection {
+            at_ns: 125,
+            pulse: Pulse::new(WaitStrategy::Adaptive, 100),
+            draining: false,
+            ring_enters: 1,
+            ring_overflows: 0,
+            connections: ConnectionsView::default(),
+            links: scheduler.replicas.iter().map(|_| None).collect(),
+            scheduler,
+        };
+        reply.send(Box::new(inspection)).unwrap();
     }
 
     pub fn ready(&self) -> (u16, Value) {
@@ -242,6 +264,23 @@ impl Drop for World {
             assert!(std::thread::panicking() || ended.is_ok_and(|done| done.is_ok()));
         }
     }
+}
+
+/// The JSON that a path of an admin port answers.
+pub fn json_of(admin: SocketAddr, path: &str) -> Value {
+    let (status, _, body) = request_of(admin, &format!("GET {path}"));
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn request_of(admin: SocketAddr, request: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_owned(), body.to_owned())
 }
 
 /// Looks until there is something.

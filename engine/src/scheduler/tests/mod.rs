@@ -1,14 +1,15 @@
 //! The scheduler in a simulated world: pure logic, simulated containers, simulated time.
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
-//! · [`anything`] random worlds · [`admission`], [`batches`], [`failures`] one thing at a time ·
-//! [`load`] experiments under load.
+//! · [`anything`] random worlds · [`admission`], [`batches`], [`failures`], [`inspect`] one
+//! thing at a time · [`load`] experiments under load.
 
 mod admission;
 mod anything;
 mod batches;
 mod failures;
 mod fleet;
+mod inspect;
 mod load;
 mod oracle;
 mod world;
