@@ -30,3 +30,24 @@ pub const HICCUP_SECONDS_MAX: u64 = 3_600;
 pub const HICCUPS_LONGEST_MAX: usize = 10;
 
 const _: () = assert!(SECONDS_MAX * 1_000_000_000 <= LATENCY_NS_MAX);
+
+// ---- The admin port ----
+
+/// How long a connection to an admin port may take, and the whole exchange after it. The server
+/// itself takes up to a second for `/inspect`, and gives a connection five.
+pub const ADMIN_CONNECT_NS: u64 = 2_000_000_000;
+pub const ADMIN_EXCHANGE_NS: u64 = 5_000_000_000;
+/// Bytes of one answer of an admin port: its largest configuration fits several times.
+pub const ADMIN_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const ADMIN_HEADERS_MAX: usize = 32;
+/// Samples of one load's engine series.
+pub const ADMIN_SAMPLES_MAX: usize = 36_000;
+/// How often `top` may ask.
+pub const TOP_PERIOD_MS_MIN: u64 = 50;
+pub const TOP_PERIOD_MS_MAX: u64 = 60_000;
+/// Over how long `top` computes its quantiles, at most.
+pub const TOP_QUANTILES_NS: u64 = 10_000_000_000;
+/// Periods that `top` remembers, to draw them.
+pub const TOP_HISTORY_PERIODS: usize = 240;
+/// Samples greater than a quantile that it takes to show the quantile.
+pub const TOP_SAMPLES_BEYOND: u64 = 5;
