@@ -164,7 +164,11 @@ fn look_at(body: &[u8]) -> Result<(), String> {
     let [b'{', inner @ .., b'}'] = body.trim_ascii() else {
         return Err("it is no object of JSON".to_owned());
     };
-    let has_outputs = inner.windows(OUTPUTS.len()).any(|window| window == OUTPUTS);
+    let is_key = |at: usize| {
+        let found = inner[at..].strip_prefix(OUTPUTS);
+        found.is_some_and(|rest| rest.trim_ascii_start().starts_with(b":"))
+    };
+    let has_outputs = (0..inner.len()).any(is_key);
     has_outputs.then_some(()).ok_or_else(|| "it has no \"outputs\"".to_owned())
 }
 

@@ -195,7 +195,7 @@ fn malformed_chunks_are_refused() {
     let too_long = ReplyError::Chunk { what: "the line of its size is too long" };
     assert_eq!(what(&long), too_long);
     assert_eq!(what(&b"0".repeat(5_000)), too_long);
-    let trailers = [b"0\r\n", &*b"A: b\r\n".repeat(REPLY_HEAD_BYTES_MAX / 6 + 1)].concat();
+    let trailers = [b"0\r\n", &*b"A: b\r\n".repeat(REPLY_HEAD_BYTES_MAX / 6 + 2)].concat();
     assert_eq!(what(&trailers), ReplyError::HeadTooLong);
     assert_eq!(what(b"4000001\r\n"), ReplyError::TooLong);
     assert_eq!(what(b"ffffffffffffffffffff\r\n"), ReplyError::TooLong);
@@ -243,21 +243,22 @@ fn bodies_without_a_stated_length_are_held_to_the_limit() {
 
 /// Bytes that look like answers more often than chance would have it.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
-    let word = prop_oneof![
-        Just(&b"HTTP/1.1 200 OK\r\n"[..]),
-        Just(b"HTTP/1.0 404 No\r\n"),
-        Just(b"HTTP/1.1 100 Continue\r\n\r\n"),
-        Just(b"HTTP/1.1 204 \r\n"),
-        Just(b"Content-Length: 3\r\n"),
-        Just(b"Transfer-Encoding: chunked\r\n"),
-        Just(b"Connection: close\r\n"),
-        Just(b"\r\n"),
-        Just(b"\n"),
-        Just(b"abc"),
-        Just(b"3\r\nabc\r\n"),
-        Just(b"0\r\n\r\n"),
-        Just(b"1;x\r\n"),
+    const WORDS: [&[u8]; 13] = [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.0 404 No\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 204 \r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"\r\n",
+        b"\n",
+        b"abc",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"1;x\r\n",
     ];
+    let word = proptest::sample::select(&WORDS[..]);
     let piece = prop_oneof![
         8 => word.prop_map(<[u8]>::to_vec),
         1 => proptest::collection::vec(any::<u8>(), 0..5),
