@@ -38,5 +38,6 @@ pub mod report;
 pub mod result;
 pub mod stats;
 pub mod target;
+pub mod text;
 #[cfg(feature = "terminal")]
 pub mod top;

@@ -51,3 +51,51 @@ pub const TOP_QUANTILES_NS: u64 = 10_000_000_000;
 pub const TOP_HISTORY_PERIODS: usize = 240;
 /// Samples greater than a quantile that it takes to show the quantile.
 pub const TOP_SAMPLES_BEYOND: u64 = 5;
+
+// ---- The sending thread ----
+
+/// Connections of an open loop that does not say how many: what comes due in this time …
+pub const CONNECTIONS_AUTO_WINDOW_S: f64 = 0.25;
+/// … within these bounds.
+pub const CONNECTIONS_AUTO_MIN: usize = 32;
+pub const CONNECTIONS_AUTO_MAX: usize = 1_024;
+/// How long connecting may take, in ns.
+pub const CONNECT_NS_MAX: u64 = 5_000_000_000;
+/// From connecting to the first due time, in ns, so that the server has accepted all.
+pub const LEAD_NS: u64 = 20_000_000;
+/// Requests sent between two looks at what has come.
+pub const SENDS_PER_TURN_MAX: usize = 16;
+/// A gap to the next due time, with nothing under way, that is worth sleeping through, in ns …
+pub const SLEEP_NS_MIN: u64 = 300_000;
+/// … and how long before the due time the thread wants to be awake again.
+pub const WAKE_MARGIN_NS: u64 = 150_000;
+/// The longest sleep, after which an interruption is noticed.
+pub const SLEEP_NS_MAX: u64 = 100_000_000;
+/// How often requests that are overdue, and connections that are gone, are looked for.
+pub const CARE_PERIOD_NS: u64 = 5_000_000;
+/// How long a run that was interrupted waits for what is under way.
+pub const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
+/// Two turns of the sending loop this far apart are a gap worth counting.
+pub const GAP_NS: u64 = 1_000_000;
+/// The sending thread's ring.
+pub const RING_ENTRIES: u32 = 1_024;
+pub const RECEIVE_BUFFERS: u16 = 1_024;
+pub const RECEIVE_BUFFER_BYTES: u32 = 16 << 10;
+/// Characters of an error that is kept.
+pub const ERROR_CHARS_MAX: usize = 300;
+
+const _: () = assert!(CONNECTIONS_AUTO_MIN <= CONNECTIONS_AUTO_MAX);
+const _: () = assert!(CONNECTIONS_AUTO_MAX <= CONNECTIONS_MAX);
+const _: () = assert!(WAKE_MARGIN_NS < SLEEP_NS_MIN && SLEEP_NS_MIN < SLEEP_NS_MAX);
+
+// ---- Reading a recording ----
+
+/// A run is invalid when the p99 of its send lag is more than this share of the p99 of its latency.
+pub const LAG_SHARE_MAX: f64 = 0.05;
+/// Slices of a run over time, at most, and the shortest of them.
+pub const SLICES_MAX: u64 = 200;
+pub const SLICE_NS_MIN: u64 = 10_000_000;
+/// The heat map's buckets: from 1 µs, over eight decades.
+pub const HEAT_LOWEST_NS: u64 = 1_000;
+pub const HEAT_DECADES: u32 = 8;
+pub const HEAT_BUCKETS_PER_DECADE: u32 = 8;

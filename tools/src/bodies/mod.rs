@@ -165,6 +165,13 @@ impl Questions {
         self.labels.get(index)
     }
 
+    /// The same requests, whose right answers are these; one for each.
+    #[must_use]
+    pub fn with_labels(self, labels: Vec<Label>) -> Self {
+        assert_eq!(labels.len(), self.ranges.len(), "a label for each request");
+        Self { labels, ..self }
+    }
+
     /// Bytes of a request, head and body, on average.
     pub fn request_bytes_mean(&self) -> u64 {
         (self.slab.len() / self.ranges.len()) as u64

@@ -1,5 +1,48 @@
-//! Load: requests at their times, answers timed. See [`recording`] for what comes of it.
+//! Load: requests at their times, answers timed.
+//!
+//! ```text
+//!  Plan ──▶ sender (one pinned thread) ──▶ Recording ──▶ analysis ──▶ LoadResult
+//!           pacing: what is due             raw samples    warm-up cut, quantiles, audit
+//!           links: connections
+//!           book: a line for each request
+//! ```
 
+pub mod analysis;
+mod audit;
+mod book;
+mod links;
+mod pacing;
+mod plan;
+mod print;
 pub mod recording;
+mod sender;
+#[cfg(test)]
+mod tests;
 
-pub use recording::{Outcome, Recording, Sample};
+use std::num::NonZero;
+use std::thread;
+
+pub use plan::{LoadError, Pace, Plan, Progress, Wait, connections_for};
+pub use recording::{GeneratorUse, Outcome, Recording, Sample};
+
+/// Runs a plan on a thread of its own, and returns when every request that was sent has been
+/// answered or given up.
+///
+/// # Errors
+/// When the server cannot be connected to at first, or the thread cannot be had as it was asked
+/// for. What goes wrong later is part of the recording.
+pub fn run(plan: &Plan, progress: &Progress) -> Result<Recording, LoadError> {
+    let send = || {
+        if let Some(cpu) = plan.cpu {
+            cutter_machine::affinity::pin_current(cpu)?;
+        }
+        // Sleeps end when they should and not up to 50 µs later. Refused, they end later.
+        let _ = rustix::thread::set_current_timer_slack(NonZero::new(1));
+        sender::run(plan, progress)
+    };
+    thread::scope(|scope| {
+        let sender = thread::Builder::new().name("sender".to_owned()).spawn_scoped(scope, send);
+        let sender = sender.map_err(|_| LoadError::Thread)?;
+        sender.join().map_err(|_| LoadError::Thread)?
+    })
+}

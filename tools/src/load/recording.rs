@@ -39,6 +39,8 @@ pub struct Sample {
     pub lag_ns: u64,
     /// From when it was due until its complete answer, or until it was given up.
     pub latency_ns: u64,
+    /// Which of the questions it asked.
+    pub question: u32,
     pub outcome: Outcome,
     /// Whether the answer was right; `None` when that was not asked, or nothing was known.
     pub correct: Option<bool>,
@@ -56,6 +58,8 @@ impl Sample {
 pub struct Recording {
     /// By `due_ns`.
     pub samples: Vec<Sample>,
+    /// When the schedule began, on the monotonic clock.
+    pub start_ns: u64,
     /// From the first due time to the last answer.
     pub elapsed_ns: u64,
     /// Answers with the default output, by the reason that they gave.

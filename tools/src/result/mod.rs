@@ -11,11 +11,13 @@
 
 pub mod environment;
 pub mod load;
+mod stamp;
 
 use serde::{Deserialize, Serialize};
 
 pub use environment::{Environment, FloorFigure, Floors, Hiccups};
 pub use load::LoadResult;
+pub use stamp::Stamp;
 
 use crate::capacity::CapacityResult;
 use crate::compare::CompareResult;
