@@ -34,7 +34,8 @@ impl Display for CompareResult {
         writeln!(f)?;
         writeln!(
             f,
-            "ratio {:.4}, between {:.4} and {:.4} with 95 % confidence; p = {:.4}; effect size {:+.2}",
+            "ratio {:.4}, between {:.4} and {:.4} with 95 % confidence; p = {:.4}; \
+             effect size {:+.2}",
             self.ratio, self.ratio_low, self.ratio_high, self.p_value, self.effect_size
         )?;
         writeln!(f, "{}", self.sentence())

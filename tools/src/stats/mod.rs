@@ -56,12 +56,13 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
+/// Without its decimals.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "numbers of samples are not negative; the cast saturates"
 )]
-fn whole(number: f64) -> u64 {
+pub(crate) fn whole(number: f64) -> u64 {
     number as u64
 }
 
