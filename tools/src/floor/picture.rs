@@ -7,7 +7,7 @@ use super::table::verdict;
 use crate::result::{FloorFigure, Floors, Hiccups};
 
 const WIDTH: f64 = 1_080.0;
-const PLOT_LEFT: f64 = 470.0;
+const PLOT_LEFT: f64 = 480.0;
 const PLOT_RIGHT: f64 = 940.0;
 const TOP: f64 = 70.0;
 const ROW: f64 = 32.0;
@@ -153,8 +153,9 @@ fn decades(ns: u64) -> f64 {
     (ns.max(1) as f64).log10()
 }
 
+/// A time for people: three digits and a unit.
 #[expect(clippy::cast_precision_loss, reason = "a time for people")]
-fn ns_text(ns: u64) -> String {
+pub(super) fn ns_text(ns: u64) -> String {
     time(ns as f64)
 }
 

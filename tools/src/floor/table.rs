@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::picture::ns_text;
 use crate::result::{Floors, Hiccups};
 
 /// A share of a core's time below which it is called quiet, or fairly quiet; and gaps likewise.
@@ -55,9 +56,9 @@ pub fn verdict(hiccups: &[Hiccups]) -> String {
     let longest_ns = hiccups.iter().filter_map(|hiccups| hiccups.longest_ns.first()).max();
     let longest_ns = longest_ns.copied().unwrap_or(0);
     let facts = format!(
-        "core {cpu} was taken away for {:.3} % of its time, and no gap was longer than {} µs",
+        "core {cpu} was taken away for {:.3} % of its time, and the longest gap was {}",
         lost * 100.0,
-        us(longest_ns),
+        ns_text(longest_ns),
     );
     let below = |(share, gap_ns): (f64, u64)| lost < share && longest_ns < gap_ns;
     if below(QUIET) {

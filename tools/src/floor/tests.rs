@@ -65,6 +65,8 @@ fn names_are_short_unique_and_explained() {
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     assert!(FLOORS.iter().all(|floor| floor.name.len() < 18 && !floor.meaning.is_empty()));
+    // Longer ones would run into the picture's bars.
+    assert!(FLOORS.iter().all(|floor| floor.meaning.chars().count() <= 76));
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn a_machine_is_as_quiet_as_its_loudest_core() {
     assert!(verdict(900_000, 300_000).starts_with("This machine is fairly quiet"));
     assert!(verdict(2_000_000, 20_000).starts_with("This machine is fairly quiet"));
     assert!(verdict(20_000_000, 20_000).starts_with("This machine is not quiet"));
-    assert!(verdict(5_000_000, 5_000_000).contains("no gap was longer than 5000.00 µs"));
+    assert!(verdict(5_000_000, 5_000_000).contains("the longest gap was 5 ms"));
 }
 
 #[test]
