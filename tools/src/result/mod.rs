@@ -6,13 +6,16 @@
 //! ```text
 //!  ResultFile ─┬─ schema, tool, started_at, command
 //!              ├─ environment   kernel, CPU, cores, load average, floors
-//!              └─ kind, finding  load | sweep | floor | capacity | compare
+//!              └─ kind, finding  load | floor | capacity | compare
 //! ```
 
 pub mod environment;
+pub mod hgrm;
+pub mod hlog;
 pub mod load;
 mod stamp;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 pub use environment::{Environment, FloorFigure, Floors, Hiccups};
@@ -21,6 +24,7 @@ pub use stamp::Stamp;
 
 use crate::capacity::CapacityResult;
 use crate::compare::CompareResult;
+use crate::limits::LATENCY_NS_MAX;
 
 /// The version of the format, in every file.
 pub const SCHEMA: &str = "cutter-bench/1";
@@ -54,4 +58,15 @@ pub enum Finding {
     Floor(Floors),
     Capacity(Box<CapacityResult>),
     Compare(Box<CompareResult>),
+}
+
+/// Digits that a histogram tells apart.
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// An empty histogram of times in ns, as all of the suite's are. A time beyond its range counts as
+/// the greatest.
+#[must_use]
+pub fn histogram_of_times() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_NS_MAX, SIGNIFICANT_DIGITS)
+        .expect("the bounds and the digits are constants that a histogram takes")
 }
