@@ -1,0 +1,286 @@
+//! The words and tables of the page.
+
+use crate::result::load::{Distribution, QuantileResult, QuantileState};
+use crate::result::{Environment, Finding, Floors, Hiccups, LoadResult, ResultFile};
+
+use super::html::{Page, Tone};
+use super::numbers::{NOTHING, bytes, count, number, quantile, rate, share, time, time_or_nothing};
+use super::plot::shortened;
+
+const TARGET_CHARACTERS_MAX: usize = 60;
+
+/// A load run in a legend: its place on the page, and what sets it apart.
+#[must_use]
+pub fn label(at: usize, load: &LoadResult) -> String {
+    let target = shortened(&load.target, TARGET_CHARACTERS_MAX);
+    format!("{}: {target}, {}", at + 1, schedule(load))
+}
+
+#[must_use]
+pub fn heading(at: usize, result: &ResultFile) -> String {
+    let what = match &result.finding {
+        Finding::Load(load) => format!("load on {}", load.target),
+        Finding::Floor(_) => "floor".to_owned(),
+        Finding::Capacity(capacity) => format!("capacity of {}", capacity.target),
+        Finding::Compare(compare) => format!("compare {} with {}", compare.a, compare.b),
+    };
+    format!("{}: {what}", at + 1)
+}
+
+/// All results in one table, when there are several.
+pub fn overview(page: &mut Page, results: &[ResultFile]) {
+    if results.is_empty() {
+        page.paragraph("There are no results.");
+    }
+    let row = |(at, result): (usize, &ResultFile)| {
+        let mut row = vec![heading(at, result)];
+        row.extend(match &result.finding {
+            Finding::Load(load) => load_summary(load),
+            _ => vec![NOTHING.to_owned(); LOAD_SUMMARY.len()],
+        });
+        row
+    };
+    if results.len() > 1 {
+        let head: Vec<&str> = [&["result"], &LOAD_SUMMARY[..]].concat();
+        let rows: Vec<Vec<String>> = results.iter().enumerate().map(row).collect();
+        page.table("Results", &head, &rows);
+    }
+}
+
+/// The verdict, and everything that was counted.
+pub fn load(page: &mut Page, load: &LoadResult) {
+    let validity = &load.validity;
+    let (tone, verdict) =
+        if validity.valid { (Tone::Good, "VALID") } else { (Tone::Bad, "INVALID") };
+    page.verdict(tone, verdict, &validity.reasons);
+    page.list("warnings", &validity.warnings);
+    page.table("Latency, from when a request was due", &QUANTILE_HEAD, &quantiles(&load.latency));
+    page.open_row();
+    page.table("Rates", &[], &rates(load));
+    page.table("Requests", &[], &counts(load));
+    page.table("Beside the quantiles", &[], &extremes(load));
+    page.close_row();
+}
+
+/// What was asked for, and how the generator did.
+pub fn plan(page: &mut Page, load: &LoadResult) {
+    let plan = &load.plan;
+    let optional = |value: Option<String>| value.unwrap_or_else(|| NOTHING.to_owned());
+    let rows = [
+        ("loop", plan.loop_kind.clone()),
+        ("arrivals", optional(plan.arrivals.clone())),
+        ("rate", optional(plan.rate_qps.map(rate))),
+        ("length", optional(plan.seconds.map(|seconds| time(seconds * 1e9)))),
+        ("requests at most", optional(plan.requests.map(count))),
+        ("connections", plan.connections.to_string()),
+        ("pipeline", plan.pipeline.to_string()),
+        ("time limit", time(plan.time_limit_ns as f64)),
+        ("protocol", plan.protocol.clone()),
+        ("input", plan.input.clone()),
+        ("different requests", count(plan.bodies as u64)),
+        ("size of a request", bytes(plan.request_bytes)),
+        ("seed", plan.seed.to_string()),
+        ("waiting", plan.wait.clone()),
+        ("core of the generator", optional(plan.cpu.map(|cpu| cpu.to_string()))),
+    ];
+    page.open_row();
+    page.table("Plan", &[], &named(rows));
+    let generator = &load.generator;
+    let lag = |q: f64| {
+        let found = load.send_lag.quantiles.iter().find(|one| (one.quantile - q).abs() < 1e-9);
+        time_or_nothing(found.and_then(|one| one.value_ns))
+    };
+    let rows = [
+        ("send lag p50", lag(0.5)),
+        ("send lag p99", lag(0.99)),
+        ("send lag p99.9", lag(0.999)),
+        ("processor time", time(generator.cpu_ns as f64)),
+        ("processor time per request", per_request(generator.cpu_ns, load.counts.requests)),
+        ("system calls", count(generator.system_calls)),
+        ("longest gap", time(generator.longest_gap_ns as f64)),
+        ("gaps of more than 1 ms", count(generator.gaps_over_1ms)),
+    ];
+    page.table("The generator itself", &[], &named(rows));
+    page.close_row();
+}
+
+/// Where and how the result was made.
+pub fn machine(page: &mut Page, result: &ResultFile) {
+    let environment = &result.environment;
+    let unknown = || "not known".to_owned();
+    let rows = [
+        ("started", result.started_at.clone()),
+        ("made by", format!("{} {}", result.tool.name, result.tool.version)),
+        ("command", result.command.join(" ")),
+        ("kernel", environment.kernel.clone()),
+        ("CPU", environment.cpu.clone()),
+        ("cores", cores(environment)),
+        ("governor", environment.governor.clone().unwrap_or_else(unknown)),
+        ("virtual machine", environment.virtual_machine.map_or_else(unknown, yes_or_no)),
+        ("clock", environment.clock_source.clone().unwrap_or_else(unknown)),
+        ("memory", environment.memory_bytes.map_or_else(unknown, bytes)),
+        ("load average", environment.load_average.map(number).join(" ")),
+    ];
+    page.table("Machine", &[], &named(rows));
+}
+
+/// The floors in numbers.
+pub fn floors(page: &mut Page, floors: &Floors) {
+    let row = |figure: &crate::result::FloorFigure| {
+        vec![
+            format!("{} ({})", figure.name, figure.meaning),
+            count(figure.n),
+            time(figure.p50_ns as f64),
+            time(figure.p99_ns as f64),
+            time_or_nothing(figure.p999_ns),
+            time(figure.max_ns as f64),
+        ]
+    };
+    let rows: Vec<_> = floors.figures.iter().map(row).collect();
+    page.table("Floors", &["floor", "times", "p50", "p99", "p99.9", "slowest"], &rows);
+    let row = |core: &Hiccups| {
+        let longest = core.longest_ns.first().copied();
+        vec![
+            format!("core {}", core.cpu),
+            time(core.duration_ns as f64),
+            share(core.lost_ns, core.duration_ns),
+            time_or_nothing(longest),
+            core.counts.iter().map(gaps).collect::<Vec<_>>().join(", "),
+        ]
+    };
+    let rows: Vec<_> = floors.hiccups.iter().map(row).collect();
+    page.table("Hiccups", &["core", "watched", "lost", "longest", "gaps"], &rows);
+}
+
+const LOAD_SUMMARY: [&str; 7] = ["verdict", "offered", "answered", "failed", "p50", "p99", "p99.9"];
+const QUANTILE_HEAD: [&str; 4] = ["quantile", "latency", "95 % interval", "requests needed"];
+
+fn load_summary(load: &LoadResult) -> Vec<String> {
+    let of = |q: f64| {
+        let found = load.latency.quantiles.iter().find(|one| (one.quantile - q).abs() < 1e-9);
+        found.map_or_else(|| NOTHING.to_owned(), |one| value_of(one, load.latency.count))
+    };
+    let verdict = if load.validity.valid { "VALID" } else { "INVALID" };
+    let failed = share(load.latency.failed, load.latency.count);
+    let rates = [rate(load.offered_qps), rate(load.answered_qps)];
+    [&[verdict.to_owned()][..], &rates, &[failed, of(0.5), of(0.99), of(0.999)]].concat()
+}
+
+fn schedule(load: &LoadResult) -> String {
+    let plan = &load.plan;
+    match (&plan.arrivals, plan.rate_qps) {
+        (Some(arrivals), Some(qps)) => format!("{arrivals} {}", rate(qps)),
+        (Some(arrivals), None) => arrivals.clone(),
+        (None, _) => format!("{} loop, {} connections", plan.loop_kind, plan.connections),
+    }
+}
+
+fn quantiles(latency: &Distribution) -> Vec<Vec<String>> {
+    let row = |one: &QuantileResult| {
+        let interval = match (one.state, one.low_ns, one.high_ns) {
+            (QuantileState::Measured, Some(low), Some(high)) => {
+                format!("{} to {}", time(low as f64), time(high as f64))
+            }
+            (QuantileState::Measured, Some(low), None) => {
+                format!("{} to never answered", time(low as f64))
+            }
+            _ => NOTHING.to_owned(),
+        };
+        let value = value_of(one, latency.count);
+        vec![quantile(one.quantile), value, interval, count(one.needs)]
+    };
+    latency.quantiles.iter().map(row).collect()
+}
+
+fn value_of(one: &QuantileResult, requests: u64) -> String {
+    match one.state {
+        QuantileState::Measured => time_or_nothing(one.value_ns),
+        QuantileState::Unsupported => {
+            format!("needs {} requests, there were {}", count(one.needs), count(requests))
+        }
+        QuantileState::Failed => "never answered".to_owned(),
+    }
+}
+
+fn rates(load: &LoadResult) -> Vec<Vec<String>> {
+    let mut rows =
+        vec![("offered", rate(load.offered_qps)), ("answered as asked", rate(load.answered_qps))];
+    if let (Some(goodput_qps), Some(slo_ns)) = (load.goodput_qps, load.slo_ns) {
+        rows.push(("within the SLO", rate(goodput_qps)));
+        rows.push(("SLO", time(slo_ns as f64)));
+    }
+    if let Some(accuracy) = load.accuracy {
+        let checked = format!(
+            "{} ({} of {})",
+            share(accuracy.correct, accuracy.checked),
+            count(accuracy.correct),
+            count(accuracy.checked)
+        );
+        rows.push(("correct", checked));
+    }
+    rows.push(("measured for", time(load.duration_ns as f64)));
+    if load.ended_early {
+        rows.push(("ended", "before its schedule was".to_owned()));
+    }
+    named(rows)
+}
+
+fn counts(load: &LoadResult) -> Vec<Vec<String>> {
+    let counts = &load.counts;
+    let part = |value: u64| match value {
+        0 => "0".to_owned(),
+        _ => format!("{} ({})", count(value), share(value, counts.requests)),
+    };
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("due", count(counts.requests)),
+        row("answered as asked", part(counts.answered)),
+        row("answered with the default", part(counts.defaults)),
+    ];
+    rows.extend(counts.default_reasons.iter().map(|(why, n)| row(&format!("· {why}"), count(*n))));
+    rows.push(row("HTTP errors", part(counts.http_errors)));
+    rows.extend(
+        counts.http_statuses.iter().map(|(status, n)| row(&format!("· {status}"), count(*n))),
+    );
+    rows.push(row("timed out", part(counts.timed_out)));
+    rows.push(row("broken", part(counts.broken)));
+    rows.push(row("had to wait for a connection", part(counts.blocked)));
+    rows.extend(counts.first_error.iter().map(|error| row("first error", error.clone())));
+    rows
+}
+
+fn extremes(load: &LoadResult) -> Vec<Vec<String>> {
+    let latency = &load.latency;
+    let answered = latency.count > latency.failed;
+    let of_answered = |ns: f64| if answered { time(ns) } else { NOTHING.to_owned() };
+    let warm_up = &load.warm_up;
+    named([
+        ("fastest answer", of_answered(latency.min_ns as f64)),
+        ("mean of answers", of_answered(latency.mean_ns)),
+        ("slowest answer", of_answered(latency.max_ns as f64)),
+        ("warm-up", format!("{} ({})", time(warm_up.duration_ns as f64), warm_up.method)),
+        ("requests in the warm-up", count(warm_up.requests)),
+        ("alike from beginning to end", yes_or_no(warm_up.stationary)),
+    ])
+}
+
+fn per_request(cpu_ns: u64, requests: u64) -> String {
+    if requests == 0 { NOTHING.to_owned() } else { time(cpu_ns as f64 / requests as f64) }
+}
+
+fn cores(environment: &Environment) -> String {
+    let allowed: Vec<String> = environment.allowed_cpus.iter().map(usize::to_string).collect();
+    format!("{}, of which this might use {}", environment.cores, allowed.join(" "))
+}
+
+fn gaps((ns, gaps): &(u64, u64)) -> String {
+    format!("{} of {} or more", count(*gaps), super::numbers::time_tick(*ns as f64))
+}
+
+fn yes_or_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
+fn named(rows: impl IntoIterator<Item = (&'static str, String)>) -> Vec<Vec<String>> {
+    rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect()
+}
