@@ -106,11 +106,6 @@ impl Axis {
     }
 
     #[must_use]
-    pub fn low(&self) -> f64 {
-        self.low
-    }
-
-    #[must_use]
     pub fn is_log(&self) -> bool {
         self.scale == Scale::Log
     }

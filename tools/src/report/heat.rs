@@ -44,8 +44,8 @@ pub fn chart(load: &LoadResult) -> Option<Drawing> {
     let x = Axis::linear(0.0, end_ns, time_tick);
     let mut plot = Plot::new("Latency over time", HEIGHT, x, y, &legend(load, most));
     plot.drawing.description = description(load, end_ns);
-    draw_tiles(&mut plot, load, &columns, &tiles, most);
     plot.draw_axes("time from the start of the schedule, when a request was due", "latency");
+    draw_tiles(&mut plot, load, &columns, &tiles, most);
     draw_warm_up(&mut plot, &columns);
     if let Some(slo_ns) = load.slo_ns {
         let label = format!("SLO {}", time_tick(slo_ns as f64));
@@ -153,8 +153,14 @@ fn draw_quantiles(plot: &mut Plot, columns: &[Column<'_>]) {
         let slowest_ns = column.slices.iter().filter_map(of).max()?;
         Some((middle_ns, slowest_ns as f64))
     };
-    plot.curve("course p50", columns.iter().map(|column| worst(column, |slice| slice.p50_ns)));
-    plot.curve("course p99", columns.iter().map(|column| worst(column, |slice| slice.p99_ns)));
+    let p50: Vec<_> = columns.iter().map(|column| worst(column, |slice| slice.p50_ns)).collect();
+    let p99: Vec<_> = columns.iter().map(|column| worst(column, |slice| slice.p99_ns)).collect();
+    // The halo keeps them apart from the map, whatever its colour is.
+    for (class, points) in
+        [("course halo", &p50), ("course halo", &p99), ("course p50", &p50), ("course p99", &p99)]
+    {
+        plot.curve(class, points.iter().copied());
+    }
 }
 
 fn draw_failed(plot: &mut Plot, columns: &[Column<'_>]) {

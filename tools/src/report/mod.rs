@@ -14,7 +14,9 @@
 
 mod axis;
 mod bars;
+mod capacity;
 mod cdf;
+mod compare;
 mod engine;
 mod floors;
 mod heat;
@@ -64,9 +66,21 @@ pub fn page(results: &[ResultFile]) -> String {
         match &result.finding {
             Finding::Load(load) => load_section(&mut page, load),
             Finding::Floor(floors) => floors_section(&mut page, floors),
-            Finding::Capacity(_) | Finding::Compare(_) => {}
+            Finding::Capacity(capacity) => {
+                text::capacity(&mut page, capacity);
+                page.charts([(capacity::chart(capacity), CAPACITY_CAPTION)]);
+            }
+            Finding::Compare(compare) => {
+                text::compare(&mut page, compare);
+                page.charts([(compare::runs(compare), ""), (compare::ratio(compare), "")]);
+            }
+        }
+        page.open_row();
+        if let Finding::Load(load) = &result.finding {
+            text::plan(&mut page, load);
         }
         text::machine(&mut page, result);
+        page.close_row();
         page.close_section();
     }
     for floors in floors_beside(results) {
@@ -86,6 +100,8 @@ const CDF_CAPTION: &str = "A line that ends below 100 % is of a run with failed 
 const HEAT_CAPTION: &str = "Colour is the number of requests, on a logarithmic scale. A slanted \
     edge is a stall: each request that was due while it lasted waited for its end.";
 const STAGES_CAPTION: &str = "As the engine measured them, warm-up included.";
+const CAPACITY_CAPTION: &str = "Each step offered a rate until it was clear whether the objective \
+    is kept.";
 const FLOORS_CAPTION: &str = "The axis is logarithmic: a bar twice as long is not twice the time.";
 
 fn load_section(page: &mut Page, load: &LoadResult) {
@@ -98,7 +114,6 @@ fn load_section(page: &mut Page, load: &LoadResult) {
             (engine::queues(&series.samples), ""),
         ]);
     }
-    text::plan(page, load);
 }
 
 fn floors_section(page: &mut Page, floors: &Floors) {

@@ -151,12 +151,6 @@ pub fn line_class(index: usize) -> String {
     format!("curve c{}{dash}", index % COLOURS)
 }
 
-/// The class of the `index`th filled shape.
-#[must_use]
-pub fn fill_class(index: usize) -> String {
-    format!("fill f{}", index % COLOURS)
-}
-
 /// A label that fits: cut in the middle, where names differ least.
 #[must_use]
 pub fn shortened(label: &str, characters_max: usize) -> String {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::capacity::{CapacityResult, StepResult};
+use crate::compare::CompareResult;
 use crate::load::recording::GeneratorUse;
 use crate::result::load::{
     Accuracy, Counts, Distribution, EngineSample, EngineSeries, ModelSample, PlanResult,
@@ -107,12 +109,12 @@ pub fn load(rate_qps: f64, slowness: f64) -> LoadResult {
         },
         counts: Counts {
             requests: n,
-            answered: n - failed - 31,
+            answered: (n - failed).saturating_sub(31),
             defaults: 31,
             default_reasons: BTreeMap::from([("deadline".into(), 29), ("queue_full".into(), 2)]),
             http_errors: 2,
             http_statuses: BTreeMap::from([(503, 2)]),
-            timed_out: failed - 2,
+            timed_out: failed.saturating_sub(2),
             broken: 0,
             blocked: 12,
             first_error: Some("503 Service Unavailable".into()),
@@ -278,5 +280,157 @@ fn engine() -> EngineSeries {
             stage("reply", 3_400),
         ],
         samples: (0..40).map(sample).collect(),
+    }
+}
+
+/// Files of every kind, the poorest ones included.
+pub fn all() -> Vec<ResultFile> {
+    let mut bare = file(Finding::Load(Box::new(empty_load())));
+    bare.environment = Environment { cores: 1, ..Environment::default() };
+    vec![
+        load_file(2_000.0, 1.0),
+        bare,
+        file(Finding::Load(Box::new(failed_load()))),
+        file(Finding::Floor(floors())),
+        file(Finding::Floor(Floors::default())),
+        file(Finding::Capacity(Box::new(capacity()))),
+        file(Finding::Compare(Box::new(compare()))),
+    ]
+}
+
+/// A run that was ended before its first request.
+pub fn empty_load() -> LoadResult {
+    let nothing = || Distribution {
+        count: 0,
+        failed: 0,
+        min_ns: 0,
+        mean_ns: 0.0,
+        max_ns: 0,
+        quantiles: vec![QuantileResult {
+            quantile: 0.5,
+            value_ns: None,
+            low_ns: None,
+            high_ns: None,
+            state: QuantileState::Unsupported,
+            needs: 6,
+        }],
+        curve: vec![],
+        histogram: String::new(),
+    };
+    LoadResult {
+        plan: PlanResult {
+            loop_kind: "closed".into(),
+            arrivals: None,
+            rate_qps: None,
+            seconds: None,
+            requests: Some(1_000),
+            cpu: None,
+            ..plan(1.0)
+        },
+        validity: Validity {
+            valid: false,
+            reasons: vec!["no request was sent".into()],
+            warnings: vec![],
+        },
+        ended_early: true,
+        warm_up: WarmUp { method: "none".into(), requests: 0, duration_ns: 0, stationary: false },
+        counts: Counts::default(),
+        duration_ns: 0,
+        offered_qps: 0.0,
+        answered_qps: 0.0,
+        goodput_qps: None,
+        slo_ns: None,
+        accuracy: None,
+        latency: nothing(),
+        send_lag: nothing(),
+        generator: GeneratorUse::default(),
+        slices: Slices::default(),
+        engine: None,
+        ..load(200.0, 1.0)
+    }
+}
+
+/// A run of which nothing was answered, in a single slice.
+pub fn failed_load() -> LoadResult {
+    let requests: Vec<Request> = (0..1_000).map(|i| (i * 50_000, None)).collect();
+    let slices = slices(&requests);
+    LoadResult {
+        validity: Validity {
+            valid: false,
+            reasons: vec!["1,000 of 1,000 requests were never answered".into()],
+            warnings: vec!["the warm-up could not be told".into()],
+        },
+        counts: Counts { requests: 1_000, timed_out: 1_000, ..Counts::default() },
+        answered_qps: 0.0,
+        accuracy: Some(Accuracy { checked: 0, correct: 0 }),
+        latency: distribution(&requests),
+        slices: Slices { slices: slices.slices[..1].to_vec(), ..slices },
+        engine: Some(EngineSeries::default()),
+        ..load(200.0, 1.0)
+    }
+}
+
+pub fn capacity() -> CapacityResult {
+    let step = |rate_qps: f64, quantile_ns: u64| StepResult {
+        rate_qps,
+        passed: quantile_ns <= 5_000_000,
+        decided_by: "interval".into(),
+        requests: 20_000,
+        over_slo: quantile_ns / 50_000,
+        defaults: 3,
+        failed: 0,
+        quantile_ns: (quantile_ns < 1_000_000_000).then_some(quantile_ns),
+        duration_ns: 2_000_000_000,
+        chunks: 4,
+    };
+    CapacityResult {
+        target: "http://127.0.0.1:1337/digits/predict".into(),
+        slo_ns: 5_000_000,
+        quantile: 0.99,
+        defaults_share_max: 0.01,
+        arrivals: "poisson".into(),
+        highest_pass_qps: Some(38_000.0),
+        lowest_fail_qps: Some(39_000.0),
+        limited_by_generator: false,
+        steps: vec![
+            step(1_000.0, 310_000),
+            step(2_000.0, 330_000),
+            step(4_000.0, 350_000),
+            step(8_000.0, 420_000),
+            step(16_000.0, 610_000),
+            step(32_000.0, 1_900_000),
+            step(64_000.0, 2_000_000_000),
+            step(48_000.0, 88_000_000),
+            step(40_000.0, 9_400_000),
+            step(36_000.0, 3_200_000),
+            step(38_000.0, 4_300_000),
+            step(39_000.0, 6_100_000),
+        ],
+    }
+}
+
+pub fn compare() -> CompareResult {
+    let runs = |median: f64| -> Vec<f64> {
+        [-0.021, 0.004, 0.013, -0.008, 0.0, 0.019, -0.002, 0.007, 0.0]
+            .map(|off| median * (1.0 + off))
+            .into()
+    };
+    CompareResult {
+        a: "cutter-bench load http://127.0.0.1:1337/a --rate 5000".into(),
+        b: "cutter-bench load http://127.0.0.1:1338/b --rate 5000".into(),
+        metric: "p99".into(),
+        unit: "ns".into(),
+        runs_a: runs(812_000.0),
+        runs_b: runs(853_000.0),
+        median_a: 812_000.0,
+        median_b: 853_000.0,
+        ratio: 1.0505,
+        ratio_low: 1.034,
+        ratio_high: 1.066,
+        p_value: 0.0004,
+        effect_size: 0.97,
+        least_effect: 0.02,
+        resolution: 0.016,
+        verdict: "slower".into(),
     }
 }

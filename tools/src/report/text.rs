@@ -1,5 +1,7 @@
 //! The words and tables of the page.
 
+use crate::capacity::{CapacityResult, StepResult};
+use crate::compare::CompareResult;
 use crate::result::load::{Distribution, QuantileResult, QuantileState};
 use crate::result::{Environment, Finding, Floors, Hiccups, LoadResult, ResultFile};
 
@@ -57,9 +59,61 @@ pub fn load(page: &mut Page, load: &LoadResult) {
     page.table("Latency, from when a request was due", &QUANTILE_HEAD, &quantiles(&load.latency));
     page.open_row();
     page.table("Rates", &[], &rates(load));
+    page.table("Extremes and warm-up", &[], &extremes(load));
     page.table("Requests", &[], &counts(load));
-    page.table("Beside the quantiles", &[], &extremes(load));
     page.close_row();
+}
+
+/// What a search found, and its steps.
+pub fn capacity(page: &mut Page, capacity: &CapacityResult) {
+    let mut notes = Vec::new();
+    if capacity.limited_by_generator {
+        notes.push("the generator, not the server, was the limit".to_owned());
+    }
+    page.verdict(Tone::Neutral, &super::capacity::answer(capacity), &notes);
+    let rows = [
+        ("arrivals", capacity.arrivals.clone()),
+        ("defaults at most", share_of(capacity.defaults_share_max)),
+    ];
+    page.table("Asked for", &[], &named(rows));
+    let row = |(index, step): (usize, &StepResult)| {
+        vec![
+            (index + 1).to_string(),
+            rate(step.rate_qps),
+            if step.passed { "passed" } else { "failed" }.to_owned(),
+            step.decided_by.clone(),
+            time_or_nothing(step.quantile_ns),
+            count(step.requests),
+            share(step.over_slo, step.requests),
+            share(step.defaults, step.requests),
+            share(step.failed, step.requests),
+        ]
+    };
+    let quantile = quantile(capacity.quantile);
+    let head =
+        ["step", "rate", "", "decided by", &quantile, "requests", "over SLO", "defaults", "failed"];
+    let rows: Vec<_> = capacity.steps.iter().enumerate().map(row).collect();
+    page.table("Steps", &head, &rows);
+}
+
+/// The verdict of a comparison, and what it rests on.
+pub fn compare(page: &mut Page, compare: &CompareResult) {
+    page.verdict(Tone::Neutral, &compare.verdict, &[]);
+    let of = |value: f64| super::compare::value(compare, value);
+    let rows = [
+        ("A", compare.a.clone()),
+        ("B", compare.b.clone()),
+        ("compared by", compare.metric.clone()),
+        ("runs", format!("{} of A, {} of B", compare.runs_a.len(), compare.runs_b.len())),
+        ("median of A", of(compare.median_a)),
+        ("median of B", of(compare.median_b)),
+        ("B over A", super::compare::ratio_words(compare)),
+        ("p (Mann-Whitney)", number(compare.p_value)),
+        ("effect size (Cliff's delta)", number(compare.effect_size)),
+        ("least difference that counts", share_of(compare.least_effect)),
+        ("least difference that could be seen", share_of(compare.resolution)),
+    ];
+    page.table("Comparison", &[], &named(rows));
 }
 
 /// What was asked for, and how the generator did.
@@ -83,7 +137,6 @@ pub fn plan(page: &mut Page, load: &LoadResult) {
         ("waiting", plan.wait.clone()),
         ("core of the generator", optional(plan.cpu.map(|cpu| cpu.to_string()))),
     ];
-    page.open_row();
     page.table("Plan", &[], &named(rows));
     let generator = &load.generator;
     let lag = |q: f64| {
@@ -101,7 +154,6 @@ pub fn plan(page: &mut Page, load: &LoadResult) {
         ("gaps of more than 1 ms", count(generator.gaps_over_1ms)),
     ];
     page.table("The generator itself", &[], &named(rows));
-    page.close_row();
 }
 
 /// Where and how the result was made.
@@ -262,6 +314,10 @@ fn extremes(load: &LoadResult) -> Vec<Vec<String>> {
         ("requests in the warm-up", count(warm_up.requests)),
         ("alike from beginning to end", yes_or_no(warm_up.stationary)),
     ])
+}
+
+fn share_of(part: f64) -> String {
+    format!("{} %", number(part * 100.0))
 }
 
 fn per_request(cpu_ns: u64, requests: u64) -> String {
