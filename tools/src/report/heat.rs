@@ -102,8 +102,11 @@ fn latency_axis(load: &LoadResult, tiles: &[Tile]) -> Axis {
     });
     let of_lines = load.slices.slices.iter().flat_map(|slice| [slice.p50_ns, slice.p99_ns]);
     let of_lines = of_lines.flatten().map(|ns| ns as f64);
-    let (low, high) = range(of_tiles.chain(of_lines).filter(|ns| *ns > 0.0));
-    Axis::log(low, high, time_tick)
+    let known: Vec<f64> = of_tiles.chain(of_lines).filter(|ns| *ns > 0.0).collect();
+    let (low, high) = range(known.iter().copied());
+    let axis = Axis::log(low, high, time_tick);
+    // Of a run without any answer there is no latency to number the axis by.
+    if known.is_empty() { axis.with_ticks(Vec::new()) } else { axis }
 }
 
 fn draw_tiles(
@@ -143,8 +146,10 @@ fn draw_warm_up(plot: &mut Plot, columns: &[Column<'_>]) {
     let x = plot.at_x(end_ns);
     plot.drawing.bar("warm-up", (plot.left, plot.top), (x, plot.bottom), "warm-up, cut off");
     plot.drawing.line("reference", (x, plot.top), (x, plot.bottom));
-    let place = (x + 5.0, plot.top + 11.0);
-    plot.drawing.text("reference-label", Anchor::Start, place, "warm-up ends");
+    let is_late = x > f64::midpoint(plot.left, plot.right);
+    let (anchor, off) = if is_late { (Anchor::End, -5.0) } else { (Anchor::Start, 5.0) };
+    let place = (x + off, plot.top + 11.0);
+    plot.drawing.text("reference-label", anchor, place, "warm-up ends");
 }
 
 fn draw_quantiles(plot: &mut Plot, columns: &[Column<'_>]) {
@@ -178,7 +183,7 @@ fn legend(load: &LoadResult, most: u64) -> Vec<LegendEntry> {
     let slices = &load.slices.slices;
     let most_label = format!("{} in one place", count(most));
     let entries = [
-        (true, Mark::Box, "h1", "1 request".to_owned()),
+        (most > 0, Mark::Box, "h0", "1 request".to_owned()),
         (most > 1, Mark::Box, "h7", most_label),
         (slices.iter().any(|slice| slice.p50_ns.is_some()), Mark::Line, "course p50", "p50".into()),
         (slices.iter().any(|slice| slice.p99_ns.is_some()), Mark::Line, "course p99", "p99".into()),

@@ -20,7 +20,7 @@ pub const WIDTH: f64 = 880.0;
 pub const LINE_HEIGHT: f64 = 16.0;
 
 const LEFT: f64 = 74.0;
-const RIGHT: f64 = 18.0;
+const RIGHT: f64 = 30.0;
 const BOTTOM: f64 = 46.0;
 const TOP: f64 = 12.0;
 /// A character of a legend, about.

@@ -1,7 +1,7 @@
 //! The words and tables of the page.
 
 use crate::capacity::{CapacityResult, StepResult};
-use crate::compare::CompareResult;
+use crate::compare::{CompareResult, Verdict};
 use crate::result::load::{Distribution, QuantileResult, QuantileState};
 use crate::result::{Environment, Finding, Floors, Hiccups, LoadResult, ResultFile};
 
@@ -38,8 +38,12 @@ pub fn overview(page: &mut Page, results: &[ResultFile]) {
         let mut row = vec![heading(at, result)];
         row.extend(match &result.finding {
             Finding::Load(load) => load_summary(load),
-            _ => vec![NOTHING.to_owned(); LOAD_SUMMARY.len()],
+            Finding::Floor(_) => vec![],
+            Finding::Capacity(capacity) => vec![super::capacity::answer(capacity)],
+            Finding::Compare(compare) => vec![verdict_words(compare.verdict).to_owned()],
         });
+        // Rates and quantiles are of loads alone.
+        row.resize(LOAD_SUMMARY.len() + 1, String::new());
         row
     };
     if results.len() > 1 {
@@ -98,7 +102,12 @@ pub fn capacity(page: &mut Page, capacity: &CapacityResult) {
 
 /// The verdict of a comparison, and what it rests on.
 pub fn compare(page: &mut Page, compare: &CompareResult) {
-    page.verdict(Tone::Neutral, &compare.verdict, &[]);
+    let tone = match compare.verdict {
+        Verdict::Faster => Tone::Good,
+        Verdict::Slower => Tone::Bad,
+        Verdict::NoDifference | Verdict::TooNoisy => Tone::Neutral,
+    };
+    page.verdict(tone, verdict_words(compare.verdict), &[]);
     let of = |value: f64| super::compare::value(compare, value);
     let rows = [
         ("A", compare.a.clone()),
@@ -159,18 +168,17 @@ pub fn plan(page: &mut Page, load: &LoadResult) {
 /// Where and how the result was made.
 pub fn machine(page: &mut Page, result: &ResultFile) {
     let environment = &result.environment;
-    let unknown = || "not known".to_owned();
     let rows = [
         ("started", result.started_at.clone()),
         ("made by", format!("{} {}", result.tool.name, result.tool.version)),
         ("command", result.command.join(" ")),
-        ("kernel", environment.kernel.clone()),
-        ("CPU", environment.cpu.clone()),
+        ("kernel", or_unknown(Some(environment.kernel.clone()))),
+        ("CPU", or_unknown(Some(environment.cpu.clone()))),
         ("cores", cores(environment)),
-        ("governor", environment.governor.clone().unwrap_or_else(unknown)),
-        ("virtual machine", environment.virtual_machine.map_or_else(unknown, yes_or_no)),
-        ("clock", environment.clock_source.clone().unwrap_or_else(unknown)),
-        ("memory", environment.memory_bytes.map_or_else(unknown, bytes)),
+        ("governor", or_unknown(environment.governor.clone())),
+        ("virtual machine", or_unknown(environment.virtual_machine.map(yes_or_no))),
+        ("clock", or_unknown(environment.clock_source.clone())),
+        ("memory", or_unknown(environment.memory_bytes.map(bytes))),
         ("load average", environment.load_average.map(number).join(" ")),
     ];
     page.table("Machine", &[], &named(rows));
@@ -178,6 +186,9 @@ pub fn machine(page: &mut Page, result: &ResultFile) {
 
 /// The floors in numbers.
 pub fn floors(page: &mut Page, floors: &Floors) {
+    if floors.figures.is_empty() && floors.hiccups.is_empty() {
+        page.paragraph("Nothing was measured.");
+    }
     let row = |figure: &crate::result::FloorFigure| {
         vec![
             format!("{} ({})", figure.name, figure.meaning),
@@ -210,7 +221,7 @@ const QUANTILE_HEAD: [&str; 4] = ["quantile", "latency", "95 % interval", "reque
 fn load_summary(load: &LoadResult) -> Vec<String> {
     let of = |q: f64| {
         let found = load.latency.quantiles.iter().find(|one| (one.quantile - q).abs() < 1e-9);
-        found.map_or_else(|| NOTHING.to_owned(), |one| value_of(one, load.latency.count))
+        found.map_or_else(|| NOTHING.to_owned(), short_value)
     };
     let verdict = if load.validity.valid { "VALID" } else { "INVALID" };
     let failed = share(load.latency.failed, load.latency.count);
@@ -251,6 +262,14 @@ fn value_of(one: &QuantileResult, requests: u64) -> String {
             format!("needs {} requests, there were {}", count(one.needs), count(requests))
         }
         QuantileState::Failed => "never answered".to_owned(),
+    }
+}
+
+fn short_value(one: &QuantileResult) -> String {
+    match one.state {
+        QuantileState::Measured => time_or_nothing(one.value_ns),
+        QuantileState::Unsupported => format!("needs {}", count(one.needs)),
+        QuantileState::Failed => "failed".to_owned(),
     }
 }
 
@@ -316,6 +335,15 @@ fn extremes(load: &LoadResult) -> Vec<Vec<String>> {
     ])
 }
 
+fn verdict_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Faster => "B is faster",
+        Verdict::Slower => "B is slower",
+        Verdict::NoDifference => "no difference seen",
+        Verdict::TooNoisy => "too noisy to tell",
+    }
+}
+
 fn share_of(part: f64) -> String {
     format!("{} %", number(part * 100.0))
 }
@@ -326,11 +354,18 @@ fn per_request(cpu_ns: u64, requests: u64) -> String {
 
 fn cores(environment: &Environment) -> String {
     let allowed: Vec<String> = environment.allowed_cpus.iter().map(usize::to_string).collect();
-    format!("{}, of which this might use {}", environment.cores, allowed.join(" "))
+    match allowed.is_empty() {
+        true => environment.cores.to_string(),
+        false => format!("{}, allowed: {}", environment.cores, allowed.join(" ")),
+    }
 }
 
 fn gaps((ns, gaps): &(u64, u64)) -> String {
     format!("{} of {} or more", count(*gaps), super::numbers::time_tick(*ns as f64))
+}
+
+fn or_unknown(value: Option<String>) -> String {
+    value.filter(|value| !value.is_empty()).unwrap_or_else(|| "not known".to_owned())
 }
 
 fn yes_or_no(value: bool) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::load::recording::GeneratorUse;
 
@@ -94,6 +94,7 @@ pub struct Counts {
     pub defaults: u64,
     pub default_reasons: BTreeMap<String, u64>,
     pub http_errors: u64,
+    #[serde(deserialize_with = "by_status")]
     pub http_statuses: BTreeMap<u16, u64>,
     pub timed_out: u64,
     pub broken: u64,
@@ -209,4 +210,15 @@ pub struct ModelSample {
     pub batch_mean: Option<f64>,
     /// By replica.
     pub limits: Vec<u64>,
+}
+
+/// Keys of JSON are text. serde reads numbers from them, but not below `kind` and `finding`, where
+/// it has to keep what it read before it knows its type.
+fn by_status<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<u16, u64>, D::Error> {
+    let by_text = BTreeMap::<String, u64>::deserialize(from)?;
+    let status = |(text, count): (String, u64)| {
+        let is_status = |_| serde::de::Error::custom(format!("{text:?} is no HTTP status"));
+        Ok((text.parse().map_err(is_status)?, count))
+    };
+    by_text.into_iter().map(status).collect()
 }
