@@ -1,6 +1,6 @@
-//! What two cores can do without Cutter: a row there, and one word back. Whatever carries rows between
-//! two processes is measured against this. The floors that need nothing of the engine are those of
-//! `cutter-bench floor`.
+//! What two cores can do without Cutter: a row there, and one word back. Whatever carries rows
+//! between two processes is measured against this. The floors that need nothing of the engine are
+//! those of `cutter-bench floor`.
 
 use std::io;
 use std::os::fd::AsFd;

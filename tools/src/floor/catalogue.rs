@@ -153,7 +153,7 @@ pub const FLOORS: [Floor; 17] = [
     ),
     Floor::of_two_cores(
         "uring_neither",
-        "the query, served by io_uring with neither, one recv at a time",
+        "the query, served by io_uring without such flags, one recv at a time",
         full(500, 5_000),
         None,
         |pair, sampling| rings::bare_round(pair, QUERY, Notify::Interrupt, sampling),

@@ -112,7 +112,7 @@ pub fn default_cpus() -> io::Result<Vec<usize>> {
 /// What cannot be measured is left out, and `progress` told why.
 ///
 /// # Errors
-/// When a core is named twice or cannot be used, or nothing could be measured at all.
+/// When a core is named twice, or the calling thread may not use it (pin it later, not before).
 pub fn measure(
     cpus: &[usize],
     effort: Effort,
