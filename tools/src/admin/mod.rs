@@ -30,6 +30,8 @@ pub use inspection::{
     InspectedTicket, Inspection, Readiness, ReadyModel, ReadyReplica,
 };
 pub use sampler::Sampler;
+#[cfg(feature = "terminal")]
+pub(crate) use sampler::poll_until;
 pub use window::{ApplicationWindow, ModelWindow, ReplicaWindow, Window};
 
 /// Where the admin port of a server with the default configuration is.

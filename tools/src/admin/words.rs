@@ -29,6 +29,7 @@ pub(crate) fn time_to(ns: i64) -> String {
 }
 
 /// A rate or another figure: `0`, `0.04`, `1.25`, `12.5`, `8412`, `84.1k`, `1.25M`.
+#[cfg(any(feature = "terminal", test))]
 pub(crate) fn figure(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
@@ -39,6 +40,7 @@ pub(crate) fn figure(value: f64) -> String {
 }
 
 /// Bytes per second: `980 B/s`, `1.25 MB/s`.
+#[cfg(any(feature = "terminal", test))]
 pub(crate) fn byte_rate(bytes_per_s: f64) -> String {
     match bytes_per_s {
         ..999.5 => format!("{} B/s", three(bytes_per_s)),
@@ -49,12 +51,11 @@ pub(crate) fn byte_rate(bytes_per_s: f64) -> String {
 }
 
 /// `text` filled up with blanks to a width in characters, and never shortened.
-#[allow(dead_code)]
 pub(crate) fn left(text: &str, width: usize) -> String {
     format!("{text:<width$}")
 }
 
-#[allow(dead_code)]
+#[cfg(any(feature = "terminal", test))]
 pub(crate) fn right(text: &str, width: usize) -> String {
     format!("{text:>width$}")
 }
