@@ -32,7 +32,7 @@ pub use inspection::{
 pub use sampler::Sampler;
 #[cfg(feature = "terminal")]
 pub(crate) use sampler::poll_until;
-pub use window::{ApplicationWindow, ModelWindow, ReplicaWindow, Window};
+pub use window::{ApplicationWindow, CallsPerQuery, ModelWindow, ReplicaWindow, Window};
 
 /// Where the admin port of a server with the default configuration is.
 pub const ADMIN_DEFAULT: &str = "127.0.0.1:1338";

@@ -1,6 +1,6 @@
 //! What happened between two answers of `/stats`. Pure.
 
-use super::{Histogram, ReplicaStats, Stats};
+use super::{Histogram, ReplicaStats, Stats, SystemCalls};
 
 /// What an engine did in a stretch of time.
 #[derive(Clone, Debug)]
@@ -9,11 +9,20 @@ pub struct Window {
     pub duration_ns: u64,
     pub query_qps: f64,
     /// Calls of the engine thread for each query; absent without any query.
-    pub system_calls_per_query: Option<f64>,
+    pub calls_per_query: Option<CallsPerQuery>,
     pub in_bytes_per_s: f64,
     pub out_bytes_per_s: f64,
     pub applications: Vec<ApplicationWindow>,
     pub models: Vec<ModelWindow>,
+}
+
+/// System calls of the engine thread. It yields while it has nothing to do, so that those say how
+/// idle it was; the others are the price of a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallsPerQuery {
+    pub enter: f64,
+    pub yielded: f64,
+    pub wake: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -73,15 +82,14 @@ impl Window {
         }
         let rate = Rate { seconds: duration_ns as f64 / 1e9 };
         let (was, is) = (&earlier.engine, &later.engine);
-        let calls = |stats: &super::SystemCalls| stats.enter + stats.yielded + stats.wake;
-        let calls = calls(&is.system_calls).saturating_sub(calls(&was.system_calls));
         let queries = |stats: &Stats| stats.applications.iter().map(|app| app.queries).sum::<u64>();
         let (before, now) = (queries(earlier), queries(later));
         let asked = now.saturating_sub(before);
         Some(Self {
             duration_ns,
             query_qps: rate.of(before, now),
-            system_calls_per_query: (asked > 0).then(|| calls as f64 / asked as f64),
+            calls_per_query: (asked > 0)
+                .then(|| calls_of(&was.system_calls, &is.system_calls, asked)),
             in_bytes_per_s: rate.of(was.bytes_in, is.bytes_in),
             out_bytes_per_s: rate.of(was.bytes_out, is.bytes_out),
             applications: pairs(&earlier.applications, &later.applications)
@@ -106,6 +114,15 @@ impl Window {
             ("service", model(|model| &model.service)),
             ("reply", app(|app| &app.reply)),
         ]
+    }
+}
+
+fn calls_of(was: &SystemCalls, is: &SystemCalls, queries: u64) -> CallsPerQuery {
+    let each = |was: u64, is: u64| is.saturating_sub(was) as f64 / queries as f64;
+    CallsPerQuery {
+        enter: each(was.enter, is.enter),
+        yielded: each(was.yielded, is.yielded),
+        wake: each(was.wake, is.wake),
     }
 }
 
@@ -205,7 +222,8 @@ mod tests {
     fn counts_become_rates() {
         let window = window();
         assert_eq!((window.duration_ns, window.query_qps), (500_000_000, 2_000.0));
-        assert_eq!(window.system_calls_per_query, Some(2.5));
+        let calls = CallsPerQuery { enter: 2.0, yielded: 0.4, wake: 0.1 };
+        assert_eq!(window.calls_per_query, Some(calls));
         assert_eq!((window.in_bytes_per_s, window.out_bytes_per_s), (6e6, 1e5));
         let digits = &window.applications[0];
         assert_eq!((digits.prediction_qps, digits.error_qps), (1_960.0, 0.0));

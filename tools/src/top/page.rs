@@ -8,7 +8,9 @@ use ratatui::text::{Line, Span};
 
 use super::history::{History, Windows};
 use crate::admin::words::{byte_rate, figure, left, right, time};
-use crate::admin::{ApplicationWindow, Histogram, ModelWindow, ReplicaWindow, Window};
+use crate::admin::{
+    ApplicationWindow, CallsPerQuery, Histogram, ModelWindow, ReplicaWindow, Window,
+};
 use crate::limits::TOP_SAMPLES_BEYOND;
 
 const LEVELS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
@@ -89,10 +91,13 @@ impl Ink {
     }
 
     fn traffic(self, period: &Window) -> Vec<Figure> {
-        let calls = period.system_calls_per_query.map_or_else(|| NONE.to_owned(), figure);
+        let calls = period.calls_per_query.map(|calls| {
+            let CallsPerQuery { enter, yielded, wake } = calls;
+            format!("{} enter, {} wake, {} yield", figure(enter), figure(wake), figure(yielded))
+        });
         vec![
             self.counted(figure(period.query_qps), "queries/s"),
-            self.counted(calls, "system calls a query"),
+            self.named("calls a query", calls.unwrap_or_else(|| NONE.to_owned())),
             self.named("in", byte_rate(period.in_bytes_per_s)),
             self.named("out", byte_rate(period.out_bytes_per_s)),
         ]
@@ -393,7 +398,6 @@ fn bar(share: f64) -> String {
     format!("{}{part}{}", "█".repeat(full), "·".repeat(empty))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "below 8")]
 fn level(value: u64, most: u64) -> &'static str {
     let most = u128::from(most.max(1));
     LEVELS[(u128::from(value) * 7 / most).min(7) as usize]
