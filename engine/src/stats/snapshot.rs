@@ -76,8 +76,8 @@ impl Snapshot {
         Some(self.edge_below_max(bucket))
     }
 
-    /// The buckets that hold anything: upper edge and count. What is beyond the range has the edge
-    /// `u64::MAX`. Edges are the same at all times, so that two snapshots can be compared elsewhere.
+    /// The buckets that hold anything: upper edge and count. What is beyond the range has the
+    /// edge `u64::MAX`. Edges never move, so that two snapshots can be compared elsewhere.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let beyond = self.buckets.len() - 1;
         let edge = move |bucket| if bucket == beyond { u64::MAX } else { upper_edge(bucket) };

@@ -1,7 +1,7 @@
 //! What is shown, as lines of text with styles, for a width. Pure.
 //!
-//! Lines that are too long are broken between figures, and columns that do not fit are left out, the
-//! least important first. So the page is right at any width; the screen cuts it at its height.
+//! Lines that are too long are broken between figures, and columns that do not fit are left out,
+//! the least important first. So the page is right at any width; the screen cuts it at its height.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
