@@ -53,6 +53,16 @@ struct Known {
     head: Option<Head>,
 }
 
+impl Known {
+    fn keep(&mut self, whole: &[u8], head: Head) {
+        if whole.len() <= KNOWN_BYTES_MAX {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(whole);
+            self.head = Some(head);
+        }
+    }
+}
+
 impl Framer {
     pub fn new(is_to_head: bool) -> Self {
         Self {
@@ -182,10 +192,15 @@ impl Framer {
                 return Ok(Some((head, self.known.bytes.len())));
             }
             head::check_start(bytes)?;
-            if let Some(end) = head::find_end(bytes, 0) {
+            // What is wrong or not whole is looked at again below, where it does not matter how
+            // the bytes were split.
+            if let Ok((head, end)) = head::read(bytes, self.is_to_head)
+                && end <= REPLY_HEAD_BYTES_MAX
+            {
                 let (whole, rest) = bytes.split_at(end);
                 *bytes = rest;
-                return Ok(Some((self.read(whole)?, end)));
+                self.known.keep(whole, head);
+                return Ok(Some((head, end)));
             }
         }
         self.continued_head(bytes)
@@ -204,24 +219,14 @@ impl Framer {
             return if is_too_long { Err(ReplyError::HeadTooLong) } else { Ok(None) };
         };
         *bytes = &bytes[end - searched..];
-        let mut whole = std::mem::take(&mut self.head);
-        let head = self.read(&whole[..end])?;
-        whole.clear();
-        self.head = whole;
-        Ok(Some((head, end)))
-    }
-
-    fn read(&mut self, whole: &[u8]) -> Result<Head, ReplyError> {
-        if whole.len() > REPLY_HEAD_BYTES_MAX {
+        if end > REPLY_HEAD_BYTES_MAX {
             return Err(ReplyError::HeadTooLong);
         }
-        let head = head::read(whole, self.is_to_head)?;
-        if whole.len() <= KNOWN_BYTES_MAX {
-            self.known.bytes.clear();
-            self.known.bytes.extend_from_slice(whole);
-            self.known.head = Some(head);
-        }
-        Ok(head)
+        let whole = &self.head[..end];
+        let (head, _) = head::read(whole, self.is_to_head)?;
+        self.known.keep(whole, head);
+        self.head.clear();
+        Ok(Some((head, end)))
     }
 
     fn give(&mut self, head: Head) -> Reply<'_> {

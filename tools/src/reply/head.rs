@@ -51,19 +51,21 @@ pub fn find_end(bytes: &[u8], searched: usize) -> Option<usize> {
     None
 }
 
-/// Reads a whole head. `is_to_head` says that it answers a HEAD request.
-pub fn read(bytes: &[u8], is_to_head: bool) -> Result<Head, ReplyError> {
+/// Reads the head that `bytes` begins with, and finds its length. `is_to_head` says that it answers
+/// a HEAD request.
+pub fn read(bytes: &[u8], is_to_head: bool) -> Result<(Head, usize), ReplyError> {
     let mut fields = [const { MaybeUninit::uninit() }; REPLY_HEADERS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    match config.parse_response_with_uninit_headers(&mut response, bytes, &mut fields) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => {
-            return Err(ReplyError::Head { why: httparse::Error::NewLine });
-        }
-        Err(httparse::Error::TooManyHeaders) => return Err(ReplyError::TooManyFields),
-        Err(why) => return Err(ReplyError::Head { why }),
-    }
+    let head_bytes =
+        match config.parse_response_with_uninit_headers(&mut response, bytes, &mut fields) {
+            Ok(httparse::Status::Complete(bytes)) => bytes,
+            Ok(httparse::Status::Partial) => {
+                return Err(ReplyError::Head { why: httparse::Error::NewLine });
+            }
+            Err(httparse::Error::TooManyHeaders) => return Err(ReplyError::TooManyFields),
+            Err(why) => return Err(ReplyError::Head { why }),
+        };
     let (status, minor) = (response.code.unwrap_or_default(), response.version.unwrap_or_default());
     let fields = Fields::of(response.headers, minor)?;
     let framing = match (fields.is_chunked, fields.length) {
@@ -76,7 +78,7 @@ pub fn read(bytes: &[u8], is_to_head: bool) -> Result<Head, ReplyError> {
     };
     let keep_alive = fields.keep_alive && framing != Framing::UntilClose;
     let inference_header_length = fields.inference_header_length;
-    Ok(Head { status, keep_alive, inference_header_length, framing })
+    Ok((Head { status, keep_alive, inference_header_length, framing }, head_bytes))
 }
 
 /// The few fields that matter.
