@@ -7,8 +7,8 @@
 //!                      └ a whole answer in one slice is not copied
 //! ```
 //!
-//! Owner: the sending thread, one `Framer` for each connection. Pure: bytes in, answers out, however
-//! they were split on their way.
+//! Owner: the sending thread, one `Framer` for each connection. Pure: bytes in, answers out,
+//! however they were split on their way.
 //!
 //! Invariants: what a server sends is not trusted. It meets errors and limits, never a panic, and
 //! no more memory is taken than bytes came.

@@ -57,7 +57,8 @@ fn good() -> Vec<(&'static str, &'static [u8], Vec<Told>)> {
         ),
         (
             "binary tensors",
-            b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}\0",
+            b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: 2\r\n\
+              Content-Length: 3\r\n\r\n{}\0",
             vec![Told { inference_header_length: Some(2), ..ok(b"{}\0") }],
         ),
     ]
