@@ -19,6 +19,7 @@ pub mod limits;
 pub mod load;
 pub mod metrics;
 pub mod processes;
+pub mod responder;
 pub mod server;
 pub mod tools;
 
@@ -29,6 +30,7 @@ pub use http::{Client, Response};
 pub use load::{Load, Tally};
 pub use metrics::Metrics;
 pub use processes::Process;
+pub use responder::Responder;
 pub use server::{Server, application, model};
 
 /// Waits until `look` finds something. `what` says what was waited for.

@@ -1,5 +1,7 @@
 //! The committed schema and the types of result files say the same.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests fail as tests do")]
+
 use std::collections::BTreeSet;
 
 use cutter_tools::result::{Finding, LoadResult, ResultFile};

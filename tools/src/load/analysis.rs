@@ -120,7 +120,7 @@ fn duration_ns(samples: &[Sample], is_open: bool) -> u64 {
     let due_ns = last.due_ns - first.due_ns;
     if is_open {
         let gaps = samples.len() as u64 - 1;
-        return due_ns + if gaps > 0 { due_ns / gaps } else { last.latency_ns };
+        return due_ns + due_ns.checked_div(gaps).unwrap_or(last.latency_ns);
     }
     let end = samples.iter().map(|sample| sample.due_ns + sample.latency_ns).max();
     end.unwrap_or(last.due_ns) - first.due_ns

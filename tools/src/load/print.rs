@@ -126,7 +126,7 @@ fn write_quantile(f: &mut Formatter<'_>, found: &QuantileResult) -> fmt::Result 
     let name = format!("  {}", quantile(found.quantile));
     match (found.state, found.value_ns) {
         (QuantileState::Measured, Some(value_ns)) => {
-            let high = found.high_ns.map_or_else(|| "never answered".to_owned(), time);
+            let high = found.high_ns.map_or_else(|| "beyond the slowest".to_owned(), time);
             let low = found.low_ns.map_or_else(|| "-".to_owned(), time);
             line(f, &name, &time(value_ns), &format!("{low} to {high}"))
         }

@@ -1,6 +1,6 @@
 //! The search for the highest rate: its steps from first to last, and the interval that is left.
 
-use crate::capacity::{CapacityResult, StepResult};
+use crate::capacity::{CapacityResult, DecidedBy, StepResult};
 
 use super::axis::{Axis, range};
 use super::numbers::{count, quantile, rate, rate_tick, time_or_nothing, time_tick};
@@ -9,6 +9,9 @@ use super::svg::{Anchor, Drawing};
 
 const ROW_HEIGHT: f64 = 22.0;
 const RADIUS: f64 = 5.0;
+const PASSED: &str = "passed";
+const FAILED: &str = "failed";
+const UNDECIDED: &str = "undecided";
 const WORDS_WIDTH: f64 = 190.0;
 
 #[must_use]
@@ -32,6 +35,16 @@ pub fn chart(capacity: &CapacityResult) -> Option<Drawing> {
         draw_step(&mut plot, row, step, capacity);
     }
     Some(plot.drawing)
+}
+
+/// What a step says of the server: nothing, when the generator could not keep the rate.
+#[must_use]
+pub fn outcome(step: &StepResult) -> &'static str {
+    match (step.decided_by, step.passed) {
+        (DecidedBy::Generator, _) => UNDECIDED,
+        (_, true) => PASSED,
+        (_, false) => FAILED,
+    }
 }
 
 /// What was found, in words.
@@ -64,11 +77,12 @@ fn draw_step(plot: &mut Plot, row: usize, step: &StepResult, capacity: &Capacity
     plot.drawing.line("grid", (plot.left, y), (plot.right, y));
     let number = format!("step {}", row + 1);
     plot.drawing.text("row-label", Anchor::End, (plot.left - 8.0, y + 4.0), number);
-    let outcome = if step.passed { "passed" } else { "failed" };
-    let hint = format!("{} {outcome}, {} requests", rate(step.rate_qps), count(step.requests));
-    match step.passed {
-        true => plot.drawing.dot("passed", place, RADIUS, &hint),
-        false => plot.drawing.cross("failed", place, RADIUS, &hint),
+    let requests = count(step.requests);
+    let hint = format!("{} {}, {requests} requests", rate(step.rate_qps), outcome(step));
+    match outcome(step) {
+        PASSED => plot.drawing.dot("passed", place, RADIUS, &hint),
+        FAILED => plot.drawing.cross("failed", place, RADIUS, &hint),
+        _ => plot.drawing.dot("undecided", place, RADIUS, &hint),
     }
     let words = format!(
         "{} · {} {}",
@@ -80,11 +94,12 @@ fn draw_step(plot: &mut Plot, row: usize, step: &StepResult, capacity: &Capacity
 }
 
 fn legend(capacity: &CapacityResult) -> Vec<LegendEntry> {
-    let has = |passed: bool| capacity.steps.iter().any(|step| step.passed == passed);
+    let has = |words: &str| capacity.steps.iter().any(|step| outcome(step) == words);
     let between = capacity.highest_pass_qps.is_some() && capacity.lowest_fail_qps.is_some();
     let entries = [
-        (has(true), Mark::Dot, "passed", "passed"),
-        (has(false), Mark::Cross, "failed", "failed"),
+        (has(PASSED), Mark::Dot, "passed", PASSED),
+        (has(FAILED), Mark::Cross, "failed", FAILED),
+        (has(UNDECIDED), Mark::Dot, "undecided", "the generator could not keep the rate"),
         (between, Mark::Box, "between", "the capacity lies in here"),
     ];
     let present = entries.into_iter().filter(|(is_present, ..)| *is_present);

@@ -82,7 +82,7 @@ pub fn ratio(compare: &CompareResult) -> Option<Drawing> {
     plot.drawing.description = ratio_words(compare);
     let (near, far) = (plot.at_x(1.0 - least), plot.at_x(1.0 + least));
     plot.drawing.bar("warm-up", (near, plot.top), (far, plot.bottom), "too small to count");
-    plot.draw_x_axis("ratio of the medians, with its interval of 95 %");
+    plot.draw_x_axis("B over A: the median of the pairs, with its interval of 95 %");
     let one = plot.at_x(1.0);
     plot.drawing.line("reference", (one, plot.top), (one, plot.bottom));
     let (from, to) = (plot.at_x(low), plot.at_x(high));

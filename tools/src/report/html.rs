@@ -6,6 +6,9 @@ use super::svg::{Drawing, escape};
 
 const STYLE: &str = include_str!("style.css");
 
+/// Up to this length, the text of a table's cell stays on one line.
+const UNBROKEN_CHARACTERS_MAX: usize = 22;
+
 /// A page as it grows.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -64,7 +67,7 @@ impl Page {
         let cells = |cells: &[String]| -> String {
             let mut cells = cells.iter().map(|cell| escape(cell));
             let first = cells.next().unwrap_or_default();
-            let rest: String = cells.map(|cell| format!("<td>{cell}</td>")).collect();
+            let rest: String = cells.map(|cell| table_cell(&cell)).collect();
             format!("<tr><th scope=\"row\">{first}</th>{rest}</tr>\n")
         };
         let head: String =
@@ -119,6 +122,14 @@ impl Page {
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
              <body>\n<main>\n{body}</main>\n</body>\n</html>\n"
         )
+    }
+}
+
+/// A number shall not be parted from its unit; sentences and paths may be.
+fn table_cell(text: &str) -> String {
+    match text.chars().count() <= UNBROKEN_CHARACTERS_MAX {
+        true => format!("<td class=\"short\">{text}</td>"),
+        false => format!("<td>{text}</td>"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::capacity::{CapacityResult, StepResult};
+use crate::capacity::{CapacityResult, DecidedBy, StepResult};
 use crate::compare::{CompareResult, Verdict};
 use crate::load::recording::GeneratorUse;
 use crate::result::load::{
@@ -374,7 +374,7 @@ pub fn capacity() -> CapacityResult {
     let step = |rate_qps: f64, quantile_ns: u64| StepResult {
         rate_qps,
         passed: quantile_ns <= 5_000_000,
-        decided_by: "interval".into(),
+        decided_by: DecidedBy::Sequential,
         requests: 20_000,
         over_slo: (quantile_ns / 50_000).min(20_000),
         defaults: 3,
@@ -405,6 +405,7 @@ pub fn capacity() -> CapacityResult {
             step(36_000.0, 3_200_000),
             step(38_000.0, 4_300_000),
             step(39_000.0, 6_100_000),
+            StepResult { decided_by: DecidedBy::Generator, ..step(38_500.0, 9_000_000) },
         ],
     }
 }

@@ -120,7 +120,7 @@ fn a_run_of_which_nothing_was_answered_shows_only_when_it_failed() {
 fn a_sweep_takes_two_runs_at_least() {
     let title = "Latency by offered rate".to_owned();
     let (one, two) = (samples::load_file(1_000.0, 1.0), samples::load_file(2_000.0, 1.0));
-    assert!(!drawings(&page(&[one.clone()])).contains(&title));
+    assert!(!drawings(&page(std::slice::from_ref(&one))).contains(&title));
     assert!(drawings(&page(&[one, two])).contains(&title));
 }
 
@@ -261,13 +261,8 @@ fn the_greatest_numbers_make_a_page() {
     assert!(!page.contains("NaN"));
 }
 #[test]
-fn dump_the_page() {
-    let files: Vec<_> = [(5_000.0, 0.8), (12_000.0, 1.0), (20_000.0, 1.6)]
-        .iter()
-        .map(|(rate, slow)| samples::load_file(*rate, *slow))
-        .collect();
-    std::fs::write("/tmp/hl/x.html", page(&files)).unwrap();
-    std::fs::write("/tmp/hl/cmp.html", page(&samples::all()[6..])).unwrap();
-    std::fs::write("/tmp/hl/fail.html", page(&samples::all()[2..3])).unwrap();
-    std::fs::write("/tmp/hl/all.html", page(&samples::all())).unwrap();
+fn steps_that_the_generator_spoiled_neither_pass_nor_fail() {
+    let page = page(&[samples::file(Finding::Capacity(Box::new(samples::capacity())))]);
+    assert_eq!(page.matches(r#"<circle class="undecided""#).count(), 2, "a step and the legend");
+    assert!(page.contains("generator too slow"));
 }

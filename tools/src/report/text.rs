@@ -1,6 +1,6 @@
 //! The words and tables of the page.
 
-use crate::capacity::{CapacityResult, StepResult};
+use crate::capacity::{CapacityResult, DecidedBy, StepResult};
 use crate::compare::{CompareResult, Verdict};
 use crate::result::load::{Distribution, QuantileResult, QuantileState};
 use crate::result::{Environment, Finding, Floors, Hiccups, LoadResult, ResultFile};
@@ -72,7 +72,9 @@ pub fn load(page: &mut Page, load: &LoadResult) {
 pub fn capacity(page: &mut Page, capacity: &CapacityResult) {
     let mut notes = Vec::new();
     if capacity.limited_by_generator {
-        notes.push("the generator, not the server, was the limit".to_owned());
+        notes.push(
+            "the generator could not keep the next rate: the capacity may be higher".to_owned(),
+        );
     }
     page.verdict(Tone::Neutral, &super::capacity::answer(capacity), &notes);
     let rows = [
@@ -84,8 +86,8 @@ pub fn capacity(page: &mut Page, capacity: &CapacityResult) {
         vec![
             (index + 1).to_string(),
             rate(step.rate_qps),
-            if step.passed { "passed" } else { "failed" }.to_owned(),
-            step.decided_by.clone(),
+            super::capacity::outcome(step).to_owned(),
+            decided_by(step.decided_by).to_owned(),
             time_or_nothing(step.quantile_ns),
             count(step.requests),
             share(step.over_slo, step.requests),
@@ -120,7 +122,7 @@ pub fn compare(page: &mut Page, compare: &CompareResult) {
         ("p (Mann-Whitney)", number(compare.p_value)),
         ("effect size (Cliff's delta)", number(compare.effect_size)),
         ("least difference that counts", share_of(compare.least_effect)),
-        ("least difference that could be seen", share_of(compare.resolution)),
+        ("difference that these runs resolve", share_of(compare.resolution)),
     ];
     page.table("Comparison", &[], &named(rows));
 }
@@ -333,6 +335,15 @@ fn extremes(load: &LoadResult) -> Vec<Vec<String>> {
         ("requests in the warm-up", count(warm_up.requests)),
         ("alike from beginning to end", yes_or_no(warm_up.stationary)),
     ])
+}
+
+fn decided_by(by: DecidedBy) -> &'static str {
+    match by {
+        DecidedBy::Sequential => "sequential test",
+        DecidedBy::Cap => "what was found in the end",
+        DecidedBy::Defaults => "too many defaults",
+        DecidedBy::Generator => "generator too slow",
+    }
 }
 
 fn verdict_words(verdict: Verdict) -> &'static str {

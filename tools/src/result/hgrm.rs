@@ -161,6 +161,7 @@ mod tests {
             due_ns: 0,
             lag_ns: 0,
             latency_ns,
+            question: 0,
             outcome,
             correct: None,
         };

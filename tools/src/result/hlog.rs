@@ -72,7 +72,7 @@ mod tests {
     use crate::load::Outcome;
 
     fn sample(due_ns: u64, latency_ns: u64, outcome: Outcome) -> Sample {
-        Sample { due_ns, lag_ns: 0, latency_ns, outcome, correct: None }
+        Sample { due_ns, lag_ns: 0, latency_ns, question: 0, outcome, correct: None }
     }
 
     fn started() -> SystemTime {

@@ -135,7 +135,8 @@ pub struct QuantileResult {
     /// Absent: not supported, or it lies among the failed ones.
     pub value_ns: Option<u64>,
     pub low_ns: Option<u64>,
-    /// Absent also when the interval reaches into the failed ones.
+    /// Absent also when the interval reaches beyond the slowest answer: into the failed ones, or
+    /// because too few of the samples are independent of each other.
     pub high_ns: Option<u64>,
     pub state: QuantileState,
     /// Requests that it takes to support this quantile.

@@ -13,10 +13,16 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Reads the clock and the machine. `floors` are what it was found to be able to do.
-    pub fn take(floors: Option<Floors>) -> Self {
-        let environment = Environment { floors, ..environment::read() };
-        Self { started_at: rfc3339(SystemTime::now()), environment }
+    /// Reads the clock and the machine.
+    pub fn take() -> Self {
+        Self { started_at: rfc3339(SystemTime::now()), environment: environment::read() }
+    }
+
+    /// Adds what the machine was found to be able to do.
+    #[must_use]
+    pub fn with_floors(mut self, floors: Floors) -> Self {
+        self.environment.floors = Some(floors);
+        self
     }
 
     /// A result file of this process.

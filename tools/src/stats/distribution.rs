@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
 use super::inflation::inflation;
-use super::interval::{highest_quantile, needs, quantile_ranks};
+use super::interval::{highest_quantile, low_rank, needs, quantile_ranks};
 use super::rank;
 use crate::limits::LATENCY_NS_MAX;
 use crate::result::load::{Distribution, QuantileResult, QuantileState};
@@ -59,8 +59,6 @@ fn of_sorted(
 ) -> Distribution {
     let answered = sorted_ns.len();
     let sum: u128 = sorted_ns.iter().map(|&ns| u128::from(ns)).sum();
-    let highest_asked = quantiles.iter().copied().max_by(f64::total_cmp);
-    let tail_inflation = highest_asked.map_or(1.0, &inflation);
     Distribution {
         count: answered as u64 + failed,
         failed,
@@ -71,26 +69,31 @@ fn of_sorted(
             .iter()
             .map(|&quantile| quantile_result(sorted_ns, failed, quantile, inflation(quantile)))
             .collect(),
-        curve: curve(sorted_ns, failed, tail_inflation),
+        curve: curve(sorted_ns, failed),
         histogram: histogram(sorted_ns),
     }
 }
 
+/// The count of all samples decides whether a quantile is told. How alike neighbours are decides how
+/// far its interval reaches: beyond the slowest sample, when too few of them are independent.
 fn quantile_result(sorted_ns: &[u64], failed: u64, q: f64, inflation: f64) -> QuantileResult {
     let count = sorted_ns.len() as u64 + failed;
-    let ranks = quantile_ranks(count, q, inflation);
-    let value_ns = ranks.and_then(|_| at_rank(sorted_ns, rank(q, count)));
+    let needs = needs(q, 1.0);
+    let is_supported = count >= needs;
+    let at =
+        |rank: Option<u64>| rank.filter(|_| is_supported).and_then(|rank| at_rank(sorted_ns, rank));
+    let value_ns = at(Some(rank(q, count)));
     QuantileResult {
         quantile: q,
         value_ns,
-        low_ns: ranks.and_then(|(low, _)| at_rank(sorted_ns, low)),
-        high_ns: ranks.and_then(|(_, high)| at_rank(sorted_ns, high)),
-        state: match (ranks, value_ns) {
-            (None, _) => QuantileState::Unsupported,
-            (Some(_), None) => QuantileState::Failed,
-            (Some(_), Some(_)) => QuantileState::Measured,
+        low_ns: at(Some(low_rank(count, q, inflation))),
+        high_ns: at(quantile_ranks(count, q, inflation).map(|(_, high)| high)),
+        state: match (is_supported, value_ns) {
+            (false, _) => QuantileState::Unsupported,
+            (true, None) => QuantileState::Failed,
+            (true, Some(_)) => QuantileState::Measured,
         },
-        needs: needs(q, inflation),
+        needs,
     }
 }
 
@@ -101,9 +104,9 @@ fn at_rank(sorted_ns: &[u64], rank: u64) -> Option<u64> {
 
 /// Points at even distances on the axis of `HdrHistogram`'s plots, ln(1 / (1 − q)), from the
 /// smallest sample to the highest quantile that is supported, or to the last answer.
-fn curve(sorted_ns: &[u64], failed: u64, inflation: f64) -> Vec<(f64, u64)> {
+fn curve(sorted_ns: &[u64], failed: u64) -> Vec<(f64, u64)> {
     let count = sorted_ns.len() as u64 + failed;
-    let end = -(-highest_quantile(count, inflation)).ln_1p();
+    let end = -(-highest_quantile(count, 1.0)).ln_1p();
     let points = (0..=CURVE_POINTS).map_while(|point| {
         let q = -(-end * f64::from(point) / f64::from(CURVE_POINTS)).exp_m1();
         at_rank(sorted_ns, rank(q, count)).map(|ns| (q, ns))
@@ -152,8 +155,15 @@ mod tests {
         let found = independent(&mut samples, 0, &[0.99]).quantiles.remove(0);
         assert_eq!((found.value_ns, found.low_ns, found.high_ns), (None, None, None));
         assert_eq!((found.state, found.needs), (QuantileState::Unsupported, 368));
-        let found = distribution(&mut [5; 700], 0, &[0.99], |_| 2.0).quantiles.remove(0);
-        assert_eq!((found.state, found.needs), (QuantileState::Unsupported, 736));
+    }
+
+    #[test]
+    fn an_interval_without_an_upper_end_is_one_of_too_few_independent_samples() {
+        let mut samples: Vec<u64> = (1..=700).collect();
+        let found = distribution(&mut samples, 0, &[0.99], |_| 2.0).quantiles.remove(0);
+        assert_eq!((found.state, found.value_ns), (QuantileState::Measured, Some(693)));
+        assert_eq!((found.high_ns, found.needs), (None, 368));
+        assert!(found.low_ns.unwrap() < 693);
     }
 
     #[test]

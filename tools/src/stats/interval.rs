@@ -29,22 +29,34 @@ pub fn needs(q: f64, inflation: f64) -> u64 {
 }
 
 /// The ranks, from 1, of the two sorted samples that enclose the quantile `q` with 95 % confidence.
-/// Nothing when `n` samples cannot support it.
+/// Nothing when `n` samples, of which `inflation` count as one, have nothing to enclose it with.
 ///
 /// Where the interval would begin below the smallest sample, it begins with it.
 pub fn quantile_ranks(n: u64, q: f64, inflation: f64) -> Option<(u64, u64)> {
     if n < needs(q, inflation) {
         return None;
     }
-    // The interval of fewer, independent samples; then their places among all.
-    let independent = whole(n as f64 / inflation.max(1.0)).clamp(1, n);
+    let independent = independent(n, inflation);
+    let high = first(1, independent, |k| binomial_at_least(k, independent, q) <= TAIL);
+    let high = whole((high as f64 * spread(n, independent)).ceil()).min(n);
+    Some((low_rank(n, q, inflation), high))
+}
+
+/// The lower of the two: there is one for any number of samples.
+pub fn low_rank(n: u64, q: f64, inflation: f64) -> u64 {
+    let independent = independent(n, inflation);
     let at_most = |k: u64| 1.0 - binomial_at_least(k + 1, independent, q);
     let low = first(0, independent, |k| at_most(k) > TAIL);
-    let high = first(1, independent, |k| binomial_at_least(k, independent, q) <= TAIL);
-    let spread = (n as f64 + 1.0) / (independent as f64 + 1.0);
-    let low = whole((low as f64 * spread).floor()).max(1);
-    let high = whole((high as f64 * spread).ceil()).min(n);
-    Some((low, high))
+    whole((low as f64 * spread(n, independent)).floor()).max(1)
+}
+
+/// An interval is that of fewer, independent samples, whose places are then found among all.
+fn independent(n: u64, inflation: f64) -> u64 {
+    whole(n as f64 / inflation.max(1.0)).clamp(1, n.max(1))
+}
+
+fn spread(n: u64, independent: u64) -> f64 {
+    (n as f64 + 1.0) / (independent as f64 + 1.0)
 }
 
 /// The highest quantile that `n` samples support.
