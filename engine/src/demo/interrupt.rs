@@ -2,11 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
+use cutter_tools::load::Progress;
 use tokio::signal::unix::{SignalKind, signal};
-
-use super::replay::Progress;
 
 /// From now on, SIGINT and SIGTERM interrupt the replay instead of ending the process.
 ///
@@ -25,8 +23,7 @@ pub fn watch(progress: &Arc<Progress>) -> io::Result<()> {
                 _ = terminate.recv() => {}
             }
         });
-        // Pairs with the loads of those who wait or replay.
-        progress.interrupted.store(true, Relaxed);
+        progress.interrupt();
     })?;
     Ok(())
 }

@@ -12,37 +12,44 @@
 //! file is written (but the one that was asked for) and no process is left: the weights are handed
 //! over as a memfd, and the server ends its replicas before it ends.
 
-mod client;
 mod container;
 mod interrupt;
 mod limits;
 mod options;
 mod plot;
-mod replay;
 mod report;
 mod tally;
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use cutter_machine::affinity;
 use cutter_protocol::clock::monotonic_ns;
+use cutter_tools::admin::{AdminClient, AdminError, Sampler};
+use cutter_tools::arrivals::{Arrivals, Schedule};
+use cutter_tools::bodies::{self, BodiesError, BodyOptions, Input, Label, Protocol, Questions};
+use cutter_tools::digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
+use cutter_tools::floor::{self, Effort};
+use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
+use cutter_tools::load::{
+    LoadError, Outcome, Pace, Plan, Progress, Recording, Wait, connections_for,
+};
+use cutter_tools::reply::Check;
+use cutter_tools::result::load::PlanResult;
+use cutter_tools::result::{Finding, LoadResult, Stamp};
+use cutter_tools::target::{Address, Target};
+use cutter_tools::text::grouped;
+use cutter_tools::{load, report as pages};
 
 use crate::config::{ConfigErrors, Listen};
 use crate::server::{Server, StartError};
 use crate::stats::{EngineStats, Snapshot, Stage};
-use client::{Answer, ReplyReader};
-use cutter_machine::affinity;
-use cutter_tools::digits::{
-    self, DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE,
-};
-use limits::{READY_NS_MAX, SAMPLE_PERIOD_MS};
-use replay::{Plan, Progress, replay};
-use report::{BatchSizes, Cores, Report, StageTime, grouped};
-use tally::Question;
+use limits::{ANSWER_NS_MAX, READY_NS_MAX, SAMPLE_PERIOD_MS, SLO_US};
+use report::{BatchSizes, Cores, Report, StageTime};
+use tally::{Known, Tally};
 
 pub use options::Options;
 
@@ -73,12 +80,16 @@ pub enum DemoError {
     NotReady { last: String },
     #[error("ended before the first query")]
     Interrupted,
-    #[error("lost the server: {0}")]
-    Replay(#[source] io::Error),
+    #[error("the digits cannot be asked: {0}")]
+    Bodies(#[from] BodiesError),
+    #[error("the replay failed: {0}")]
+    Replay(#[from] LoadError),
+    #[error("the server does not say how it is: {0}")]
+    Admin(#[from] AdminError),
     #[error("{0}")]
     System(#[source] io::Error),
-    #[error("cannot write the figures to {}: {source}", path.display())]
-    Json {
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -103,21 +114,39 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     let config = container::configure(&program?, &weights.path(), &cores)?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress).map_err(DemoError::System)?;
+    let stamp = options.report.as_ref().map(|_| take_stamp(&line)).transpose()?;
 
     let mut server = Server::start(config, false)?;
     let measured = measure(&server, options, cores, &progress, &line);
     line.clear();
     server.stop();
     let ended = server.join();
-    let report = measured?;
+    let (report, result) = measured?;
     ended?;
 
     io::stdout().write_all(report.to_string().as_bytes()).map_err(DemoError::System)?;
     if let Some(path) = &options.json {
-        let written = std::fs::write(path, report.to_json());
-        written.map_err(|source| DemoError::Json { path: path.clone(), source })?;
+        write(path, &report.to_json())?;
+    }
+    if let (Some(path), Some(stamp)) = (&options.report, stamp) {
+        let file = stamp.file(Finding::Load(Box::new(result)));
+        write(path, &pages::page(&[file]))?;
     }
     judge(&report)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), DemoError> {
+    let written = std::fs::write(path, text);
+    written.map_err(|source| DemoError::Write { path: path.to_owned(), source })
+}
+
+fn take_stamp(line: &ProgressLine) -> Result<Stamp, DemoError> {
+    let stamp = Stamp::take();
+    let cpus = floor::default_cpus().map_err(DemoError::System)?;
+    let floors = floor::measure(&cpus, Effort::Quick, &mut |what| {
+        line.show(&format!("measuring what the machine can do: {what}"));
+    });
+    Ok(stamp.with_floors(floors.map_err(DemoError::System)?))
 }
 
 /// The first two cores for the server and its model, and the third, when there is one, for the
@@ -138,113 +167,148 @@ fn measure(
     cores: Cores,
     progress: &Progress,
     line: &ProgressLine,
-) -> Result<Report, DemoError> {
+) -> Result<(Report, LoadResult), DemoError> {
     let Some(Listen::Tcp(address)) = server.addresses().first() else {
         unreachable!("the demo's configuration has one TCP address");
     };
-    let questions = questions(*address)?;
-    line.show("waiting for the first prediction");
-    wait_until_ready(*address, &questions[0], progress)?;
+    let target = format!("http://{address}/{}/predict", container::APPLICATION);
+    let (questions, known) = questions(&target)?;
     let rate_qps = u64::from(options.rate);
+    let queries = rate_qps * u64::from(options.seconds);
+    let arrivals = Arrivals::Constant { rate_qps: f64::from(options.rate) };
+    let schedule = Schedule::new(&arrivals, None, Some(queries), 0);
     let plan = Plan {
-        address: *address,
-        questions: &questions,
-        rate_qps,
-        queries: rate_qps * u64::from(options.seconds),
+        address: Address::Tcp(*address),
+        questions,
+        check: Check::Clipper,
+        pace: Pace::Open(schedule.expect("the options are within the limits")),
+        connections: connections_for(f64::from(options.rate)),
+        pipeline: 1,
+        time_limit_ns: ANSWER_NS_MAX,
+        wait: Wait::Adaptive,
         cpu: cores.client,
     };
+    line.show("waiting for the first prediction");
+    wait_until_ready(&plan, progress)?;
     let before = Seen::now(server.stats());
-    let (tally, limits) = replay_and_watch(&plan, server.stats(), progress, line)?;
+    let admin = AdminClient::new(&server.admin().to_string())?;
+    let sampler = Sampler::start(admin, SAMPLE_PERIOD_MS)?;
+    let (recording, limits) = replay_and_watch(&plan, queries, server.stats(), progress, line)?;
+    let engine = Some(sampler.stop(recording.start_ns)?);
     let seen = Seen::now(server.stats()).since(&before);
-    Ok(Report {
+    let reading = reading(&plan, target, &arrivals);
+    let result = LoadResult { engine, ..analyse(&recording, reading) };
+    let report = Report {
         cores,
-        connections: plan.connections(),
+        connections: plan.connections,
         rate_qps,
-        planned: plan.queries,
-        tally,
+        planned: queries,
+        tally: Tally::of(&recording, &known),
+        doubts: result.validity.reasons.clone(),
         stages: seen.stages(),
         batch: seen.batch(),
         limits,
-    })
+    };
+    Ok((report, result))
 }
 
-/// All held-out images, as they are asked, and what is to be answered.
-fn questions(address: SocketAddr) -> Result<Vec<Question>, DemoError> {
+/// What was asked, and how it is to be read: every query counts.
+fn reading(plan: &Plan, target: String, arrivals: &Arrivals) -> Reading {
+    let rate_qps = match &plan.pace {
+        Pace::Open(schedule) => schedule.mean_rate_qps(),
+        Pace::Closed { .. } => None,
+    };
+    let plan = PlanResult {
+        loop_kind: "open".to_owned(),
+        arrivals: Some(arrivals.to_string()),
+        rate_qps,
+        seconds: None,
+        requests: None,
+        connections: plan.connections,
+        pipeline: plan.pipeline,
+        time_limit_ns: plan.time_limit_ns,
+        seed: 0,
+        protocol: Protocol::Clipper.to_string(),
+        input: Input::Digits.to_string(),
+        bodies: plan.questions.len(),
+        request_bytes: plan.questions.request_bytes_mean(),
+        wait: plan.wait.as_str().to_owned(),
+        cpu: plan.cpu,
+    };
+    Reading { target, plan, warm_up: WarmUpRule::None, slo_ns: Some(SLO_US * 1_000) }
+}
+
+/// All held-out images, as they are asked. Answers are compared with what the same weights give
+/// here, not with what was written: a server has to be as right as its model, and as wrong.
+fn questions(target: &str) -> Result<(Questions, Vec<Known>), DemoError> {
+    let target: Target = target.parse().expect("an address and a name make a target");
+    let options = BodyOptions::default();
+    let questions = bodies::build(&target, Protocol::Clipper, &Input::Digits, &options)?;
     let digits = Digits::from_bytes(DIGITS_FILE)?;
     let model = Softmax::from_bytes(WEIGHTS_FILE)?;
-    let host = address.to_string();
-    let question = |digit: digits::Digit<'_>| {
-        let row = digit.row();
-        let request = client::request(container::APPLICATION, &host, &row);
-        Question { request, label: digit.label(), offline: model.predict(&row) }
-    };
-    Ok(digits.held_out().map(question).collect())
+    let known = digits
+        .held_out()
+        .map(|digit| Known { label: digit.label(), offline: model.predict(&digit.row()) });
+    let known: Vec<Known> = known.collect();
+    let offline = known.iter().map(|known| Label { class: known.offline }).collect();
+    Ok((questions.with_labels(offline), known))
 }
 
 /// Asks until there is a prediction.
-fn wait_until_ready(
-    address: SocketAddr,
-    question: &Question,
-    progress: &Progress,
-) -> Result<(), DemoError> {
+fn wait_until_ready(plan: &Plan, progress: &Progress) -> Result<(), DemoError> {
     let until_ns = monotonic_ns() + READY_NS_MAX;
+    let once = Plan {
+        pace: Pace::Closed { requests: Some(1), duration_ns: None },
+        connections: 1,
+        ..plan.clone()
+    };
     loop {
-        // Pairs with the store of `interrupt`.
-        if progress.interrupted.load(Relaxed) {
+        if progress.is_interrupted() {
             return Err(DemoError::Interrupted);
         }
-        let last = match ask(address, question) {
-            Ok(Answer::Prediction { .. }) => return Ok(()),
-            Ok(answer) => format!("the last answer was {answer}"),
+        let last = match load::run(&once, &Progress::default()) {
+            Ok(recording) => match recording.samples.first() {
+                Some(sample) if sample.outcome == Outcome::Answered => return Ok(()),
+                _ => told(&recording),
+            },
             Err(error) => error.to_string(),
         };
         if monotonic_ns() > until_ns {
             return Err(DemoError::NotReady { last });
         }
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Asks once, over a connection of its own.
-fn ask(address: SocketAddr, question: &Question) -> io::Result<Answer> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    socket.write_all(&question.request)?;
-    let mut reader = ReplyReader::default();
-    let mut bytes = [0; 1024];
-    loop {
-        let received = socket.read(&mut bytes)?;
-        if received == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        reader.push(&bytes[..received]);
-        if let Some(answer) = reader.next().map_err(io::Error::other)? {
-            return Ok(answer);
-        }
+/// What a query that got no prediction got.
+fn told(recording: &Recording) -> String {
+    match (recording.default_reasons.keys().next(), &recording.first_error) {
+        (Some(reason), _) => format!("the last answer was the default, for the reason {reason}"),
+        (None, Some(error)) => error.clone(),
+        (None, None) => "no answer".to_owned(),
     }
 }
 
 /// Replays on a thread of its own. Meanwhile, samples the AIMD limit and shows how far it is.
 fn replay_and_watch(
-    plan: &Plan<'_>,
+    plan: &Plan,
+    queries: u64,
     stats: &EngineStats,
     progress: &Progress,
     line: &ProgressLine,
-) -> Result<(tally::Tally, Vec<u64>), DemoError> {
+) -> Result<(Recording, Vec<u64>), DemoError> {
     let limit = &stats.models[0].replicas[0].batch_limit;
     let mut limits = Vec::new();
-    let tally = std::thread::scope(|scope| {
-        let client = std::thread::Builder::new().name("cutter-client".to_owned());
-        let client = client.spawn_scoped(scope, || replay(plan, progress))?;
+    let recording = std::thread::scope(|scope| {
+        let client = scope.spawn(|| load::run(plan, progress));
         while !client.is_finished() {
             std::thread::sleep(Duration::from_millis(SAMPLE_PERIOD_MS));
             limits.push(limit.get());
             let done = progress.done.load(Relaxed);
-            line.show(&format!("{} of {} queries", grouped(done), grouped(plan.queries)));
+            line.show(&format!("{} of {} queries", grouped(done), grouped(queries)));
         }
         client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    Ok((tally.map_err(DemoError::Replay)?, limits))
+    Ok((recording?, limits))
 }
 
 /// What the engine has counted up to some time.
@@ -341,8 +405,11 @@ mod tests {
 
     #[test]
     fn every_held_out_image_is_asked() {
-        let questions = questions(([127, 0, 0, 1], 80).into()).unwrap();
-        assert_eq!(questions.len(), 500);
-        assert!(questions.iter().all(|question| question.request.starts_with(b"POST /digits/")));
+        let (questions, known) = questions("http://127.0.0.1:80/digits/predict").unwrap();
+        assert_eq!((questions.len(), known.len()), (500, 500));
+        let wrong = known.iter().filter(|known| known.label != known.offline).count();
+        assert_eq!(wrong, 20);
+        let asked = |question: usize| &questions.slab()[questions.range(question)];
+        assert!((0..500).all(|question| asked(question).starts_with(b"POST /digits/predict ")));
     }
 }

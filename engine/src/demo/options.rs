@@ -28,6 +28,10 @@ pub struct Options {
     /// Also write the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Also write a report to this file, as one page of HTML.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -53,7 +57,7 @@ mod tests {
         assert_eq!((options.seconds, options.rate, options.json), (10, 2_000, None));
         let options = parse(&["--seconds", "3", "--rate", "50", "--json", "a.json"]).unwrap();
         assert_eq!((options.seconds, options.rate), (3, 50));
-        assert_eq!(options.json, Some("a.json".into()));
+        assert_eq!((options.json, options.report), (Some("a.json".into()), None));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::fmt::{self, Display, Formatter};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::limits::{SEND_LAG_PARTS, SLO_US};
+use cutter_tools::text::{grouped, time};
+
+use super::limits::SLO_US;
 use super::plot::Plot;
 use super::tally::Tally;
 use crate::stats::Stage;
@@ -41,6 +43,8 @@ pub struct Report {
     /// Queries that were to be sent; fewer were when the demo was ended early.
     pub planned: u64,
     pub tally: Tally,
+    /// Why the times are to be doubted, if they are.
+    pub doubts: Vec<String>,
     /// In the order of [`Stage::ALL`].
     pub stages: [StageTime; Stage::ALL.len()],
     pub batch: BatchSizes,
@@ -168,10 +172,9 @@ impl Report {
         let throughput = grouped(self.throughput_qps());
         let per_second = format!("{throughput}/s in {:.2} s", self.seconds());
         line(f, "predictions", &grouped(tally.predictions), &per_second)?;
-        let reasons = tally.defaults_by_reason();
-        let reasons: Vec<String> = reasons
-            .map(|(reason, count)| format!("{} {}", grouped(count), reason.as_str()))
-            .collect();
+        let reasons = tally.defaults.iter();
+        let reasons: Vec<String> =
+            reasons.map(|(reason, count)| format!("{} {reason}", grouped(*count))).collect();
         line(f, "defaults", &grouped(tally.defaults()), &reasons.join(", "))?;
         let first_error = tally.first_error.as_deref().unwrap_or_default();
         line(f, "errors", &grouped(tally.errors), first_error)?;
@@ -211,18 +214,7 @@ impl Report {
         }
         let send_lag_ns = quantiles(&self.tally.send_lag_ns);
         row(f, "send lag", &send_lag_ns, "   of that, the client's lateness")?;
-        let [_, p99_ns, ..] = latency_ns;
-        let [_, lag_p99_ns, ..] = send_lag_ns;
-        if lag_p99_ns > p99_ns / SEND_LAG_PARTS {
-            writeln!(
-                f,
-                "\n  warning: 1 % of the queries were sent more than {} late, so these latencies \
-                 are partly the client's own.\n  Its core was busy, or all connections were in \
-                 use: try a lower --rate, or a quiet machine.",
-                time(lag_p99_ns)
-            )?;
-        }
-        Ok(())
+        self.doubts.iter().try_for_each(|doubt| writeln!(f, "\n  warning: {doubt}"))
     }
 
     fn write_batches(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -256,55 +248,28 @@ fn core(core: Option<usize>) -> String {
     core.map_or("not pinned".to_owned(), |core| format!("on core {core}"))
 }
 
-/// Three digits and a unit.
-fn time(ns: u64) -> String {
-    let (value, unit) = match ns {
-        ..10 => return "<10 ns".to_owned(),
-        10..1_000 => return format!("{ns} ns"),
-        1_000..1_000_000 => (ns as f64 / 1e3, "µs"),
-        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
-        _ => (ns as f64 / 1e9, "s"),
-    };
-    let decimals = match value {
-        ..9.995 => 2,
-        ..99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
-}
-
-/// With a comma before every three digits.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::client::Answer;
-    use super::super::tally::Question;
-    use super::*;
-    use crate::stats::Reason;
+    use cutter_tools::load::{Outcome, Recording, Sample};
 
+    use super::super::tally::Known;
+    use super::super::tally::tests::sample;
+    use super::*;
+
+    /// 1,000 predictions after 50 to 60 µs, of which 40 are not the digit, and three defaults.
     fn report() -> Report {
-        let mut tally = Tally::default();
-        let question = |label, offline| Question { request: Vec::new(), label, offline };
-        for query in 0..1_000 {
-            tally.sent(query);
-            let answer = Answer::Prediction { class: 1 };
-            tally.answered(&question(u8::from(query >= 40), 1), &answer, 50_000 + query * 10);
-        }
-        for _ in 0..3 {
-            tally.sent(0);
-            tally.answered(&question(1, 1), &Answer::Default { reason: Reason::Late }, 20_000_000);
-        }
+        let known = [0, 1].map(|label| Known { label, offline: 1 });
+        let predicted = (0..1_000).map(|query| Sample {
+            lag_ns: query,
+            ..sample(u32::from(query >= 40), Outcome::Answered, true, 50_000 + query * 10)
+        });
+        let default = Sample { lag_ns: 0, ..sample(1, Outcome::Default, false, 20_000_000) };
+        let recording = Recording {
+            samples: predicted.chain([default; 3]).collect(),
+            default_reasons: [("late".to_owned(), 3)].into(),
+            ..Recording::default()
+        };
+        let mut tally = Tally::of(&recording, &known);
         tally.elapsed_ns = 500_000_000;
         let stage = |ns| StageTime { p50_ns: ns, p99_ns: 2 * ns };
         Report {
@@ -313,6 +278,7 @@ mod tests {
             rate_qps: 2_000,
             planned: 1_003,
             tally,
+            doubts: Vec::new(),
             stages: [1_500, 2_500, 3_500, 4_500, 5_500].map(stage),
             batch: BatchSizes { mean: 1.25, max: 7 },
             limits: vec![1, 3, 5, 7, 9],
@@ -356,12 +322,9 @@ Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++
 
     #[test]
     fn a_late_client_is_warned_of() {
-        let mut late = report();
-        for _ in 0..500 {
-            late.tally.send_lag_ns.record(1_000_000).unwrap();
-        }
-        let warning = "warning: 1 % of the queries were sent more than 1.00 ms late";
-        assert!(late.to_string().contains(warning), "{late}");
+        let doubts = vec!["the generator was late: a lot".to_owned()];
+        let late = Report { doubts, ..report() }.to_string();
+        assert!(late.contains("\n  warning: the generator was late: a lot\n"), "{late}");
         assert!(!report().to_string().contains("warning"));
     }
 
@@ -383,7 +346,7 @@ Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++
     #[test]
     fn nothing_measured_is_still_a_report() {
         let mut nothing = report();
-        nothing.tally = Tally::default();
+        nothing.tally = Tally::of(&Recording::default(), &[]);
         nothing.limits.clear();
         let text = nothing.to_string();
         assert!(text.contains("nothing was predicted"), "{text}");
@@ -417,23 +380,5 @@ Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++
         assert!((20_000.0..20_020.0).contains(&max_us), "{max_us}");
         assert_eq!(json["stages_us"]["queue"], serde_json::json!({ "p50": 2.5, "p99": 5.0 }));
         assert_eq!(json["batch"], serde_json::json!({ "mean": 1.25, "max": 7, "limit": 9 }));
-    }
-
-    #[test]
-    fn times_have_three_digits_and_a_unit() {
-        let times = [0, 999, 1_000, 9_994, 9_996, 99_960, 123_456, 1_234_567, 2_500_000_000];
-        assert_eq!(
-            times.map(time),
-            [
-                "<10 ns", "999 ns", "1.00 µs", "9.99 µs", "10.0 µs", "100 µs", "123 µs", "1.23 ms",
-                "2.50 s"
-            ]
-        );
-    }
-
-    #[test]
-    fn long_numbers_have_commas() {
-        let texts = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
-        assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
     }
 }

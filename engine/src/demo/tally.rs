@@ -1,16 +1,15 @@
 //! What came of a replay.
 
+use std::collections::BTreeMap;
+
+use cutter_tools::load::{Outcome, Recording};
 use hdrhistogram::Histogram;
 
-use super::client::Answer;
 use super::limits::LATENCY_NS_MAX;
-use crate::stats::Reason;
 
-/// One image, as it is asked, and what is to be answered.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The whole request.
-    pub request: Vec<u8>,
+/// What is known of one image.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
     /// The digit that was written.
     pub label: u8,
     /// The class that the same weights give it here, without a server.
@@ -38,64 +37,55 @@ pub struct Tally {
     pub send_lag_ns: Histogram<u64>,
     /// From the first scheduled send to the last answer.
     pub elapsed_ns: u64,
-    defaults: [u64; Reason::ALL.len()],
+    /// Queries answered with the default output, by reason.
+    pub defaults: BTreeMap<String, u64>,
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            queries: 0,
+impl Tally {
+    /// Counts a recording whose answers were compared with the offline classes.
+    pub fn of(recording: &Recording, known: &[Known]) -> Self {
+        let mut tally = Self {
+            queries: recording.samples.len() as u64,
             predictions: 0,
             correct: 0,
             offline_correct: 0,
             differing: 0,
             errors: 0,
-            first_error: None,
+            first_error: recording.first_error.clone(),
             latency_ns: new_histogram(),
             send_lag_ns: new_histogram(),
-            elapsed_ns: 0,
-            defaults: [0; Reason::ALL.len()],
-        }
-    }
-}
-
-impl Tally {
-    /// A query is being sent.
-    pub fn sent(&mut self, send_lag_ns: u64) {
-        self.queries += 1;
-        self.send_lag_ns.saturating_record(send_lag_ns);
-    }
-
-    /// A query got a prediction or a default.
-    pub fn answered(&mut self, question: &Question, answer: &Answer, latency_ns: u64) {
-        match answer {
-            Answer::Prediction { class } => {
-                self.predictions += 1;
-                self.correct += u64::from(*class == i64::from(question.label));
-                self.offline_correct += u64::from(question.offline == question.label);
-                self.differing += u64::from(*class != i64::from(question.offline));
+            elapsed_ns: recording.elapsed_ns,
+            defaults: recording.default_reasons.clone(),
+        };
+        for sample in &recording.samples {
+            tally.send_lag_ns.saturating_record(sample.lag_ns);
+            if let Some(latency_ns) = sample.answered_ns() {
+                tally.latency_ns.saturating_record(latency_ns);
             }
-            Answer::Default { reason } => self.defaults[reason.index()] += 1,
-            Answer::Refused { .. } => return self.failed(format!("an answer is {answer}")),
+            match sample.outcome {
+                Outcome::Answered => {
+                    let is_offline_class = sample.correct == Some(true);
+                    tally.predicted(known[sample.question as usize], is_offline_class);
+                }
+                Outcome::Default => {}
+                Outcome::HttpError | Outcome::TimedOut | Outcome::Broken => tally.errors += 1,
+            }
         }
-        self.latency_ns.saturating_record(latency_ns);
+        tally
     }
 
-    /// A query got no answer, or one that means nothing.
-    pub fn failed(&mut self, text: String) {
-        self.errors += 1;
-        self.first_error.get_or_insert(text);
+    fn predicted(&mut self, known: Known, is_offline_class: bool) {
+        let is_offline_right = known.offline == known.label;
+        self.predictions += 1;
+        self.offline_correct += u64::from(is_offline_right);
+        // A class that differs is an error of ours, right or wrong, and is not counted as right.
+        self.correct += u64::from(is_offline_right && is_offline_class);
+        self.differing += u64::from(!is_offline_class);
     }
 
     /// Queries answered with the default output.
     pub fn defaults(&self) -> u64 {
-        self.defaults.iter().sum()
-    }
-
-    /// The same by reason, without those that did not occur.
-    pub fn defaults_by_reason(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        let all = Reason::ALL.into_iter().map(|reason| (reason, self.defaults[reason.index()]));
-        all.filter(|(_, count)| *count > 0)
+        self.defaults.values().sum()
     }
 
     /// The share of predictions that are the digit; 0 without any.
@@ -119,36 +109,43 @@ fn new_histogram() -> Histogram<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
+    use cutter_tools::load::Sample;
+
     use super::*;
 
-    fn question(label: u8, offline: u8) -> Question {
-        Question { request: Vec::new(), label, offline }
+    /// A query that ended so. `correct`: it got the offline class.
+    pub fn sample(question: u32, outcome: Outcome, correct: bool, latency_ns: u64) -> Sample {
+        let correct = (outcome == Outcome::Answered).then_some(correct);
+        Sample { due_ns: 0, lag_ns: 7, latency_ns, question, outcome, correct }
+    }
+
+    fn tally(samples: Vec<Sample>, known: &[Known]) -> Tally {
+        Tally::of(&Recording { samples, ..Recording::default() }, known)
     }
 
     #[test]
     fn accuracy_is_taken_over_the_images_that_got_predictions() {
-        let mut tally = Tally::default();
-        let predict = |tally: &mut Tally, label, offline, class| {
-            tally.answered(&question(label, offline), &Answer::Prediction { class }, 5);
-        };
-        predict(&mut tally, 3, 3, 3);
-        predict(&mut tally, 4, 9, 9);
-        tally.answered(&question(5, 5), &Answer::Default { reason: Reason::Late }, 5);
-        assert_eq!((tally.accuracy(), tally.offline_accuracy(), tally.differing), (0.5, 0.5, 0));
-        predict(&mut tally, 1, 1, 7);
-        predict(&mut tally, 2, 6, 2);
-        assert_eq!((tally.accuracy(), tally.offline_accuracy(), tally.differing), (0.5, 0.5, 2));
-        assert_eq!((tally.predictions, tally.defaults(), tally.errors), (4, 1, 0));
-        assert_eq!(Vec::from_iter(tally.defaults_by_reason()), [(Reason::Late, 1)]);
+        let known = [(3, 3), (4, 9), (5, 5)].map(|(label, offline)| Known { label, offline });
+        let mut samples = vec![
+            sample(0, Outcome::Answered, true, 5),
+            sample(1, Outcome::Answered, true, 5),
+            sample(2, Outcome::Default, false, 5),
+        ];
+        let found = tally(samples.clone(), &known);
+        assert_eq!((found.accuracy(), found.offline_accuracy(), found.differing), (0.5, 0.5, 0));
+        samples.push(sample(2, Outcome::Answered, false, 5));
+        samples.push(sample(1, Outcome::Answered, false, 5));
+        let found = tally(samples, &known);
+        assert_eq!((found.accuracy(), found.offline_accuracy(), found.differing), (0.25, 0.5, 2));
+        assert_eq!((found.queries, found.predictions, found.errors), (5, 4, 0));
     }
 
     #[test]
     fn times_up_to_an_hour_are_told_apart_and_longer_ones_count_as_that() {
-        let mut tally = Tally::default();
-        [7, 60_000_000_000, u64::MAX].into_iter().for_each(|ns| tally.sent(ns));
-        let [short, long, longest] =
-            [0.0, 0.5, 1.0].map(|q| tally.send_lag_ns.value_at_quantile(q));
+        let times = [7, 60_000_000_000, u64::MAX];
+        let found = tally(times.map(|ns| sample(0, Outcome::Default, false, ns)).into(), &[]);
+        let [short, long, longest] = [0.0, 0.5, 1.0].map(|q| found.latency_ns.value_at_quantile(q));
         assert_eq!(short, 7);
         assert!((60_000_000_000..60_060_000_000).contains(&long), "{long}");
         assert!((LATENCY_NS_MAX..LATENCY_NS_MAX / 1_000 * 1_001).contains(&longest), "{longest}");
@@ -156,17 +153,14 @@ mod tests {
 
     #[test]
     fn nothing_predicted_is_nothing_right() {
-        assert_eq!((Tally::default().accuracy(), Tally::default().offline_accuracy()), (0.0, 0.0));
+        let found = tally(Vec::new(), &[]);
+        assert_eq!((found.accuracy(), found.offline_accuracy()), (0.0, 0.0));
     }
 
     #[test]
-    fn an_error_counts_as_one_and_the_first_is_told() {
-        let mut tally = Tally::default();
-        let refused = Answer::Refused { status: 503, body: "full".to_owned() };
-        tally.answered(&question(1, 1), &refused, 5);
-        tally.failed("broken".to_owned());
-        assert_eq!(tally.errors, 2);
-        assert_eq!(tally.first_error.as_deref(), Some("an answer is status 503: full"));
-        assert_eq!(tally.latency_ns.len(), 0);
+    fn what_got_no_answer_is_an_error_and_has_no_latency() {
+        let failed = [Outcome::HttpError, Outcome::TimedOut, Outcome::Broken];
+        let found = tally(failed.map(|outcome| sample(0, outcome, false, 5)).into(), &[]);
+        assert_eq!((found.errors, found.latency_ns.len(), found.send_lag_ns.len()), (3, 0, 3));
     }
 }
