@@ -66,9 +66,9 @@ pub const LEAD_NS: u64 = 20_000_000;
 /// Requests sent between two looks at what has come.
 pub const SENDS_PER_TURN_MAX: usize = 16;
 /// A gap to the next due time, with nothing under way, that is worth sleeping through, in ns …
-pub const SLEEP_NS_MIN: u64 = 300_000;
+pub const SLEEP_NS_MIN: u64 = 1_000_000;
 /// … and how long before the due time the thread wants to be awake again.
-pub const WAKE_MARGIN_NS: u64 = 150_000;
+pub const WAKE_MARGIN_NS: u64 = 500_000;
 /// The longest sleep, after which an interruption is noticed.
 pub const SLEEP_NS_MAX: u64 = 100_000_000;
 /// How often requests that are overdue, and connections that are gone, are looked for.

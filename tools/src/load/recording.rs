@@ -35,7 +35,7 @@ impl Outcome {
 pub struct Sample {
     /// When it was due, in ns from the start of the schedule. In closed loop: when it was sent.
     pub due_ns: u64,
-    /// From then until its first byte was handed to the kernel.
+    /// From then until the kernel began with it.
     pub lag_ns: u64,
     /// From when it was due until its complete answer, or until it was given up.
     pub latency_ns: u64,

@@ -1,16 +1,16 @@
 //! The sending thread: one ring, many connections, requests at their times.
 //!
 //! ```text
-//!  turn:  send what is due ▸ enter the kernel once ▸ read the clock once ▸ take what came ▸ wait
+//!  turn:  clock ▸ send what is due ▸ enter the kernel once ▸ clock ▸ take what came ▸ wait
 //!
 //!  free ──send──▶ under way (up to `pipeline`) ──answer──▶ free      the one used last comes first
 //!                    └── failed, overdue, closed ──▶ reopened, the old socket retired until the
 //!                                                    ring has let go of it
 //! ```
 //!
-//! Times: a request is *sent* when the system call that took it has returned, so its lag is never
-//! made smaller than it was; an answer has *come* at the look at the clock after the system call
-//! that brought it. One look at the clock serves a whole turn.
+//! Times: a request is *sent* when the kernel begins with it; of several that go out in one system
+//! call, each has its part of the call. An answer has *come* at the look at the clock after the
+//! system call that brought it. Two looks at the clock serve a whole turn.
 //!
 //! Requests that follow one another on a connection and in memory go out in one send.
 //!
@@ -78,6 +78,21 @@ struct Sender<'a> {
     cpu_before_ns: u64,
 }
 
+/// Where the loop stands.
+struct Turn {
+    begin_ns: u64,
+    /// When overdue requests are looked for again.
+    care_ns: u64,
+    /// When an interrupted run ends, whatever is under way.
+    until_ns: u64,
+}
+
+impl Turn {
+    fn new(begin_ns: u64) -> Self {
+        Self { begin_ns, care_ns: begin_ns + CARE_PERIOD_NS, until_ns: u64::MAX }
+    }
+}
+
 impl<'a> Sender<'a> {
     fn connect(plan: &'a Plan) -> Result<Self, LoadError> {
         assert!(plan.connections > 0 && plan.pipeline > 0 && plan.questions.len() > 0);
@@ -125,38 +140,44 @@ impl<'a> Sender<'a> {
         }
         self.enters_before = self.ring.enters();
         self.cpu_before_ns = thread_cpu_ns();
-        let mut now_ns = monotonic_ns();
-        let mut care_ns = now_ns + CARE_PERIOD_NS;
-        let mut until_ns = u64::MAX;
-        while !self.is_done(now_ns) && now_ns < until_ns {
-            let sent = self.send(now_ns);
-            let slept = match self.sleep_ns(now_ns) {
-                Some(sleep_ns) => self.ring.wait(Some(sleep_ns), &mut completions).map(|_| true)?,
-                None => self.ring.poll(&mut completions).map(|_| false)?,
+        let mut turn = Turn::new(monotonic_ns());
+        while !self.is_done(turn.begin_ns) && turn.begin_ns < turn.until_ns {
+            let sent = self.send(turn.begin_ns);
+            let sleep_ns = self.sleep_ns(turn.begin_ns);
+            match sleep_ns {
+                Some(_) => self.ring.wait(sleep_ns, &mut completions)?,
+                None => self.ring.poll(&mut completions)?,
             };
-            let before_ns = now_ns;
-            now_ns = monotonic_ns();
-            self.note_gap(if slept { 0 } else { now_ns - before_ns });
-            while let Some(line) = self.just_sent.pop() {
-                self.book.sent(line, now_ns);
-            }
+            let now_ns = monotonic_ns();
+            self.stamp(turn.begin_ns, if sleep_ns.is_some() { turn.begin_ns } else { now_ns });
             let came = !completions.is_empty();
             self.take(&mut completions, now_ns);
-            if now_ns >= care_ns {
-                care_ns = now_ns + CARE_PERIOD_NS;
+            if now_ns >= turn.care_ns {
+                turn.care_ns = now_ns + CARE_PERIOD_NS;
                 self.care(now_ns);
                 progress.sent.store(self.book.len(), Relaxed);
                 progress.done.store(self.book.len() - self.under_way as u64, Relaxed);
-                if until_ns == u64::MAX && progress.is_interrupted() {
+                if turn.until_ns == u64::MAX && progress.is_interrupted() {
                     self.pacing.stop();
-                    until_ns = now_ns + INTERRUPT_GRACE_NS;
+                    turn.until_ns = now_ns + INTERRUPT_GRACE_NS;
                 }
             }
-            if !sent && !came && !slept {
+            if !sent && !came && sleep_ns.is_none() {
                 self.pause();
             }
+            let last_ns = std::mem::replace(&mut turn.begin_ns, monotonic_ns());
+            self.note_gap(if sleep_ns.is_some() { 0 } else { turn.begin_ns - last_ns });
         }
         Ok(())
+    }
+
+    /// Notes when the requests of a turn were sent: the kernel takes one after the other, evenly
+    /// from the beginning of the system call to its end.
+    fn stamp(&mut self, from_ns: u64, to_ns: u64) {
+        let count = self.just_sent.len() as u64;
+        for (line, number) in self.just_sent.drain(..).zip(0..) {
+            self.book.sent(line, from_ns + (to_ns - from_ns) * number / count);
+        }
     }
 
     fn is_done(&self, now_ns: u64) -> bool {
