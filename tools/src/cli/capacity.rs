@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use cutter_tools::arrivals::Schedule;
 use cutter_tools::capacity::{CapacitySettings, Chunk, Progress as Searched, search};
+use cutter_tools::limits::LAG_SHARE_MAX;
 use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
-use cutter_tools::load::{self, Outcome, Pace, Progress, Recording};
+use cutter_tools::load::{self, Outcome, Pace, Progress, Recording, Sample};
 use cutter_tools::report::page;
 use cutter_tools::result::Finding;
 use cutter_tools::stats;
@@ -184,9 +185,16 @@ impl Options {
             failed: result.latency.failed,
             quantile_ns: found.and_then(|found| found.value_ns),
             inflation: stats::inflation(&times, self.slo),
-            // Requests that wait for a connection wait for the server.
-            is_valid: result.validity.valid || recording.blocked > 0,
+            is_valid: self.is_valid(samples, recording.blocked),
             duration_ns: result.duration_ns,
         }
+    }
+
+    /// Whether the generator was on time, as far as the SLO can tell. Requests that wait for a
+    /// connection wait for the server, and say nothing against the generator.
+    fn is_valid(&self, samples: &[Sample], blocked: u64) -> bool {
+        let late_ns = LAG_SHARE_MAX * self.slo as f64;
+        let late = samples.iter().filter(|sample| sample.lag_ns as f64 > late_ns).count();
+        blocked > 0 || late as f64 <= (1.0 - self.quantile) * samples.len() as f64
     }
 }

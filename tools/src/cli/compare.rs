@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use cutter_tools::arrivals::Schedule;
 use cutter_tools::compare::{CompareSettings, PAIRS_MIN, Side, decide, order};
+use cutter_tools::limits::LAG_SHARE_MAX;
 use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
 use cutter_tools::load::{self, Pace, Progress};
 use cutter_tools::random::Random;
 use cutter_tools::report::page;
+use cutter_tools::result::load::Distribution;
 use cutter_tools::result::{Finding, LoadResult};
 use cutter_tools::text;
 
@@ -195,23 +197,34 @@ impl Options {
     }
 
     fn value(&self, result: &LoadResult) -> Result<f64, Failure> {
-        if !result.validity.valid {
-            return Err(Failure::Invalid(result.validity.reasons.join("; ")));
-        }
-        let mut found = result.latency.quantiles.iter();
-        let found = found.find(|found| (found.quantile - self.metric).abs() < 1e-9);
         let name = text::quantile(self.metric);
-        let found = found.ok_or_else(|| {
+        let of = |distribution: &Distribution| {
+            let mut found = distribution.quantiles.iter();
+            found.find(|found| (found.quantile - self.metric).abs() < 1e-9).cloned()
+        };
+        let found = of(&result.latency).ok_or_else(|| {
             Failure::Usage(format!("--metric {name} is none of p50, p90, p99, p99.9, p99.99"))
         })?;
-        found.value_ns.map(|ns| ns as f64).ok_or_else(|| {
+        let value_ns = found.value_ns.ok_or_else(|| {
             let first = result.counts.first_error.as_deref().unwrap_or("none failed");
             Failure::Failed(format!(
                 "{}: a run of {} requests cannot tell its {name}, which takes {} (first error: \
                  {first}); give a longer --run",
                 result.target, result.latency.count, found.needs
             ))
-        })
+        })? as f64;
+        // What is compared is this quantile: the others may be the generator's own.
+        let lag_ns = of(&result.send_lag).and_then(|found| found.value_ns).unwrap_or(0) as f64;
+        if self.rate.is_some() && lag_ns > LAG_SHARE_MAX * value_ns {
+            return Err(Failure::Invalid(format!(
+                "the generator was late: its send lag has a {name} of {:.1} µs, more than {} % of \
+                 the latency's {:.1} µs; lower the rate, or give it a quieter core (--cpu)",
+                lag_ns / 1e3,
+                LAG_SHARE_MAX * 100.0,
+                value_ns / 1e3
+            )));
+        }
+        Ok(value_ns)
     }
 }
 

@@ -93,9 +93,9 @@ impl LoadResult {
             let text = format!("p99 {}, max {}", lag(0.99), time(self.send_lag.max_ns));
             line(f, "send lag", &lag(0.5), &text)?;
         }
-        let cpu = time(self.generator.cpu_ns / all);
-        let calls = self.generator.system_calls as f64 / all as f64;
-        line(f, "generator", &cpu, &format!("of CPU and {calls:.2} system calls a request"))
+        let (busy, cpu) = (self.generator.busy_ns / all, time(self.generator.cpu_ns / all));
+        let note = format!("of work a request; {cpu} of CPU with the looking");
+        line(f, "generator", &time(busy), &note)
     }
 }
 

@@ -78,8 +78,12 @@ pub struct Recording {
 /// What the generator took of the machine, and where it was held up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorUse {
-    /// Processor time of the sending thread, in ns.
+    /// Processor time of the sending thread, in ns; a thread that looks without sleeping takes all
+    /// there is.
     pub cpu_ns: u64,
+    /// Of its time, the turns in which something was sent or came. In the others it only looked,
+    /// and yielded its core.
+    pub busy_ns: u64,
     /// Calls of `io_uring_enter` and of `sched_yield`.
     pub system_calls: u64,
     /// The longest time between two turns of the sending loop, in ns: time in which somebody else

@@ -165,8 +165,10 @@ impl<'a> Sender<'a> {
             if !sent && !came && sleep_ns.is_none() {
                 self.pause();
             }
-            let last_ns = std::mem::replace(&mut turn.begin_ns, monotonic_ns());
-            self.note_gap(if sleep_ns.is_some() { 0 } else { turn.begin_ns - last_ns });
+            // Of a turn that slept, what came after it.
+            let from_ns = if sleep_ns.is_some() { now_ns } else { turn.begin_ns };
+            turn.begin_ns = monotonic_ns();
+            self.note_turn(turn.begin_ns - from_ns, sent || came);
         }
         Ok(())
     }
@@ -504,10 +506,11 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn note_gap(&mut self, gap_ns: u64) {
+    fn note_turn(&mut self, turn_ns: u64, was_busy: bool) {
         let generator = &mut self.book.recording_mut().generator;
-        generator.longest_gap_ns = generator.longest_gap_ns.max(gap_ns);
-        generator.gaps_over_1ms += u64::from(gap_ns > GAP_NS);
+        generator.busy_ns += if was_busy { turn_ns } else { 0 };
+        generator.longest_gap_ns = generator.longest_gap_ns.max(turn_ns);
+        generator.gaps_over_1ms += u64::from(turn_ns > GAP_NS);
     }
 
     fn finish(mut self, ended_early: bool) -> Recording {

@@ -129,6 +129,7 @@ pub fn load(rate_qps: f64, slowness: f64) -> LoadResult {
         send_lag: distribution(&lags),
         generator: GeneratorUse {
             cpu_ns: 9_800_000_000,
+            busy_ns: 1_200_000_000,
             system_calls: 812_345,
             longest_gap_ns: 3_400_000,
             gaps_over_1ms: 4,
