@@ -77,9 +77,10 @@ pub const CARE_PERIOD_NS: u64 = 5_000_000;
 pub const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
 /// Two turns of the sending loop this far apart are a gap worth counting.
 pub const GAP_NS: u64 = 1_000_000;
-/// The sending thread's ring.
+/// The sending thread's ring, and its receive buffers: twice the connections, within these bounds.
 pub const RING_ENTRIES: u32 = 1_024;
-pub const RECEIVE_BUFFERS: u16 = 1_024;
+pub const RECEIVE_BUFFERS_MIN: u16 = 16;
+pub const RECEIVE_BUFFERS_MAX: u16 = 1_024;
 pub const RECEIVE_BUFFER_BYTES: u32 = 16 << 10;
 /// Characters of an error that is kept.
 pub const ERROR_CHARS_MAX: usize = 300;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cutter_benches::ROUNDS;
-use cutter_benches::cores::pin;
 use cutter_benches::measurement::median;
 use cutter_benches::report::print_note;
 use serde_json::Value;
@@ -63,7 +62,6 @@ struct Run {
 pub fn run(setting: &Setting) -> io::Result<()> {
     let oha = oha(setting)?;
     let wrk = wrk()?;
-    pin(setting.cores.other)?;
     print_note("\npeers, at the trivial responder, 64 connections; CPU of the whole process");
     print_note("µs                            rate        p50        p99  CPU a request");
     for rate in RATES {
@@ -107,7 +105,7 @@ fn ask_oha(oha: &Path, setting: &Setting, words: &[&str]) -> io::Result<Run> {
     let more = if words.is_empty() { &more[..4] } else { &more[..] };
     all.extend(fixed.iter().chain(more).chain(words).map(|word| (*word).to_owned()));
     all.push(responder.target("/x"));
-    let (text, cpu_us) = timed(&all)?;
+    let (text, cpu_us) = timed(setting, &all)?;
     let said: Value = serde_json::from_str(&text)?;
     let of = |pointer: &str| said.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN);
     let requests = of("/summary/requestsPerSec") * of("/summary/total");
@@ -129,7 +127,7 @@ fn ask_wrk(wrk: &Path, setting: &Setting) -> io::Result<Run> {
     let time = format!("-d{SECONDS}");
     let (path, target) = (word(script.path()), responder.target("/x"));
     let words = [&word(wrk), "-t1", "-c64", &time, "-s", &path, &target];
-    let (text, cpu_us) = timed(&words.map(str::to_owned))?;
+    let (text, cpu_us) = timed(setting, &words.map(str::to_owned))?;
     let line = text.lines().find_map(|line| line.strip_prefix("FIGURES "));
     let figures = line.unwrap_or_default().split_whitespace().map(|word| word.parse::<f64>());
     let figures: Vec<f64> = figures.collect::<Result<_, _>>().map_err(io::Error::other)?;
@@ -152,7 +150,7 @@ fn cutter_bench(setting: &Setting, words: &[&str]) -> io::Result<Run> {
     let cpu = setting.cores.other.to_string();
     all.extend(fixed.iter().chain(&more).chain(arrivals).chain(words).map(|w| (*w).to_owned()));
     all.extend(["--cpu".to_owned(), cpu, responder.target("/x")]);
-    let (_, cpu_us) = timed(&all)?;
+    let (_, cpu_us) = timed(setting, &all)?;
     let said: Value = serde_json::from_str(&std::fs::read_to_string(&json)?)?;
     let finding = &said["finding"];
     let quantile = |quantile: f64| {
@@ -170,10 +168,11 @@ fn cutter_bench(setting: &Setting, words: &[&str]) -> io::Result<Run> {
     })
 }
 
-/// Runs a command; gives its standard output and its processor time in µs. An invalid measurement
+/// Runs a command on the core that is not the responder's; gives its standard output and its processor time in µs. An invalid measurement
 /// (exit status 3) is one all the same: the machine is what it is, for every tool alike.
-fn timed(words: &[String]) -> io::Result<(String, f64)> {
-    let mut command = Command::new("bash");
+fn timed(setting: &Setting, words: &[String]) -> io::Result<(String, f64)> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", &setting.cores.other.to_string(), "bash"]);
     let script = "TIMEFORMAT='CPU %U %S'; time \"$@\"";
     command.args(["-c", script, "timed"]).args(words).stdin(Stdio::null());
     let output = command.output()?;

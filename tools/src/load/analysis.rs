@@ -109,6 +109,7 @@ fn counts(recording: &Recording, samples: &[Sample]) -> Counts {
         timed_out: of(Outcome::TimedOut),
         broken: of(Outcome::Broken),
         blocked: recording.blocked,
+        reopened: recording.reopened,
         first_error: recording.first_error.clone(),
     }
 }

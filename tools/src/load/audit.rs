@@ -74,6 +74,13 @@ fn warnings(result: &LoadResult) -> Vec<String> {
         let first = counts.first_error.as_deref().unwrap_or("not noted");
         warnings.push(format!("{unanswered} requests were not answered; the first: {first}"));
     }
+    if counts.reopened > 0 {
+        warnings.push(format!(
+            "{} connections were opened again, which takes its time{}",
+            counts.reopened,
+            if unanswered == 0 { ": does the server close them?" } else { "" }
+        ));
+    }
     if result.plan.loop_kind == "closed" {
         warnings.push(
             "closed loop: while the server stalls nothing is sent, so stalls are hardly seen"

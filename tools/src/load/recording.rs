@@ -72,6 +72,9 @@ pub struct Recording {
     pub ended_early: bool,
     /// Requests that had to wait because every connection was taken.
     pub blocked: u64,
+    /// Connections that were opened again, because the server closed them, or said what it should
+    /// not, or nothing in time.
+    pub reopened: u64,
     pub generator: GeneratorUse,
 }
 

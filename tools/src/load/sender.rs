@@ -32,16 +32,11 @@ use super::pacing::Pacing;
 use super::plan::{LoadError, Plan, Progress, Wait};
 use super::recording::{Outcome, Recording};
 use crate::limits::{
-    CARE_PERIOD_NS, GAP_NS, INTERRUPT_GRACE_NS, LEAD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
-    RING_ENTRIES, SENDS_PER_TURN_MAX, SLEEP_NS_MAX, SLEEP_NS_MIN, WAKE_MARGIN_NS,
+    CARE_PERIOD_NS, GAP_NS, INTERRUPT_GRACE_NS, LEAD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS_MAX,
+    RECEIVE_BUFFERS_MIN, RING_ENTRIES, SENDS_PER_TURN_MAX, SLEEP_NS_MAX, SLEEP_NS_MIN,
+    WAKE_MARGIN_NS,
 };
 use crate::reply::{Framer, Reply, judge};
-
-const RING: RingConfig = RingConfig {
-    sq_entries: RING_ENTRIES,
-    receive_buffers: RECEIVE_BUFFERS,
-    receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-};
 
 const KIND_RECEIVE: u8 = 0;
 const KIND_SEND: u8 = 1;
@@ -96,7 +91,7 @@ impl Turn {
 impl<'a> Sender<'a> {
     fn connect(plan: &'a Plan) -> Result<Self, LoadError> {
         assert!(plan.connections > 0 && plan.pipeline > 0 && plan.questions.len() > 0);
-        let ring = Ring::new(RING)?;
+        let ring = Ring::new(ring_for(plan.connections))?;
         let mut links = Vec::with_capacity(plan.connections);
         for connections in 0..plan.connections {
             let socket =
@@ -433,6 +428,7 @@ impl<'a> Sender<'a> {
             }
         }
         there.generation += 1;
+        self.book.recording_mut().reopened += 1;
         (there.is_sending, there.is_receiving) = (false, false);
         self.framers[link as usize].reset();
         self.reopen(link);
@@ -533,6 +529,16 @@ fn read_all(
         note(&reply)?;
     }
     Ok(())
+}
+
+/// Buffers are used in turn: more than are needed are that many more that no cache holds.
+fn ring_for(connections: usize) -> RingConfig {
+    let wanted = u16::try_from((2 * connections).next_power_of_two()).unwrap_or(u16::MAX);
+    RingConfig {
+        sq_entries: RING_ENTRIES,
+        receive_buffers: wanted.clamp(RECEIVE_BUFFERS_MIN, RECEIVE_BUFFERS_MAX),
+        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+    }
 }
 
 fn refused(plan: &Plan, connections: usize, source: std::io::Error) -> LoadError {

@@ -117,6 +117,7 @@ pub fn load(rate_qps: f64, slowness: f64) -> LoadResult {
             timed_out: failed.saturating_sub(2),
             broken: 0,
             blocked: 12,
+            reopened: 3,
             first_error: Some("503 Service Unavailable".into()),
         },
         duration_ns,

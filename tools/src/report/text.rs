@@ -159,6 +159,7 @@ pub fn plan(page: &mut Page, load: &LoadResult) {
         ("send lag p99", lag(0.99)),
         ("send lag p99.9", lag(0.999)),
         ("processor time", time(generator.cpu_ns as f64)),
+        ("work per request", per_request(generator.busy_ns, load.counts.requests)),
         ("processor time per request", per_request(generator.cpu_ns, load.counts.requests)),
         ("system calls", count(generator.system_calls)),
         ("longest gap", time(generator.longest_gap_ns as f64)),
@@ -318,6 +319,7 @@ fn counts(load: &LoadResult) -> Vec<Vec<String>> {
     rows.push(row("timed out", part(counts.timed_out)));
     rows.push(row("broken", part(counts.broken)));
     rows.push(row("had to wait for a connection", part(counts.blocked)));
+    rows.push(row("connections opened again", count(counts.reopened)));
     rows.extend(counts.first_error.iter().map(|error| row("first error", error.clone())));
     rows
 }

@@ -100,6 +100,8 @@ pub struct Counts {
     pub broken: u64,
     /// Those that had to wait because every connection was taken.
     pub blocked: u64,
+    /// Connections that were opened again.
+    pub reopened: u64,
     pub first_error: Option<String>,
 }
 
