@@ -151,6 +151,16 @@ impl Server {
         self.folder.path().join(CONTAINER_SOCKET)
     }
 
+    /// What `cutter-bench` calls an application of this server.
+    pub fn target(&self, application: &str) -> String {
+        format!("http://{}/{application}/predict", self.query)
+    }
+
+    /// The same over the Unix socket.
+    pub fn unix_target(&self, application: &str) -> String {
+        format!("unix:{}:/{application}/predict", self.query_socket().display())
+    }
+
     /// `GET` from the control plane.
     #[track_caller]
     pub fn admin(&self, path: &str) -> Response {

@@ -17,7 +17,7 @@ const SECONDS: u64 = 2;
 
 /// Runs a short demo in a folder of its own, whose temporary files would go there, too.
 fn demo(folder: &Path, under_cargo: bool) -> Ended {
-    let mut command = cutter(&["demo", "--json", "figures.json"]);
+    let mut command = cutter(&["demo", "--json", "figures.json", "--report", "report.html"]);
     command.args(["--rate", &RATE.to_string(), "--seconds", &SECONDS.to_string()]);
     command.current_dir(folder).env("TMPDIR", folder).env_remove("CARGO");
     if under_cargo {
@@ -42,8 +42,9 @@ fn the_demo_is_as_accurate_as_its_weights_and_leaves_nothing_behind() {
     let ended = demo(folder.path(), false);
     assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
     let files: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
-    let files: Vec<_> = files.iter().map(fs::DirEntry::file_name).collect();
-    assert_eq!(files, ["figures.json"]);
+    let mut files: Vec<_> = files.iter().map(fs::DirEntry::file_name).collect();
+    files.sort();
+    assert_eq!(files, ["figures.json", "report.html"]);
     assert_eq!(left(&ended), 0);
 
     let text = fs::read_to_string(folder.path().join("figures.json")).unwrap();
@@ -70,6 +71,11 @@ fn the_demo_is_as_accurate_as_its_weights_and_leaves_nothing_behind() {
     for word in ["accuracy", "p50", "p99.9", "max", "/s in", "batch", "limit", "defaults"] {
         assert!(ended.stdout.to_lowercase().contains(word), "{word}: {}", ended.stdout);
     }
+    let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
+    for word in ["<svg", "Latency over time", "softmax:1", "batch_wait"] {
+        assert!(page.contains(word), "{word} is not on the page");
+    }
+    assert!(!page.contains("<script"));
 }
 
 #[test]

@@ -16,6 +16,8 @@ use super::own::word;
 const SERVICE_US: f64 = 1_000.0;
 const SLOWER_US: f64 = 1_050.0;
 const COMPARISONS: usize = 20;
+/// How each verdict is worded.
+const VERDICTS: [&str; 4] = ["No difference", "is slower", "is faster", "Too noisy"];
 const START_TIME: Duration = Duration::from_secs(10);
 
 /// A server with some models, each behind an application of its name.
@@ -87,25 +89,19 @@ pub fn run(setting: &Setting) -> io::Result<()> {
         + &model(setting, "slower", SLOWER_US, 0.0, "");
     let served = Served::start(setting, &models)?;
     for (b, aim) in [("same", "no difference in ≥ 19"), ("slower", "slower")] {
-        let mut verdicts = [0; 3];
+        let mut counts = VERDICTS.map(|verdict| (verdict, 0));
         for seed in 0..COMPARISONS {
-            let code = compare(setting, &served, b, seed)?;
-            verdicts[match code {
-                0 => 0,
-                1 => 1,
-                _ => 2,
-            }] += 1;
+            let said = compare(setting, &served, b, seed)?;
+            let found = counts.iter_mut().find(|(verdict, _)| said.contains(verdict));
+            found.ok_or_else(|| io::Error::other(format!("no verdict: {said}")))?.1 += 1;
         }
-        let [equal, slower, noisy] = verdicts;
-        print_note(&format!(
-            "compare: of {COMPARISONS} comparisons with {b}: {equal} no difference (or faster), \
-             {slower} slower, {noisy} too noisy (aim: {aim})"
-        ));
+        let counts = counts.map(|(verdict, count)| format!("{count} {verdict:?}")).join(", ");
+        print_note(&format!("compare, {COMPARISONS} times with {b}: {counts} (aim: {aim})"));
     }
     Ok(())
 }
 
-fn compare(setting: &Setting, served: &Served, b: &str, seed: usize) -> io::Result<i32> {
+fn compare(setting: &Setting, served: &Served, b: &str, seed: usize) -> io::Result<String> {
     let mut command = Command::new(&setting.bench);
     command.args(["compare", "--no-floors", "--pairs", "8", "--run", "300ms"]);
     command.args(["--input", "float32:4", "--seed", &seed.to_string()]);
@@ -114,7 +110,9 @@ fn compare(setting: &Setting, served: &Served, b: &str, seed: usize) -> io::Resu
     let output = command.output()?;
     // A comparison that could not be made ends with 1 as well, and prints no table.
     match output.status.code() {
-        Some(code @ (0 | 1 | 3)) if !output.stdout.is_empty() => Ok(code),
+        Some(0 | 1 | 3) if !output.stdout.is_empty() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
         _ => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),
     }
 }

@@ -195,6 +195,6 @@ impl Options {
     fn is_valid(&self, samples: &[Sample], blocked: u64) -> bool {
         let late_ns = LAG_SHARE_MAX * self.slo as f64;
         let late = samples.iter().filter(|sample| sample.lag_ns as f64 > late_ns).count();
-        blocked > 0 || late as f64 <= (1.0 - self.quantile) * samples.len() as f64
+        blocked > 0 || late as f64 <= ((1.0 - self.quantile) * samples.len() as f64).ceil()
     }
 }
