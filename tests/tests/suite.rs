@@ -122,9 +122,9 @@ fn the_capacity_of_a_server_with_a_known_service_time_is_found() {
     let responder = Responder::start(&[10_000], &["--serial"]);
     let json = responder.path("r.json");
     let target = responder.target("/x");
-    let mut words = vec!["capacity", "--no-floors", "--slo", "400ms", "--from", "20"];
-    words.extend(["--arrivals", "constant", "--chunk", "1500ms", "--precision", "25%"]);
-    words.extend(["--json", word(&json), &target]);
+    let mut words = vec!["capacity", "--no-floors", "--slo", "400ms", "--from", "40"];
+    words.extend(["--arrivals", "constant", "--chunk", "700ms", "--precision", "50%"]);
+    words.extend(["--quantile", "p90", "--json", word(&json), &target]);
     let ended = bench(&words);
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("requests/s pass"), "{ended:?}");
