@@ -37,6 +37,11 @@ impl Output {
             "INT32" => output.add_all(bytes, |word| i32::from_le_bytes(word).into())?,
             "UINT64" => output.add_all(bytes, |word| u64::from_le_bytes(word) as f64)?,
             "INT64" => output.add_all(bytes, |word| i64::from_le_bytes(word) as f64)?,
+            "FP16" => output.add_all(bytes, |word| half(u16::from_le_bytes(word)))?,
+            // The upper half of a single.
+            "BF16" => {
+                output.add_all(bytes, |[low, high]| f32::from_le_bytes([0, 0, low, high]).into())?
+            }
             "FP32" => output.add_all(bytes, |word| f32::from_le_bytes(word).into())?,
             "FP64" => output.add_all(bytes, f64::from_le_bytes)?,
             _ => return None,
@@ -69,6 +74,19 @@ impl Output {
             self.greatest = Some((self.values, value));
         }
         self.values += 1;
+    }
+}
+
+/// A number of IEEE 754's binary16: a sign, 5 bits of exponent and 10 of fraction.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (bits >> 10 & 0x1f, f64::from(bits & 0x3ff));
+    sign * match (exponent, fraction) {
+        // Too small for a leading one.
+        (0, _) => fraction * 2f64.powi(-24),
+        (0x1f, 0.0) => f64::INFINITY,
+        (0x1f, _) => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(i32::from(exponent) - 25),
     }
 }
 
