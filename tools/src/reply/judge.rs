@@ -13,8 +13,13 @@ use super::tensor::Output;
 use crate::bodies::Label;
 use crate::load::Outcome;
 
-/// Characters of a body that an error quotes.
-const EXCERPT_CHARS_MAX: usize = 160;
+/// Characters of a body that an error quotes: with what stands before them, no more than
+/// `ERROR_CHARS_MAX`, mostly.
+const EXCERPT_CHARS_MAX: usize = 240;
+/// The longest body that is read as an error of Open Inference.
+const REFUSAL_BYTES_MAX: usize = 4_096;
+/// A text begins with so many characters of text: compressed bytes hardly ever do.
+const TEXT_CHARS_MIN: usize = 8;
 
 /// How answers are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,11 +209,41 @@ fn read_binary<'a>(
     Ok(Verdict::answered(Some(output.is_class(label.class))))
 }
 
-/// The beginning of a body, in one line.
+/// What a server said, in one line: the text of an `{"error":"…"}`, as Open Inference has it, or
+/// else the beginning of the body.
 fn excerpt(body: &[u8]) -> String {
-    // A character has at most four bytes.
-    let bytes = &body[..body.len().min(4 * EXCERPT_CHARS_MAX)];
-    let text = String::from_utf8_lossy(bytes);
-    let clean = |char: char| if char.is_control() { ' ' } else { char };
-    text.chars().take(EXCERPT_CHARS_MAX).map(clean).collect()
+    #[derive(Deserialize)]
+    struct Refusal<'a> {
+        #[serde(borrow)]
+        error: Text<'a>,
+    }
+    // Not all of a long one: errors may come as fast as answers.
+    let refusal = if body.len() <= REFUSAL_BYTES_MAX {
+        serde_json::from_slice::<Refusal<'_>>(body).ok()
+    } else {
+        None
+    };
+    let words = refusal.as_ref().map_or(body, |refusal| refusal.error.0.as_bytes());
+    // A character has at most four bytes; one more tells that there was more.
+    let words = String::from_utf8_lossy(&words[..words.len().min(4 * (EXCERPT_CHARS_MAX + 1))]);
+    let is_noise = |char: char| {
+        char == char::REPLACEMENT_CHARACTER || (char.is_control() && !char.is_whitespace())
+    };
+    if words.chars().take(TEXT_CHARS_MIN).any(is_noise) {
+        return format!("{} bytes that are no text (is it compressed?)", body.len());
+    }
+    match one_line(&words) {
+        line if line.is_empty() => "nothing in its body".to_owned(),
+        line => line,
+    }
+}
+
+/// The beginning of a text, with a space for all white space and control characters between words.
+fn one_line(text: &str) -> String {
+    let words = text.split(|char: char| char.is_whitespace() || char.is_control());
+    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(EXCERPT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }

@@ -54,6 +54,24 @@ fn a_status_other_than_2xx_is_an_error_of_http_under_every_check() {
 }
 
 #[test]
+fn an_error_is_told_in_the_words_of_the_server_and_in_one_line() {
+    let said = |body: &[u8]| judge(Check::OipJson, &reply(400, body), None).error.unwrap();
+    let triton = br#"{"error":"unexpected shape for 'input'.\n\tExpected \"[784]\". "}"#;
+    assert_eq!(said(triton), "status 400: unexpected shape for 'input'. Expected \"[784]\".");
+    assert_eq!(said(br#"{"detail":[1]}"#), r#"status 400: {"detail":[1]}"#);
+    assert_eq!(said(b"<html>\r\n  <b>Not\0 here\n"), "status 400: <html> <b>Not here");
+    assert_eq!(said(b""), "status 400: nothing in its body");
+    assert_eq!(said(br#"{"error":""}"#), "status 400: nothing in its body");
+    let zipped = b"\x1f\x8b\x08\0\0\0\0\0\0\x03";
+    assert_eq!(said(zipped), "status 400: 10 bytes that are no text (is it compressed?)");
+    let (fits, long) = ("é".repeat(240), "é".repeat(241));
+    assert_eq!(said(fits.as_bytes()), format!("status 400: {fits}"));
+    assert_eq!(said(long.as_bytes()), format!("status 400: {fits}…"));
+    let long_error = format!("{{\"error\":\"{}\"}}", "a".repeat(10_000));
+    assert!(said(long_error.as_bytes()).starts_with("status 400: {\"error\":\"aaa"));
+}
+
+#[test]
 fn a_prediction_is_compared_with_its_label() {
     let body = |output: &str| format!("{{\"query_id\":1,\"output\":{output},\"default\":false}}");
     let correct = |output: &str| clipper(&body(output), SEVEN).correct;
@@ -99,7 +117,7 @@ fn a_body_that_is_no_prediction_is_broken_and_quoted() {
     assert!(error(&clipper(r#"{"output":1,"default":0}"#, None)).contains("invalid type"));
     assert!(error(&clipper(&format!("{DEFAULT}x"), None)).contains("trailing"));
     let long = "é".repeat(100_000);
-    assert!(error(&clipper(&long, None)).chars().count() < 300);
+    assert!(error(&clipper(&long, None)).chars().count() < 320);
 }
 
 #[test]
@@ -132,7 +150,9 @@ fn an_inference_is_compared_with_its_label() {
 fn binary_outputs_are_read_by_their_type() {
     let scores: Vec<u8> = (0u8..10).flat_map(|i| f32::from(i % 8).to_le_bytes()).collect();
     let texts = [&1u32.to_le_bytes()[..], b"7"].concat();
-    let cases: [(&str, &[u8]); 8] = [
+    let cases: [(&str, &[u8]); 10] = [
+        ("FP16", &[0, 0x47]),
+        ("BF16", &[0xe0, 0x40]),
         ("FP32", &scores),
         ("FP32", &7f32.to_le_bytes()),
         ("FP64", &7f64.to_le_bytes()),
@@ -167,6 +187,21 @@ fn binary_outputs_that_do_not_add_up_are_broken() {
         r#"{"datatype":"INT8","parameters":{"binary_data_size":18446744073709551615}}"#
     );
     assert!(error(&huge, b"").contains("18446744073709551615"));
+}
+
+#[test]
+fn halves_are_ordered_as_the_numbers_they_are() {
+    // Minus infinity, -2, the least above zero, the greatest of those without a leading one, the
+    // least with one, 65504, infinity; each is the greatest so far. No number never is.
+    let halves = [0xfc00u16, 0xc000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x7c00, 0x7e00];
+    for end in 1..halves.len() {
+        let bytes: Vec<u8> = halves[..=end].iter().flat_map(|half| half.to_le_bytes()).collect();
+        let class = u8::try_from(end.min(6)).unwrap();
+        assert!(Output::from_bytes("FP16", &bytes).unwrap().is_class(class), "{end}");
+    }
+    assert!(Output::from_bytes("FP16", &0x4880u16.to_le_bytes()).unwrap().is_class(9));
+    assert!(Output::from_bytes("FP16", &[0; 3]).is_none());
+    assert!(Output::from_bytes("BF16", &[0; 3]).is_none());
 }
 
 #[test]
