@@ -33,6 +33,10 @@ pub struct AskOptions {
     /// The tensor's name in the Open Inference Protocol
     #[arg(long, value_name = "NAME", default_value = "input", help_heading = "Requests")]
     pub input_name: String,
+    /// Leave out the batch of one with which shapes of the Open Inference Protocol begin: for
+    /// models without batches, as Triton's with `max_batch_size: 0`
+    #[arg(long, help_heading = "Requests")]
+    pub no_batch: bool,
     /// Connections [default: 1 in closed loop; in open loop what comes due in 250 ms, 32 to 1024]
     #[arg(long, value_name = "N", help_heading = "Sending")]
     pub connections: Option<usize>,
@@ -88,6 +92,7 @@ impl AskOptions {
             method: self.method.clone(),
             headers: self.header.iter().map(|field| header(field)).collect::<Result<_, _>>()?,
             input_name: self.input_name.clone(),
+            batch: !self.no_batch,
             seed: self.seed,
             ..BodyOptions::default()
         };

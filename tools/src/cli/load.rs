@@ -87,7 +87,7 @@ Examples:
   cutter-bench load --rate 2000 --input digits http://127.0.0.1:1337/digits/predict
   cutter-bench load --rate 5k --arrivals onoff:50:150 --slo 20ms --input float32:4 \\
       unix:cutter.sock:/sums/predict
-  cutter-bench load --closed --connections 32 --input float32:1x784 \\
+  cutter-bench load --closed --connections 32 --input float32:784 \\
       --protocol oip-binary http://127.0.0.1:8000/v2/models/m/infer
 
 Latency counts from when a request was due. A run whose generator was late by more than 5 % of the
