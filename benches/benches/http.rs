@@ -2,7 +2,8 @@
 //! floats, the no-op C model, beside an io_uring echo of the same bytes.
 //!
 //! The engine, or the echo, has one core; the model and the client share the other, and all of them
-//! wait as they would in use: the engine and the model by `adaptive`, the others by yielding.
+//! wait as they would in use: the engine and the model by `adaptive`, the others by yielding. The
+//! client is the generator of `cutter-bench load`.
 //!
 //! `syscalls_per_request` counts what the server's thread calls: `io_uring_enter`, `sched_yield`,
 //! and wakes of the model. Turns in which it finds nothing to do are in it; they are most of the
@@ -17,25 +18,25 @@ use std::time::Duration;
 
 use cutter_benches::ROUNDS;
 use cutter_benches::containers::example;
-use cutter_benches::cores::{Cores, pin};
-use cutter_benches::echo::{EchoConfig, EchoServer, Waiting};
-use cutter_benches::inputs::bodies;
-use cutter_benches::load::{
-    Connection, Exchange, Framing, Load, closed_loop_many, closed_loop_one,
-};
+use cutter_benches::cores::Cores;
+use cutter_benches::floor::Exchanges;
 use cutter_benches::measurement::{Measurement, Round, Rounds, median};
 use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_note, print_ratio, print_table, qps, write_json};
-use cutter_benches::served::{configuration, request};
+use cutter_benches::served::{self, configuration, requests};
 use cutter_engine::config::{Config, Listen};
 use cutter_engine::limits::GAUGE_PERIOD_NS;
 use cutter_engine::server::Server;
 use cutter_engine::stats::EngineStats;
+use cutter_tools::floor::cores::pin;
+use cutter_tools::floor::echo::{EchoConfig, EchoServer, Waiting};
+use cutter_tools::load::{Pace, Plan};
 
 /// Connections of the clients.
 const CROWDS: [usize; 3] = [1, 32, 128];
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// Of one round.
+const TIME_LIMIT_NS: u64 = 10_000_000_000;
 const FIGURES: [&str; 4] =
     ["syscalls_per_request", "enters_per_request", "yields_per_request", "wakes_per_request"];
 
@@ -59,7 +60,8 @@ struct Calls {
 struct Cutter {
     server: Server,
     address: SocketAddr,
-    exchange: Exchange,
+    cores: Cores,
+    requests: Vec<Vec<u8>>,
 }
 
 fn main() -> io::Result<()> {
@@ -74,14 +76,14 @@ fn main() -> io::Result<()> {
     for _ in 0..ROUNDS {
         for subject in &mut subjects {
             let (round, calls) = match subject.is_echo {
-                true => echo_round(cores, &cutter.exchange, &reply, subject.connections)?,
+                true => echo_round(cores, &cutter.requests, &reply, subject.connections)?,
                 false => cutter.round(subject.connections)?,
             };
             subject.rounds.add(round);
             subject.calls.push(calls);
         }
     }
-    let request_bytes = cutter.exchange.requests[0].len();
+    let request_bytes = cutter.requests[0].len();
     cutter.end()?;
     let measurements: Vec<Measurement> = subjects.into_iter().map(Subject::finish).collect();
     let title = format!("HTTP in closed loop, {request_bytes} B there, {} B back", reply.len());
@@ -105,14 +107,12 @@ impl Cutter {
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
         };
-        let requests = bodies().iter().map(|body| request(body)).collect();
-        let exchange = Exchange { requests, framing: Framing::ContentLength };
-        Ok(Self { server, address, exchange })
+        Ok(Self { server, address, cores, requests: requests() })
     }
 
     /// Waits for the model, and says what a reply is like.
     fn first_reply(&self) -> io::Result<Vec<u8>> {
-        let reply = Connection::open(self.address)?.ask(&self.exchange.requests[0])?;
+        let reply = served::ask(self.address, &self.requests[0])?;
         let text = String::from_utf8_lossy(&reply);
         if text.starts_with("HTTP/1.1 200 ") && text.contains("\"default\":false") {
             return Ok(reply);
@@ -121,15 +121,11 @@ impl Cutter {
     }
 
     fn round(&self, connections: usize) -> io::Result<(Round, Calls)> {
-        let load = load(connections);
         let (before, predicted) = (self.calls()?, self.predictions());
-        let round = ask(self.address, &self.exchange, connections, load)?;
+        let round = ask(self.address, self.cores, &self.requests, connections)?;
         let after = self.calls()?;
-        let requests = self.predictions() - predicted;
-        if requests < (load.warm_up + load.requests) as u64 {
-            return Err(io::Error::other(format!("{requests} predictions only, under {load:?}")));
-        }
-        let calls = [0, 1, 2].map(|kind| (after[kind] - before[kind]) as f64 / requests as f64);
+        let predictions = self.predictions() - predicted;
+        let calls = [0, 1, 2].map(|kind| (after[kind] - before[kind]) as f64 / predictions as f64);
         Ok((round, Calls { enters: calls[0], yields: calls[1], wakes: calls[2] }))
     }
 
@@ -181,35 +177,33 @@ impl Subject {
 /// The same bytes as Cutter's, over the same ring.
 fn echo_round(
     cores: Cores,
-    exchange: &Exchange,
+    requests: &[Vec<u8>],
     reply: &[u8],
     connections: usize,
 ) -> io::Result<(Round, Calls)> {
-    let request_bytes = exchange.requests[0].len();
+    let request_bytes = requests[0].len();
     let waiting = Waiting::Yield;
     let config = EchoConfig { request_bytes, reply: reply.to_vec(), waiting, cpu: cores.engine };
     let server = EchoServer::start(config)?;
-    let round = ask(server.address(), exchange, connections, load(connections))?;
+    let round = ask(server.address(), cores, requests, connections)?;
     let report = server.stop()?;
     let each = |calls: u64| calls as f64 / report.requests.max(1) as f64;
     Ok((round, Calls { enters: each(report.enters), yields: each(report.yields), wakes: 0.0 }))
 }
 
-fn load(connections: usize) -> Load {
-    match connections {
-        1 => Load { warm_up: 2_000, requests: 20_000, time_limit: TIME_LIMIT },
-        _ => Load { warm_up: 10_000, requests: 50_000, time_limit: TIME_LIMIT },
-    }
-}
-
+/// Requests in closed loop: on each connection, the next one when the last was answered.
 fn ask(
     address: SocketAddr,
-    exchange: &Exchange,
+    cores: Cores,
+    requests: &[Vec<u8>],
     connections: usize,
-    load: Load,
 ) -> io::Result<Round> {
-    match connections {
-        1 => closed_loop_one(address, exchange, load),
-        _ => closed_loop_many(address, exchange, connections, load),
-    }
+    let exchanges = match connections {
+        1 => Exchanges { warm_up: 2_000, recorded: 20_000 },
+        _ => Exchanges { warm_up: 10_000, recorded: 50_000 },
+    };
+    let total = Some(exchanges.total() as u64);
+    let pace = Pace::Closed { requests: total, duration_ns: Some(TIME_LIMIT_NS) };
+    let one = served::plan(address, requests, pace);
+    served::run(&Plan { connections, cpu: Some(cores.other), ..one }, exchanges)
 }

@@ -4,7 +4,8 @@
 //! `spin`, `yield`, `adaptive`, `block`: the engine and its replica (the C model `noop`) both wait
 //! by that strategy. `cpu_percent` is the processor time of the whole server and its replica while
 //! nothing is asked, in percent of a core; the latencies are those of single queries that come
-//! after a pause, which is what sleeping costs.
+//! after a pause, which is what sleeping costs. Who asks sleeps between and meanwhile, on whichever
+//! core is free: yielding would hand its core to a replica that spins.
 //!
 //! `start`: from starting the process `cutter` to the first correct prediction of the C model
 //! `sum`.
@@ -19,21 +20,23 @@ use std::time::{Duration, Instant};
 use cutter_benches::ROUNDS;
 use cutter_benches::containers::example;
 use cutter_benches::cores::Cores;
-use cutter_benches::inputs::{bodies, rows, sum};
-use cutter_benches::load::Connection;
-use cutter_benches::measurement::{Measurement, Round, Rounds, elapsed_ns, median};
+use cutter_benches::floor::Exchanges;
+use cutter_benches::inputs::{rows, sum};
+use cutter_benches::measurement::{Measurement, Round, Rounds, median};
 use cutter_benches::options::Options;
 use cutter_benches::processes::{Running, build, children_of, cpu_time_ns, limit_time};
 use cutter_benches::report::{print_note, print_table, write_json};
-use cutter_benches::served::{configuration, request};
+use cutter_benches::served::{self, configuration, requests};
+use cutter_tools::arrivals::{Arrivals, Schedule};
+use cutter_tools::load::{Pace, Plan, Wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 const STRATEGIES: [&str; 4] = ["spin", "yield", "adaptive", "block"];
 /// How long nothing is asked, in each round.
 const IDLE: Duration = Duration::from_millis(500);
-/// Before each single query.
-const PAUSE: Duration = Duration::from_millis(10);
-const QUERIES_AFTER_A_PAUSE: usize = 20;
+/// Single queries, 10 ms apart; the first opens the way.
+const QUERIES: Exchanges = Exchanges { warm_up: 1, recorded: 20 };
+const QUERIES_QPS: f64 = 100.0;
 /// From the first prediction to when the server has surely gone idle.
 const SETTLE: Duration = Duration::from_millis(50);
 const START_TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -108,19 +111,20 @@ fn idle_round(setting: &Setting, strategy: &str) -> io::Result<(Round, f64)> {
     let (begin, before_ns) = (Instant::now(), served.cpu_time_ns()?);
     sleep(IDLE);
     let (idle, cpu_ns) = (begin.elapsed(), served.cpu_time_ns()? - before_ns);
-    let query = request(&bodies()[0]);
-    let mut connection = Connection::open(served.address)?;
-    let mut latencies_ns = Vec::with_capacity(QUERIES_AFTER_A_PAUSE);
-    for _ in 0..QUERIES_AFTER_A_PAUSE {
-        sleep(PAUSE);
-        let start = Instant::now();
-        connection.ask(&query)?;
-        latencies_ns.push(elapsed_ns(start));
-    }
-    drop(connection);
+    let round = single_queries(served.address)?;
     served.end()?;
-    let elapsed = Duration::from_nanos(latencies_ns.iter().sum());
-    Ok((Round { latencies_ns, elapsed }, cpu_ns as f64 * 1e-7 / idle.as_secs_f64()))
+    Ok((round, cpu_ns as f64 * 1e-7 / idle.as_secs_f64()))
+}
+
+fn single_queries(address: SocketAddr) -> io::Result<Round> {
+    let arrivals = Arrivals::Constant { rate_qps: QUERIES_QPS };
+    let total = Some(QUERIES.total() as u64);
+    let schedule = Schedule::new(&arrivals, None, total, 0).map_err(io::Error::other)?;
+    let adaptive = served::plan(address, &requests(), Pace::Open(schedule));
+    let round = served::run(&Plan { wait: Wait::Sleep, ..adaptive }, QUERIES)?;
+    // The pauses are not counted: how many there could be in a second, one after the other.
+    let elapsed = Duration::from_nanos(round.latencies_ns.iter().sum());
+    Ok(Round { elapsed, ..round })
 }
 
 impl Served {
@@ -132,11 +136,11 @@ impl Served {
         let mut command = Command::new(&setting.cutter);
         command.arg("serve").arg("--config").arg(&file).env("RUST_LOG", "error");
         command.stdout(Stdio::null());
-        let query = request(&bodies()[0]);
+        let query = &requests()[0];
         let start = Instant::now();
         let process = Running::start(&mut command)?;
         loop {
-            let reply = Connection::open(address).and_then(|mut connection| connection.ask(&query));
+            let reply = served::ask(address, query);
             let text = reply.map(|reply| String::from_utf8_lossy(&reply).into_owned());
             if text.as_ref().is_ok_and(|text| text.contains(expected)) {
                 return Ok(Self { process, address, first_prediction: start.elapsed() });

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use cutter_benches::ROUNDS;
 use cutter_benches::containers::input;
-use cutter_benches::cores::{Cores, pin};
+use cutter_benches::cores::Cores;
 use cutter_benches::floor::Exchanges;
 use cutter_benches::inputs::{FLOATS, ROW_BYTES, bodies};
 use cutter_benches::measurement::{Measurement, Round, Rounds, elapsed_ns};
@@ -15,6 +15,7 @@ use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, print_note, print_ratio, print_table, write_json};
 use cutter_engine::json::{Rows, read_predict};
+use cutter_tools::floor::cores::pin;
 use serde::Deserialize;
 
 const PARSES: Exchanges = Exchanges { warm_up: 2_000, recorded: 20_000 };

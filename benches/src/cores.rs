@@ -7,8 +7,6 @@ use cutter_machine::affinity;
 use rustix::process::Pid;
 use rustix::thread::sched_setaffinity;
 
-pub use cutter_tools::floor::cores::{beside, pin};
-
 /// The two cores of a bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cores {

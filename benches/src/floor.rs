@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use cutter_engine::pool::InputPool;
 use cutter_protocol::clock::monotonic_ns;
+use cutter_tools::floor::cores::{beside, pin};
 use cutter_tools::floor::line::Words;
 use memmap2::MmapOptions;
 
-use crate::cores::{Cores, beside, pin};
+use crate::cores::Cores;
 use crate::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row, sum};
 use crate::measurement::Round;
 

@@ -1,4 +1,5 @@
-//! What the benches share: options, measurements, tables, the cores, the containers, the load.
+//! What the benches share: options, measurements, tables, the cores, the containers. What asks
+//! over HTTP is the load generator of `cutter_tools`.
 //!
 //! Each bench is a program of its own: `cargo bench -p cutter-benches --bench NAME`. It prints a
 //! table and, with `-- --json FILE`, writes the same as a JSON array. What is compared is measured
@@ -9,21 +10,17 @@
 //! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and
 //! JSON · [`cores`] who runs where · [`processes`] children that end with the bench ·
 //! [`containers`] the example models · [`inputs`] rows and bodies · [`floor`] a row there and
-//! its sum back without Cutter · [`echo`] the same bytes over the engine's ring · [`load`]
-//! closed-loop clients.
+//! its sum back without Cutter · [`served`] what is served over HTTP, and how it is asked.
 
 pub mod containers;
 pub mod cores;
 pub mod floor;
 pub mod inputs;
-pub mod load;
 pub mod measurement;
 pub mod options;
 pub mod processes;
 pub mod report;
 pub mod served;
-
-pub use cutter_tools::floor::echo;
 
 /// Rounds of each thing measured. A figure is the median of its rounds.
 pub const ROUNDS: usize = 5;

@@ -1,9 +1,13 @@
 //! Latencies of one round, and what several rounds come to.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use cutter_tools::load::{Outcome, Recording, Sample};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::floor::Exchanges;
 
 /// What one round measured.
 #[derive(Clone, Debug)]
@@ -12,6 +16,33 @@ pub struct Round {
     pub latencies_ns: Vec<u64>,
     /// The time of all requests together.
     pub elapsed: Duration,
+}
+
+impl Round {
+    /// What a load recorded, without its warm-up. Every request must have been answered, and with a
+    /// prediction.
+    ///
+    /// Latencies count from when the kernel began with a request: a bench compares servers, and
+    /// what the client was late by is none of theirs.
+    pub fn of(recording: &Recording, exchanges: Exchanges) -> io::Result<Self> {
+        let Recording { samples, first_error, default_reasons, .. } = recording;
+        let is_answered = |sample: &&Sample| sample.outcome == Outcome::Answered;
+        let answered = samples.iter().filter(is_answered).count();
+        if answered != exchanges.total() {
+            let of = exchanges.total();
+            return Err(io::Error::other(format!(
+                "{answered} requests of {of} were answered with a prediction in time; first \
+                 error: {first_error:?}, default outputs: {default_reasons:?}"
+            )));
+        }
+        let recorded = &samples[exchanges.warm_up..];
+        let begin_ns = recorded.iter().map(|sample| sample.due_ns).min();
+        let end_ns = recorded.iter().map(|sample| sample.due_ns + sample.latency_ns).max();
+        Ok(Self {
+            latencies_ns: recorded.iter().map(|s| s.latency_ns - s.lag_ns).collect(),
+            elapsed: Duration::from_nanos(end_ns.unwrap_or(0) - begin_ns.unwrap_or(0)),
+        })
+    }
 }
 
 /// A named figure, as it is printed and written.
@@ -123,6 +154,41 @@ mod tests {
     fn round(latencies_ns: impl IntoIterator<Item = u64>) -> Round {
         let latencies_ns: Vec<u64> = latencies_ns.into_iter().collect();
         Round { latencies_ns, elapsed: Duration::from_secs(2) }
+    }
+
+    fn recording(outcome_of_last: Outcome) -> Recording {
+        let sample = |(due_ns, lag_ns, latency_ns), outcome| Sample {
+            due_ns,
+            lag_ns,
+            latency_ns,
+            question: 0,
+            outcome,
+            correct: None,
+        };
+        let times = [(0, 1, 900), (10, 2, 30), (20, 3, 50), (30, 4, 20)];
+        let outcomes = [Outcome::Answered, Outcome::Answered, Outcome::Answered, outcome_of_last];
+        let samples =
+            times.into_iter().zip(outcomes).map(|(times, outcome)| sample(times, outcome));
+        Recording { samples: samples.collect(), ..Recording::default() }
+    }
+
+    #[test]
+    fn a_round_begins_after_the_warm_up_and_ends_with_the_last_answer() {
+        let exchanges = Exchanges { warm_up: 1, recorded: 3 };
+        let round = Round::of(&recording(Outcome::Answered), exchanges).unwrap();
+        assert_eq!(round.latencies_ns, [28, 47, 16]);
+        assert_eq!(round.elapsed, Duration::from_nanos(60));
+    }
+
+    #[test]
+    fn a_round_with_a_request_that_was_not_answered_or_not_sent_is_none() {
+        let exchanges = Exchanges { warm_up: 1, recorded: 3 };
+        for outcome in [Outcome::Default, Outcome::HttpError, Outcome::TimedOut, Outcome::Broken] {
+            let error = Round::of(&recording(outcome), exchanges).unwrap_err().to_string();
+            assert!(error.starts_with("3 requests of 4 were answered"), "{error}");
+        }
+        let more = Exchanges { recorded: 4, ..exchanges };
+        assert!(Round::of(&recording(Outcome::Answered), more).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cutter_benches::containers::{self, ITEMS_MAX};
-use cutter_benches::cores::{Cores, pin};
+use cutter_benches::cores::Cores;
 use cutter_benches::floor::{Exchanges, record_sums};
 use cutter_benches::inputs::{POOL_ROWS, ROW_BYTES, Row};
 use cutter_benches::measurement::Round;
@@ -20,6 +20,7 @@ use cutter_protocol::clock::monotonic_ns;
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::violation::Violation;
 use cutter_protocol::wait::WaitStrategy;
+use cutter_tools::floor::cores::pin;
 
 /// Far above what a query takes, so that none is answered late when others take the cores.
 const SLO_NS: u64 = 10_000_000_000;

@@ -5,11 +5,12 @@ use std::fmt::Display;
 use std::io;
 use std::process::Command;
 
-use cutter_benches::cores::{Cores, pin, pin_child};
+use cutter_benches::cores::{Cores, pin_child};
 use cutter_benches::floor::{Exchanges, record_sums};
 use cutter_benches::inputs::{FLOATS, Row, sum};
 use cutter_benches::measurement::Round;
 use cutter_benches::processes::{Running, limit_time};
+use cutter_tools::floor::cores::pin;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;

@@ -146,6 +146,21 @@ pub struct Questions {
 
 #[expect(clippy::len_without_is_empty, reason = "there is always one")]
 impl Questions {
+    /// Requests that were written elsewhere, each of them whole, to be sent as they are. Their
+    /// method is not HEAD, and no right answers are known.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn of(requests: &[Vec<u8>]) -> Self {
+        assert!(!requests.is_empty(), "at least one request");
+        let ends = requests.iter().scan(0, |end, request| {
+            *end += request.len();
+            Some(*end)
+        });
+        let ranges = ends.zip(requests).map(|(end, request)| end - request.len()..end).collect();
+        Self { slab: requests.concat().into(), ranges, labels: Vec::new(), is_head: false }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ranges.len()

@@ -79,6 +79,16 @@ fn requests_lie_one_after_another_in_the_slab() {
 }
 
 #[test]
+fn requests_written_elsewhere_are_asked_as_they_are() {
+    let requests = [&b"GET / HTTP/1.1\r\n\r\n"[..], b"", b"POST"].map(<[u8]>::to_vec);
+    let questions = Questions::of(&requests);
+    let slab = questions.slab();
+    let asked = (0..questions.len()).map(|index| slab[questions.range(index)].to_vec());
+    assert_eq!(asked.collect::<Vec<_>>(), requests);
+    assert_eq!((questions.label(0), questions.is_head()), (None, false));
+}
+
+#[test]
 fn an_inference_says_what_its_tensor_is() {
     let options = BodyOptions { input_name: "a \"b\"".to_owned(), ..BodyOptions::default() };
     let input = &json(&ask(Protocol::OipJson, "float64:2x3", &options), 0)["inputs"][0];
