@@ -175,8 +175,11 @@ fn several_rates_make_one_page_with_their_curve() {
     let words = ["load", "--no-floors", "--rate", "100,200", "--seconds", "1", "--json"];
     let ended = bench(&[&words[..], &[word(&json), &responder.target("/x")]].concat());
     assert!(matches!(ended.code(), 0 | 3), "{ended:?}");
-    let ended = bench(&["report", word(&json), "--output", word(&page)]);
+    let hgrm = responder.path("r.hgrm");
+    let ended = bench(&["report", word(&json), "--output", word(&page), "--hgrm", word(&hgrm)]);
     assert_eq!(ended.code(), 0, "{ended:?}");
+    let text = std::fs::read_to_string(&hgrm).unwrap();
+    assert!(text.contains("#[Mean"), "{text}");
     let text = std::fs::read_to_string(&page).unwrap();
     assert!(text.contains("Latency by offered rate"), "the curve has its title");
     let no_result = responder.path("delays");

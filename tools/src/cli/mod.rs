@@ -49,7 +49,7 @@ enum Command {
     Capacity(Box<capacity::Options>),
     /// Tell whether B is slower than A, by interleaved runs.
     Compare(Box<compare::Options>),
-    /// Make one HTML page, .hgrm or .hlog files out of result files.
+    /// Make one HTML page, and an .hgrm file, out of result files.
     Report(report::Options),
     /// Watch a running engine.
     #[command(after_help = TOP_EXAMPLE)]

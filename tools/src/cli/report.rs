@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cutter_tools::report::page;
-use cutter_tools::result::ResultFile;
+use cutter_tools::result::{Finding, ResultFile, hgrm};
 
 use super::output::{read_json, write};
 use super::{Failure, console};
@@ -17,6 +17,9 @@ pub struct Options {
     /// Where to write the page
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
+    /// Also write the percentiles of the first run as HdrHistogram's text
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
 }
 
 const EXAMPLE: &str = "\
@@ -33,5 +36,21 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         return Err(Failure::usage("these files hold no result"));
     }
     write(&options.output, page(&results).as_bytes())?;
+    if let Some(path) = &options.hgrm {
+        write(path, &first_hgrm(&results)?)?;
+    }
     console::print(&format!("written to {}\n", options.output.display()))
+}
+
+/// The histogram that a result file carries, as text.
+fn first_hgrm(results: &[ResultFile]) -> Result<Vec<u8>, Failure> {
+    let load = results.iter().find_map(|result| match &result.finding {
+        Finding::Load(load) => Some(load),
+        _ => None,
+    });
+    let load = load.ok_or_else(|| Failure::usage("--hgrm takes a result of load"))?;
+    let histogram = hgrm::decode(&load.latency.histogram).map_err(Failure::failed)?;
+    let mut bytes = Vec::new();
+    hgrm::write(&histogram, &mut bytes).map_err(Failure::failed)?;
+    Ok(bytes)
 }

@@ -12,6 +12,9 @@ pub(super) fn audit(result: &LoadResult, samples: &[Sample]) -> Validity {
     {
         reasons.push(lag.told(result));
     }
+    if result.counts.requests > 0 && result.counts.answered + result.counts.defaults == 0 {
+        reasons.push("no request was answered".to_owned());
+    }
     Validity { valid: reasons.is_empty(), reasons, warnings: warnings(result) }
 }
 
