@@ -11,7 +11,7 @@
 //!
 //! # Beside the way
 //! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, admin REST ·
-//! [`messages`] between the two threads · [`stats`] what is counted · [`cutter_machine`] io_uring and cores ·
+//! [`messages`] between the two threads · [`stats`] what is counted · [`cutter_machine`] the ring ·
 //! [`demo`], [`check`] two of the commands.
 //!
 //! `scheduler`, `batching`, `frontend`, `http`, `json`, `clipper` and `config` are pure: time,

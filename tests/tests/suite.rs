@@ -161,8 +161,8 @@ fn a_command_that_takes_longer_is_told_apart_and_one_that_does_not_is_not() {
 
 #[test]
 fn a_slower_target_is_told_apart() {
-    let words = ["compare", "--no-floors", "--pairs", "5", "--run", "300ms"];
-    let [a, b] = [2_000, 6_000].map(|delay_us| Responder::start(&[delay_us], &[]));
+    let words = ["compare", "--no-floors", "--pairs", "8", "--run", "500ms"];
+    let [a, b] = [5_000, 25_000].map(|delay_us| Responder::start(&[delay_us], &[]));
     let ended = bench(&[&words[..], &["--a", &a.target("/x"), "--b", &b.target("/x")]].concat());
     assert_eq!(ended.code(), 1, "{ended:?}");
     assert!(ended.stdout.contains("is slower than"), "{ended:?}");

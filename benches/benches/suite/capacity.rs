@@ -35,7 +35,8 @@ pub fn run(setting: &Setting) -> io::Result<()> {
     let (pass, fail) = (of("highest_pass_qps"), of("lowest_fail_qps"));
     let found = f64::midpoint(pass, fail);
     print_note(&format!(
-        "\ncapacity: {pass:.0} requests/s pass, {fail:.0} fail; the model's is {known:.0}: {:+.1} % \
+        "\ncapacity: {pass:.0} requests/s pass, {fail:.0} fail; the model's is {known:.0}: \
+         {:+.1} % \
          (aim: within 5 %)",
         (found / known - 1.0) * 100.0
     ));

@@ -168,8 +168,9 @@ fn cutter_bench(setting: &Setting, words: &[&str]) -> io::Result<Run> {
     })
 }
 
-/// Runs a command on the core that is not the responder's; gives its standard output and its processor time in µs. An invalid measurement
-/// (exit status 3) is one all the same: the machine is what it is, for every tool alike.
+/// Runs a command on the core that is not the responder's; gives its standard output and its
+/// processor time in µs. An invalid measurement (exit status 3) is one all the same: the machine is
+/// what it is, for every tool alike.
 fn timed(setting: &Setting, words: &[String]) -> io::Result<(String, f64)> {
     let mut command = Command::new("taskset");
     command.args(["-c", &setting.cores.other.to_string(), "bash"]);

@@ -1,5 +1,5 @@
-//! The one io_uring of the workspace: ring, receive buffers, typed operations. All of its `unsafe` is
-//! in this folder; what it offers is safe.
+//! The one io_uring of the workspace: ring, receive buffers, typed operations. All of its `unsafe`
+//! is in this folder; what it offers is safe.
 //!
 //! ```text
 //!  accept_multishot ┐                                           ┌ token, result, more
@@ -24,8 +24,8 @@
 //! ours: no operation is lost.
 //!
 //! # Memory
-//! - Bytes to send are a `Vec` that the ring owns, or an `Arc` that it shares, until the send's last
-//!   completion.
+//! - Bytes to send are a `Vec` that the ring owns, or an `Arc` that it shares, until the send's
+//!   last completion.
 //! - Received bytes lie in buffers of the ring; a [`ReceiveBuffer`] is the right to read one.
 //! - An eventfd is read into a cell of the ring.
 //! - Dropping the ring cancels what is in flight, waits for the last completions, closes the ring,

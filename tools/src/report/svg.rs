@@ -118,7 +118,8 @@ impl Drawing {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
              role=\"img\" aria-labelledby=\"{id}-title {id}-text\">\n\
-             <title id=\"{id}-title\">{title}</title>\n<desc id=\"{id}-text\">{description}</desc>\n\
+             <title id=\"{id}-title\">{title}</title>\n\
+             <desc id=\"{id}-text\">{description}</desc>\n\
              {}</svg>\n",
             self.body
         )

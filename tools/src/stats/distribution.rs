@@ -74,8 +74,8 @@ fn of_sorted(
     }
 }
 
-/// The count of all samples decides whether a quantile is told. How alike neighbours are decides how
-/// far its interval reaches: beyond the slowest sample, when too few of them are independent.
+/// The count of all samples decides whether a quantile is told. How alike neighbours are decides
+/// how far its interval reaches: beyond the slowest sample, when too few of them are independent.
 fn quantile_result(sorted_ns: &[u64], failed: u64, q: f64, inflation: f64) -> QuantileResult {
     let count = sorted_ns.len() as u64 + failed;
     let needs = needs(q, 1.0);
