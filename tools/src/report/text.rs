@@ -248,7 +248,7 @@ fn quantiles(latency: &Distribution) -> Vec<Vec<String>> {
                 format!("{} to {}", time(low as f64), time(high as f64))
             }
             (QuantileState::Measured, Some(low), None) => {
-                format!("{} to never answered", time(low as f64))
+                format!("{} to beyond the slowest", time(low as f64))
             }
             _ => NOTHING.to_owned(),
         };
