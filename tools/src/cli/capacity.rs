@@ -1,6 +1,5 @@
 //! `cutter-bench capacity`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,14 +9,13 @@ use cutter_tools::capacity::{CapacitySettings, Chunk, Progress as Searched, sear
 use cutter_tools::limits::LAG_SHARE_MAX;
 use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
 use cutter_tools::load::{self, Outcome, Pace, Progress, Recording, Sample};
-use cutter_tools::report::page;
 use cutter_tools::result::Finding;
 use cutter_tools::stats;
 
 use super::Failure;
 use super::ask::{AskOptions, Asked, arrivals};
 use super::console::{ProgressLine, interrupt_flag, print};
-use super::output::{stamp, write, write_json};
+use super::output::FileOptions;
 use super::units::{duration_ns, quantile, rate_qps, share};
 
 /// An answer that is this many SLOs late is not waited for …
@@ -80,15 +78,8 @@ pub struct Options {
     arrivals: String,
     #[command(flatten)]
     ask: AskOptions,
-    /// Do not measure the machine first
-    #[arg(long, help_heading = "Files")]
-    no_floors: bool,
-    /// Write the result as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    json: Option<PathBuf>,
-    /// Write the result as one page of HTML
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileOptions,
 }
 
 const EXAMPLE: &str = "\
@@ -117,7 +108,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let asked = options.ask.ask(&options.target)?;
     let interrupted = interrupt_flag()?;
     let line = ProgressLine::new();
-    let stamp = stamp(&line, !options.no_floors)?;
+    let stamp = options.files.stamp(&line)?;
     let run = |rate_qps, number| options.chunk(&asked, rate_qps, number, &interrupted);
     let result = search(&settings, run, |searched| match searched {
         Searched::Chunk { chunk, so_far } => line.show(&format!("{so_far} (run {chunk})")),
@@ -126,12 +117,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     line.clear();
     print(&format!("{result}\n"))?;
     let file = stamp.file(Finding::Capacity(Box::new(result.clone())));
-    if let Some(path) = &options.json {
-        write_json(path, std::slice::from_ref(&file))?;
-    }
-    if let Some(path) = &options.report {
-        write(path, page(&[file]).as_bytes())?;
-    }
+    options.files.write(&[file])?;
     match (result.highest_pass_qps, result.limited_by_generator) {
         (None, true) => Err(Failure::Invalid("the generator could not keep any rate".to_owned())),
         (None, false) => Err(Failure::failed("no rate kept the SLO")),

@@ -1,6 +1,5 @@
 //! `cutter-bench compare`.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +12,6 @@ use cutter_tools::limits::LAG_SHARE_MAX;
 use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
 use cutter_tools::load::{self, Pace, Progress};
 use cutter_tools::random::Random;
-use cutter_tools::report::page;
 use cutter_tools::result::load::Distribution;
 use cutter_tools::result::{Finding, LoadResult};
 use cutter_tools::text;
@@ -21,7 +19,7 @@ use cutter_tools::text;
 use super::Failure;
 use super::ask::{AskOptions, Asked, arrivals};
 use super::console::{ProgressLine, interrupt_flag, print};
-use super::output::{stamp, write, write_json};
+use super::output::FileOptions;
 use super::units::{duration_ns, quantile, rate_qps, share};
 
 #[derive(Debug, clap::Args)]
@@ -56,15 +54,8 @@ pub struct Options {
     detect: f64,
     #[command(flatten)]
     ask: AskOptions,
-    /// Do not measure the machine first
-    #[arg(long, help_heading = "Files")]
-    no_floors: bool,
-    /// Write the result as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    json: Option<PathBuf>,
-    /// Write the result as one page of HTML
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileOptions,
 }
 
 const EXAMPLES: &str = "\
@@ -104,7 +95,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     };
     let interrupted = interrupt_flag()?;
     let line = ProgressLine::new();
-    let stamp = stamp(&line, !options.no_floors)?;
+    let stamp = options.files.stamp(&line)?;
     let [mut a, mut b] = [Vec::new(), Vec::new()];
     // The first pair warms up, and is not counted.
     for pair in 0..=options.pairs {
@@ -126,12 +117,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     print(&format!("{result}\n"))?;
     let (text, code) = (result.sentence(), result.exit_status());
     let file = stamp.file(Finding::Compare(Box::new(result)));
-    if let Some(path) = &options.json {
-        write_json(path, std::slice::from_ref(&file))?;
-    }
-    if let Some(path) = &options.report {
-        write(path, page(&[file]).as_bytes())?;
-    }
+    options.files.write(&[file])?;
     if code == 0 { Ok(()) } else { Err(Failure::Verdict { text, code }) }
 }
 

@@ -12,14 +12,13 @@ use cutter_tools::arrivals::{Arrivals, Schedule};
 use cutter_tools::limits::SECONDS_MAX;
 use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
 use cutter_tools::load::{self, Pace, Plan, Progress, Recording};
-use cutter_tools::report::page;
 use cutter_tools::result::{Finding, LoadResult, hgrm, hlog};
 use cutter_tools::text;
 
 use super::Failure;
 use super::ask::{AskOptions, Asked, arrivals};
 use super::console::{ProgressLine, interrupt_flag, print};
-use super::output::{stamp, write, write_json};
+use super::output::{FileOptions, write};
 use super::units::{duration_ns, rate_qps};
 
 /// How often the progress line is drawn.
@@ -65,15 +64,8 @@ pub struct Options {
     /// Cutter's admin address: its stages, batches and queues go into the result
     #[arg(long, value_name = "ADDRESS", help_heading = "Reading")]
     admin: Option<String>,
-    /// Do not measure the machine first
-    #[arg(long, help_heading = "Reading")]
-    no_floors: bool,
-    /// Write the result as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    json: Option<PathBuf>,
-    /// Write the result as one page of HTML
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileOptions,
     /// Write the percentiles as HdrHistogram's text
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     hgrm: Option<PathBuf>,
@@ -108,7 +100,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let plans: Vec<(Plan, Option<Arrivals>)> = plans.collect::<Result<_, _>>()?;
     let interrupted = interrupt_flag()?;
     let line = ProgressLine::new();
-    let stamp = stamp(&line, !options.no_floors)?;
+    let stamp = options.files.stamp(&line)?;
     let mut results = Vec::new();
     let mut last = Recording::default();
     for (plan, arrivals) in &plans {
@@ -120,12 +112,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             break;
         }
     }
-    if let Some(path) = &options.json {
-        write_json(path, &results)?;
-    }
-    if let Some(path) = &options.report {
-        write(path, page(&results).as_bytes())?;
-    }
+    options.files.write(&results)?;
     options.write_histograms(&last)?;
     judge(results.iter().filter_map(|result| match &result.finding {
         Finding::Load(result) => Some(&**result),

@@ -1,25 +1,53 @@
 //! Result files: what is written, and what is read again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cutter_tools::floor::{self, Effort};
+use cutter_tools::report::page;
 use cutter_tools::result::{ResultFile, SCHEMA, Stamp};
 
 use super::Failure;
 use super::console::ProgressLine;
 
-/// Reads the machine, and measures it quickly, unless that is not wanted.
-pub fn stamp(line: &ProgressLine, with_floors: bool) -> Result<Stamp, Failure> {
-    if !with_floors {
-        return Ok(Stamp::take());
+/// What every command that measures servers offers to write.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FileOptions {
+    /// Do not measure the machine first
+    #[arg(long, help_heading = "Files")]
+    no_floors: bool,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Files")]
+    json: Option<PathBuf>,
+    /// Write the result as one page of HTML
+    #[arg(long, value_name = "FILE", help_heading = "Files")]
+    report: Option<PathBuf>,
+}
+
+impl FileOptions {
+    /// Reads the machine, and measures it quickly, unless that is not wanted.
+    pub fn stamp(&self, line: &ProgressLine) -> Result<Stamp, Failure> {
+        let stamp = Stamp::take();
+        if self.no_floors {
+            return Ok(stamp);
+        }
+        let cpus = floor::default_cpus().map_err(Failure::failed)?;
+        let floors = floor::measure(&cpus, Effort::Quick, &mut |what| {
+            line.show(&format!("measuring what the machine can do: {what}"));
+        });
+        line.clear();
+        Ok(stamp.with_floors(floors.map_err(Failure::failed)?))
     }
-    let stamp = Stamp::take();
-    let cpus = floor::default_cpus().map_err(Failure::failed)?;
-    let floors = floor::measure(&cpus, Effort::Quick, &mut |what| {
-        line.show(&format!("measuring what the machine can do: {what}"));
-    });
-    line.clear();
-    Ok(stamp.with_floors(floors.map_err(Failure::failed)?))
+
+    /// Writes the files that were asked for.
+    pub fn write(&self, results: &[ResultFile]) -> Result<(), Failure> {
+        if let Some(path) = &self.json {
+            write_json(path, results)?;
+        }
+        match &self.report {
+            Some(path) => write(path, page(results).as_bytes()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Writes one result as it is, several as an array.
