@@ -3,6 +3,12 @@
 /// Tells the time: nanoseconds on the monotonic clock.
 pub trait Clock {
     fn now_ns(&self) -> u64;
+
+    /// Seconds since 1970, for the dates of answers.
+    fn unix_seconds(&self) -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |since| since.as_secs())
+    }
 }
 
 /// The machine's monotonic clock.

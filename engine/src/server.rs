@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clipper;
 use crate::config::{self, BatchPolicy, Config, Listen};
 use crate::control::{self, ControlPlan};
-use crate::frontend::Frontend;
+use crate::frontend::{Frontend, PortLimits};
 use crate::messages::mailbox;
 use crate::net::listener::{ListenError, Listener, hint};
 use crate::net::{EngineError, EnginePlan, EngineThread};
@@ -83,7 +83,12 @@ impl Server {
             config.server.cpu,
             EnginePlan {
                 listeners,
-                frontend: Frontend::new(faces(&config), pools, Arc::clone(&stats)),
+                frontend: Frontend::new(
+                    faces(&config),
+                    pools,
+                    PortLimits::default(),
+                    Arc::clone(&stats),
+                ),
                 scheduler: new_scheduler(&config, Arc::clone(&stats)),
                 stats: Arc::clone(&stats),
                 inbox,

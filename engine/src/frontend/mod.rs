@@ -50,7 +50,22 @@ pub struct Frontend {
     spare: Vec<u8>,
     /// Bytes held for all connections that wait for more.
     held_bytes: usize,
+    limits: PortLimits,
     stats: Arc<EngineStats>,
+}
+
+/// How much all connections together may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortLimits {
+    pub connections: usize,
+    /// Bytes held for all connections whose requests are incomplete.
+    pub input_bytes_total: usize,
+}
+
+impl Default for PortLimits {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS_MAX, input_bytes_total: INPUT_BYTES_TOTAL_MAX }
+    }
 }
 
 impl Frontend {
@@ -58,20 +73,28 @@ impl Frontend {
     pub fn new(
         applications: Vec<clipper::Application>,
         pools: Vec<InputPool>,
+        limits: PortLimits,
         stats: Arc<EngineStats>,
     ) -> Self {
+        assert!(limits.connections <= CONNECTIONS_MAX);
         assert_eq!(applications.len(), pools.len());
         let body_limits = applications.iter().map(clipper::Application::body_bytes_max).collect();
         Self {
-            inbound: (0..CONNECTIONS_MAX).map(|_| Inbound::default()).collect(),
+            inbound: (0..limits.connections).map(|_| Inbound::default()).collect(),
             replies: Replies::new(applications),
             body_limits,
             pools: pools.into(),
             slots: Vec::new(),
             spare: Vec::new(),
             held_bytes: 0,
+            limits,
             stats,
         }
+    }
+
+    /// Connections that can be open at one time.
+    pub fn places(&self) -> usize {
+        self.limits.connections
     }
 
     /// A connection was accepted and is known by this number until [`Frontend::close`].
@@ -171,7 +194,7 @@ impl Frontend {
         }
         self.held_bytes += held.len();
         self.inbound[connection].put_held(held);
-        if self.held_bytes > INPUT_BYTES_TOTAL_MAX {
+        if self.held_bytes > self.limits.input_bytes_total {
             let date = self.replies.date;
             self.refuse_with(
                 connection,

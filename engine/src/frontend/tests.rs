@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cutter_protocol::engine::Item;
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 
-use super::{Frontend, Output, Pacing};
+use super::{Frontend, Output, Pacing, PortLimits};
 use crate::clipper;
 use crate::clock::Clock;
 use crate::limits::{HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX};
@@ -60,7 +60,7 @@ impl World {
         let pool = InputPool::create(ROWS, 64).unwrap();
         let mut world = Self {
             scheduler: Scheduler::new(&[plan], &[model], Arc::clone(&stats)),
-            frontend: Frontend::new(vec![application], vec![pool], stats),
+            frontend: Frontend::new(vec![application], vec![pool], PortLimits::default(), stats),
             clock: TestClock(Cell::new(1_000)),
         };
         world.frontend.open(0, 1_000);

@@ -1,15 +1,13 @@
 //! The sockets of the connections: which number has which descriptor, and what it is doing.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 
-use crate::limits::CONNECTIONS_MAX;
 use cutter_machine::uring::Token;
 
 /// One connection's socket.
 #[derive(Debug)]
-pub struct Socket {
-    pub fd: OwnedFd,
+pub struct Socket<S> {
+    pub fd: S,
     /// A multishot receive is in flight.
     pub receiving: bool,
     /// A send is in flight.
@@ -34,19 +32,20 @@ pub enum Stage {
 
 /// All sockets, by connection number.
 #[derive(Debug)]
-pub struct Connections {
-    sockets: Box<[Option<Socket>]>,
+pub struct Connections<S> {
+    sockets: Box<[Option<Socket<S>>]>,
     generations: Box<[u32]>,
     /// Free numbers, the one that has been free for longest first.
     free: VecDeque<usize>,
 }
 
-impl Connections {
-    pub fn new() -> Self {
+impl<S> Connections<S> {
+    /// Room for so many.
+    pub fn new(places: usize) -> Self {
         Self {
-            sockets: (0..CONNECTIONS_MAX).map(|_| None).collect(),
-            generations: vec![0; CONNECTIONS_MAX].into(),
-            free: (0..CONNECTIONS_MAX).collect(),
+            sockets: (0..places).map(|_| None).collect(),
+            generations: vec![0; places].into(),
+            free: (0..places).collect(),
         }
     }
 
@@ -55,7 +54,7 @@ impl Connections {
     }
 
     /// Gives a number to a connection; gives the descriptor back when there is none.
-    pub fn insert(&mut self, fd: OwnedFd) -> Result<usize, OwnedFd> {
+    pub fn insert(&mut self, fd: S) -> Result<usize, S> {
         let Some(connection) = self.free.pop_front() else { return Err(fd) };
         self.sockets[connection] = Some(Socket {
             fd,
@@ -67,7 +66,7 @@ impl Connections {
         Ok(connection)
     }
 
-    pub fn get_mut(&mut self, connection: usize) -> Option<&mut Socket> {
+    pub fn get_mut(&mut self, connection: usize) -> Option<&mut Socket<S>> {
         self.sockets[connection].as_mut()
     }
 
@@ -82,12 +81,12 @@ impl Connections {
     }
 
     /// The sockets in use.
-    pub fn sockets(&self) -> impl Iterator<Item = &Socket> + '_ {
+    pub fn sockets(&self) -> impl Iterator<Item = &Socket<S>> + '_ {
         self.sockets.iter().flatten()
     }
 
     /// Frees a number.
-    pub fn remove(&mut self, connection: usize) -> Option<Socket> {
+    pub fn remove(&mut self, connection: usize) -> Option<Socket<S>> {
         let socket = self.sockets[connection].take()?;
         self.generations[connection] = self.generations[connection].wrapping_add(1);
         self.free.push_back(connection);

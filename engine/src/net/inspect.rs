@@ -7,7 +7,10 @@
 use cutter_protocol::wait::WaitStrategy;
 
 use super::EngineThread;
+use super::carrier::Carrier;
 use super::connections::Stage;
+use super::ring::Ring;
+use crate::clock::Clock;
 use crate::replicas::LinkView;
 use crate::scheduler::SchedulerView;
 
@@ -73,7 +76,7 @@ impl Pulse {
     }
 }
 
-impl EngineThread {
+impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     pub(super) fn inspect(&self, now_ns: u64) -> Inspection {
         let counters = self.ring.counters();
         Inspection {

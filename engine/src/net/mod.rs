@@ -9,18 +9,18 @@
 //! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and
 //! it alone makes system calls.
 
+pub mod carrier;
 mod connections;
 mod inspect;
 pub mod listener;
+pub mod ring;
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use cutter_protocol::clock::monotonic_ns;
 use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::clock::MonotonicClock;
+use crate::clock::{Clock, MonotonicClock};
 use crate::frontend::{Frontend, Output, Pacing};
 use crate::http::http_date;
 use crate::limits::{
@@ -31,10 +31,12 @@ use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::replicas::{GivenUp, Replicas};
 use crate::scheduler::Scheduler;
 use crate::stats::{EngineStats, Reason};
-use cutter_machine::uring::{Completion, Ring, RingConfig, RingError, SetupError, Token};
+use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
 
+use carrier::Carrier;
 use connections::{Connections, Stage};
 use listener::Listener;
+use ring::{Completion, Ring};
 
 pub use inspect::{ConnectionsView, Inspection, Pulse};
 
@@ -54,8 +56,8 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r
 
 /// What the engine thread is made of.
 #[derive(Debug)]
-pub struct EnginePlan {
-    pub listeners: Vec<Listener>,
+pub struct EnginePlan<L = Listener> {
+    pub listeners: Vec<L>,
     pub frontend: Frontend,
     pub scheduler: Scheduler,
     pub stats: Arc<EngineStats>,
@@ -66,16 +68,17 @@ pub struct EnginePlan {
 
 /// The engine thread's state. Made and run on that thread.
 #[derive(Debug)]
-pub struct EngineThread {
-    ring: Ring,
-    completions: Vec<Completion>,
-    connections: Connections,
+pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock> {
+    ring: R,
+    clock: K,
+    completions: Vec<Completion<R>>,
+    connections: Connections<R::Socket>,
     /// Connections whose receive ended for want of buffers.
     starved: Vec<usize>,
     frontend: Frontend,
     scheduler: Scheduler,
-    replicas: Replicas,
-    listeners: Vec<Listener>,
+    replicas: C,
+    listeners: Vec<R::Listener>,
     stats: Arc<EngineStats>,
     inbox: EngineInbox,
     control: UnboundedSender<ToControl>,
@@ -118,18 +121,27 @@ pub enum EngineError {
 impl EngineThread {
     /// Sets up the ring and starts to accept.
     pub fn new(plan: EnginePlan) -> Result<Self, EngineError> {
-        let ring = Ring::new(RingConfig {
+        let ring = uring::Ring::new(RingConfig {
             sq_entries: RING_ENTRIES,
             receive_buffers: RECEIVE_BUFFERS,
             receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
         })?;
+        let replicas = Replicas::new(&plan.scheduler, Arc::clone(&plan.stats));
+        Ok(Self::over(plan, ring, replicas, MonotonicClock))
+    }
+}
+
+impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
+    /// Starts to accept, over a given ring, carrier and clock.
+    pub fn over(plan: EnginePlan<R::Listener>, ring: R, replicas: C, clock: K) -> Self {
         let EnginePlan { listeners, frontend, scheduler, stats, inbox, control, wait } = plan;
-        let replicas = Replicas::new(&scheduler, Arc::clone(&stats));
         let slots = (0..scheduler.models()).map(|model| scheduler.replicas_of(model).len()).sum();
+        let now_ns = clock.now_ns();
         let mut thread = Self {
             ring,
+            clock,
             completions: Vec::new(),
-            connections: Connections::new(),
+            connections: Connections::new(frontend.places()),
             starved: Vec::new(),
             frontend,
             scheduler,
@@ -141,34 +153,40 @@ impl EngineThread {
             patience: Patience::new(wait),
             armed: vec![None; slots].into(),
             timers: Timers { date_ns: 0, pace_ns: 0, gauges_ns: 0, accept_ns: None },
-            pulse: Pulse::new(wait, monotonic_ns()),
+            pulse: Pulse::new(wait, now_ns),
             drain: None,
         };
         thread.ring.read_u64(thread.inbox.bell(), Token::new(kind::INBOX, 0, 0));
         thread.accept();
-        Ok(thread)
+        thread
     }
 
     /// Runs until drained.
     pub fn run(mut self) -> Result<(), EngineError> {
         while !self.is_drained() {
-            if self.turn()? {
-                self.patience.worked();
-                continue;
-            }
-            match self.patience.idle(monotonic_ns()) {
-                Idle::Spin => std::hint::spin_loop(),
-                Idle::Yield => {
-                    self.stats.system_calls_yield.increment();
-                    std::thread::yield_now();
-                }
-                Idle::Sleep => self.sleep()?,
-            }
+            self.step()?;
         }
         // Told first, so that a replica that ends now is known to have been asked to. The control
         // thread may have ended before us; then nobody waits for the message.
         let _ = self.control.send(ToControl::Drained);
         self.replicas.stop();
+        Ok(())
+    }
+
+    /// One turn; and when it had nothing to do, the wait before the next.
+    pub(crate) fn step(&mut self) -> Result<(), EngineError> {
+        if self.turn()? {
+            self.patience.worked();
+            return Ok(());
+        }
+        match self.patience.idle(self.clock.now_ns()) {
+            Idle::Spin => std::hint::spin_loop(),
+            Idle::Yield => {
+                self.stats.system_calls_yield.increment();
+                std::thread::yield_now();
+            }
+            Idle::Sleep => self.sleep()?,
+        }
         Ok(())
     }
 
@@ -182,14 +200,14 @@ impl EngineThread {
         }
         self.completions = completions;
         worked |= self.serve_replicas();
-        let now_ns = monotonic_ns();
+        let now_ns = self.clock.now_ns();
         self.pulse.turned(now_ns);
         self.keep_time(now_ns);
         worked |= self.start_sends(now_ns);
         Ok(worked)
     }
 
-    fn handle(&mut self, completion: Completion) {
+    fn handle(&mut self, completion: Completion<R>) {
         match completion.token.kind() {
             kind::ACCEPT => self.accepted(completion),
             kind::RECEIVE => self.received(completion),
@@ -208,30 +226,29 @@ impl EngineThread {
     fn accept(&mut self) {
         for (index, listener) in self.listeners.iter().enumerate() {
             let index = u32::try_from(index).expect("few listeners");
-            self.ring.accept_multishot(listener.fd.as_fd(), Token::new(kind::ACCEPT, index, 0));
+            self.ring.accept_multishot(listener, Token::new(kind::ACCEPT, index, 0));
         }
     }
 
-    fn accepted(&mut self, completion: Completion) {
+    fn accepted(&mut self, completion: Completion<R>) {
         if let Some(fd) = completion.accepted {
             self.stats.connections_accepted.increment();
             self.open(fd);
         }
         if !completion.more && self.drain.is_none() {
             // Out of descriptors, most likely: pause, so that this is no busy loop.
-            self.timers.accept_ns = Some(monotonic_ns() + ACCEPT_PAUSE_NS);
+            self.timers.accept_ns = Some(self.clock.now_ns() + ACCEPT_PAUSE_NS);
         }
     }
 
-    fn open(&mut self, fd: OwnedFd) {
-        let now_ns = monotonic_ns();
+    fn open(&mut self, fd: R::Socket) {
+        let now_ns = self.clock.now_ns();
         let connection = match self.connections.insert(fd) {
             Ok(connection) => connection,
             Err(fd) => {
                 self.stats.http_errors(503).increment();
-                let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
-                // The client that does not get this gets a closed connection.
-                let _ = rustix::net::send(&fd, REFUSAL, flags);
+                self.ring.send_now(&fd, REFUSAL);
+                self.ring.close(fd);
                 return;
             }
         };
@@ -246,19 +263,19 @@ impl EngineThread {
         let Some(socket) = self.connections.get_mut(connection) else { return };
         if !socket.receiving && socket.stage != Stage::Ending {
             socket.receiving = true;
-            self.ring.recv_multishot(socket.fd.as_fd(), token);
+            self.ring.recv_multishot(&socket.fd, token);
         }
     }
 
-    fn received(&mut self, completion: Completion) {
+    fn received(&mut self, completion: Completion<R>) {
         let starved = completion.is_out_of_buffers();
         let named = self.connections.named_by(completion.token);
         if let Some(buffer) = completion.buffer {
             if let Some(connection) = named {
-                self.stats.bytes_in.add(buffer.len() as u64);
+                let bytes = self.ring.bytes(&buffer);
+                self.stats.bytes_in.add(bytes.len() as u64);
                 if self.connections.stage(connection) == Some(Stage::Open) {
-                    let bytes = self.ring.bytes(&buffer);
-                    let (clock, scheduler) = (&MonotonicClock, &mut self.scheduler);
+                    let (clock, scheduler) = (&self.clock, &mut self.scheduler);
                     self.frontend.receive(connection, bytes, clock, scheduler);
                 }
             }
@@ -305,7 +322,7 @@ impl EngineThread {
         let Some(socket) = self.connections.get_mut(connection) else { return };
         if socket.stage != Stage::Ending {
             socket.stage = Stage::Ending;
-            self.ring.shutdown(socket.fd.as_fd(), rustix::net::Shutdown::Both);
+            self.ring.shutdown(&socket.fd, rustix::net::Shutdown::Both);
             self.frontend.close(connection);
         }
         self.release(connection);
@@ -351,8 +368,8 @@ impl EngineThread {
             Output::Bytes => {
                 socket.sending = true;
                 self.stats.bytes_out.add(buffer.len() as u64);
-                self.ring.send(socket.fd.as_fd(), buffer, token);
-                self.frontend.resume(connection, &MonotonicClock, &mut self.scheduler);
+                self.ring.send(&socket.fd, buffer, token);
+                self.frontend.resume(connection, &self.clock, &mut self.scheduler);
                 if self.frontend.wants_input(connection) {
                     self.receive(connection);
                 }
@@ -361,7 +378,7 @@ impl EngineThread {
             Output::End => {
                 socket.stage = Stage::Lingering { until_ns: now_ns + LINGER_NS };
                 self.timers.pace_ns = self.timers.pace_ns.min(now_ns + LINGER_NS);
-                self.ring.shutdown(socket.fd.as_fd(), rustix::net::Shutdown::Write);
+                self.ring.shutdown(&socket.fd, rustix::net::Shutdown::Write);
                 let receiving = socket.receiving;
                 if !receiving {
                     self.end(connection);
@@ -370,7 +387,7 @@ impl EngineThread {
         }
     }
 
-    fn sent(&mut self, completion: Completion) {
+    fn sent(&mut self, completion: Completion<R>) {
         let Some(connection) = self.connections.named_by(completion.token) else { return };
         let Some(socket) = self.connections.get_mut(connection) else { return };
         socket.sending = false;
@@ -380,7 +397,7 @@ impl EngineThread {
             socket.buffer = buffer;
         }
         match whole {
-            true => self.send(connection, monotonic_ns()),
+            true => self.send(connection, self.clock.now_ns()),
             false => self.end(connection),
         }
         self.release(connection);
@@ -388,7 +405,7 @@ impl EngineThread {
 
     fn serve_replicas(&mut self) -> bool {
         let sink = &mut self.frontend.replies;
-        let worked = self.replicas.serve(&MonotonicClock, &mut self.scheduler, sink);
+        let worked = self.replicas.serve(&self.clock, &mut self.scheduler, sink);
         if worked {
             self.report_given_up();
         }
@@ -414,13 +431,13 @@ impl EngineThread {
         if current.is_some_and(|incarnation| generation(incarnation) == token.generation()) {
             self.armed[replica] = None;
             let sink = &mut self.frontend.replies;
-            self.replicas.rang(monotonic_ns(), replica, &mut self.scheduler, sink);
+            self.replicas.rang(self.clock.now_ns(), replica, &mut self.scheduler, sink);
             self.report_given_up();
         }
     }
 
     fn told(&mut self, message: ToEngine) {
-        let now_ns = monotonic_ns();
+        let now_ns = self.clock.now_ns();
         let (scheduler, sink) = (&mut self.scheduler, &mut self.frontend.replies);
         match message {
             ToEngine::ReplicaUp { replica, incarnation, end } => {
@@ -451,7 +468,7 @@ impl EngineThread {
         }
         if now_ns >= self.timers.date_ns {
             self.timers.date_ns = now_ns + DATE_PERIOD_NS;
-            self.frontend.replies.date = http_date(unix_seconds());
+            self.frontend.replies.date = http_date(self.clock.unix_seconds());
         }
         if now_ns >= self.timers.gauges_ns {
             self.timers.gauges_ns = now_ns + GAUGE_PERIOD_NS;
@@ -522,7 +539,7 @@ impl EngineThread {
     fn is_drained(&self) -> bool {
         let Some(drain) = self.drain else { return false };
         let answered = self.scheduler.is_idle() && self.connections.len() == 0;
-        answered || monotonic_ns() > drain.until_ns + LINGER_NS
+        answered || self.clock.now_ns() > drain.until_ns + LINGER_NS
     }
 
     /// Sleeps in the ring until something happens.
@@ -536,7 +553,7 @@ impl EngineThread {
         // Nobody brings them up to date while this thread sleeps.
         self.publish_gauges();
         if !self.replicas.announce_sleep() {
-            let now_ns = monotonic_ns();
+            let now_ns = self.clock.now_ns();
             let timeout_ns = self.next_due_ns().saturating_sub(now_ns);
             self.pulse.falls_asleep(now_ns);
             self.ring.wait(Some(timeout_ns), &mut self.completions)?;
@@ -556,7 +573,7 @@ impl EngineThread {
 }
 
 /// Ends the read on the doorbell of an incarnation that is gone: it would never end by itself.
-fn disarm(ring: &mut Ring, armed: &mut [Option<u64>], replica: usize, incarnation: u64) {
+fn disarm(ring: &mut impl Ring, armed: &mut [Option<u64>], replica: usize, incarnation: u64) {
     if armed[replica] == Some(incarnation) {
         armed[replica] = None;
         ring.cancel(doorbell_token(replica, incarnation));
@@ -572,9 +589,4 @@ fn doorbell_token(replica: usize, incarnation: u64) -> Token {
 #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
 fn generation(incarnation: u64) -> u32 {
     incarnation as u32
-}
-
-fn unix_seconds() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| since.as_secs())
 }

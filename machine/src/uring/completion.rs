@@ -7,9 +7,10 @@ use thiserror::Error;
 
 use super::{ReceiveBuffer, Token};
 
-/// One completion of one operation.
+/// One completion of one operation. The ring's own have its buffers and descriptors; a simulated
+/// ring has others.
 #[derive(Debug)]
-pub struct Completion {
+pub struct Completion<B = ReceiveBuffer, S = OwnedFd> {
     /// As given with the operation.
     pub token: Token,
     /// Bytes moved (receive, send, read), or 0 (accept). A receive of 0 is the end of the stream.
@@ -18,14 +19,14 @@ pub struct Completion {
     /// operation is over, and a multishot one must be started again to go on.
     pub more: bool,
     /// Bytes received. To be given back with `Ring::recycle`.
-    pub buffer: Option<ReceiveBuffer>,
+    pub buffer: Option<B>,
     /// The `Vec` of a send that is over, for its next use.
     pub returned: Option<Vec<u8>>,
     /// The connection that an accept took. Closed when dropped.
-    pub accepted: Option<OwnedFd>,
+    pub accepted: Option<S>,
 }
 
-impl Completion {
+impl<B, S> Completion<B, S> {
     /// The receive ended because the kernel had no receive buffer left. Nothing is lost: the bytes
     /// wait in the socket. Start it again once buffers have been given back, not at once.
     pub fn is_out_of_buffers(&self) -> bool {
