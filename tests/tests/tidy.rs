@@ -22,6 +22,10 @@ const UNSAFE: [&str; 6] = [
     "tests/",
 ];
 
+/// The limits of the crates that a server is made of.
+const TABLES: [&str; 3] =
+    ["container-sdk/protocol/src/limits.rs", "engine/src/limits.rs", "machine/src/limits.rs"];
+
 /// A file of the repository: its path from the root, and its text.
 struct Source {
     path: String,
@@ -108,6 +112,18 @@ fn unsafe_code_stays_in_its_rooms() {
     let is_code = |line: &str| !line.trim_start().starts_with("//");
     let is_unsafe = |line: &str| is_code(line) && forms.iter().any(|form| line.contains(form));
     assert_eq!(lines(&sources, is_unsafe), [""; 0]);
+}
+
+/// A constant beside the table would be in no list of limits.
+#[test]
+fn every_limit_stands_in_a_table() {
+    let mut sources = rust();
+    sources.retain(|source| TABLES.contains(&source.path.as_str()));
+    assert_eq!(sources.len(), TABLES.len());
+    let without = sources.iter().filter(|source| !source.text.contains("cutter_limits::limits! {"));
+    assert_eq!(without.map(|source| source.path.clone()).collect::<Vec<_>>(), [""; 0]);
+    let is_constant = |line: &str| line.contains("const ") && !line.starts_with("const _: () =");
+    assert_eq!(lines(&sources, is_constant), [""; 0]);
 }
 
 #[test]
