@@ -7,7 +7,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use cutter_protocol::engine::{EndView, EngineEnd, Results, RowRef};
+use cutter_protocol::engine::{EndView, EngineEnd, Polled, Results, RowRef};
 use cutter_protocol::limits::{BATCH_ITEMS_MAX, DEPTH_MAX};
 use cutter_protocol::violation::Violation;
 
@@ -81,7 +81,8 @@ impl Replicas {
         self.links[replica] = Some(Link { incarnation, end, wakes_without_news: 0 });
     }
 
-    /// An incarnation is gone. What it published before is taken; the rest goes elsewhere.
+    /// An incarnation is gone. What it published before is taken, but for what takes longer than a
+    /// turn to copy; the rest goes elsewhere.
     pub fn lost(
         &mut self,
         now_ns: u64,
@@ -220,8 +221,10 @@ impl Replicas {
                 return worked;
             }
             match link.end.poll() {
-                Ok(None) => return worked,
-                Ok(Some(completed)) => {
+                Ok(Polled::Nothing) => return worked,
+                // A large batch is copied over several turns, so that the others have theirs.
+                Ok(Polled::Copying) => return true,
+                Ok(Polled::Completed(completed)) => {
                     link.wakes_without_news = 0;
                     let results = match completed.results {
                         Results::Failed(message) => BatchResults::Failed(message),

@@ -14,6 +14,9 @@ cutter_limits::limits! {
         DEPTH_DEFAULT: u32 = 2, "tickets";
         /// Bytes of one output slot; a batch's outputs must fit, so it bounds the batch.
         OUTPUT_SLOT_BYTES_MAX: usize = 64 << 20, "bytes";
+        /// Bytes of outputs that the engine copies in one go. What is larger is copied in several turns,
+        /// so that nothing else waits for it.
+        COPY_BYTES_MAX: usize = 256 << 10, "bytes";
         /// Input pools that one replica can read: the applications that link its model.
         POOLS_MAX: usize = 16, "pools";
         /// Bytes for the messages of failed items, for each ticket.

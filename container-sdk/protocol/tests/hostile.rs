@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use cutter_protocol::engine::{EngineEnd, Item, Results};
+use cutter_protocol::engine::{EngineEnd, Item, Polled, Results};
 use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket};
 use cutter_protocol::tensor::{Extent, TensorSpec};
 use cutter_protocol::violation::Violation;
@@ -43,7 +43,10 @@ fn what_is_used_is_what_was_checked() {
         let (mut believed, mut refused) = (0u32, 0u32);
         while believed.min(refused) < 5_000 {
             peer.publish(by_table(ticket, ITEMS));
-            match engine.poll().map(|it| check_items(&it.expect("published above").results)) {
+            let checked = |polled: Polled<'_>| {
+                check_items(&polled.completed().expect("published above").results);
+            };
+            match engine.poll().map(checked) {
                 Ok(()) => {
                     ticket = submit(&mut engine, ITEMS);
                     believed += 1;
@@ -62,7 +65,7 @@ fn check_items(results: &Results<'_>) {
     let Results::Items(items) = results else { panic!("the batch did not fail") };
     for index in 0..3 {
         match items.get(index) {
-            Item::Output(bytes) => assert!(bytes.len() <= 20),
+            Item::Output(output) => assert!(output.bytes().len() <= 20),
             Item::Failed(message) => assert!(message.len() <= 4096),
         }
     }
@@ -188,7 +191,7 @@ impl World {
         let has_news = self.engine.has_news();
         assert_eq!(has_news, entry.stamp != before);
         match self.engine.poll() {
-            Ok(None) => assert!(!has_news),
+            Ok(Polled::Nothing) => assert!(!has_news),
             Err(Violation::Stamp { found, expected: due }) => {
                 assert_eq!((found, due), (entry.stamp, expected));
                 assert!(has_news && found != expected);
@@ -198,7 +201,8 @@ impl World {
                 assert!(violation.kind() < Violation::KINDS.len());
                 self.taken += 1;
             }
-            Ok(Some(completed)) => {
+            Ok(Polled::Copying) => panic!("a batch of a few bytes is copied at once"),
+            Ok(Polled::Completed(completed)) => {
                 assert_eq!(entry.stamp, expected);
                 let known = (completed.ticket, completed.item_count);
                 let index = self.in_flight.iter().position(|it| *it == known);
@@ -221,7 +225,8 @@ fn check_results(peer: &mut Peer, entry: &Completion, results: &Results<'_>) {
     };
     for item in 0..entry.item_count {
         match items.get(item as usize) {
-            Item::Output(bytes) => {
+            Item::Output(found) => {
+                let bytes = found.bytes();
                 assert!(output.admits_bytes(bytes.len()));
                 let start = item as usize * peer.geometry.output_stride();
                 assert_eq!(bytes, &peer.outputs(slot)[start..start + bytes.len()]);

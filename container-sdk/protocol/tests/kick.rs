@@ -56,7 +56,7 @@ impl Control {
 fn complete_one(engine: &mut EngineEnd, peer: &mut Peer) -> bool {
     let (ticket, woke) = engine.submit(&[row_ref(0, 0, 8)], 0);
     peer.publish(uniform(ticket, 1));
-    assert_eq!(engine.poll().expect("all in order").expect("news").ticket, ticket);
+    assert_eq!(engine.poll().expect("all in order").completed().expect("news").ticket, ticket);
     woke
 }
 

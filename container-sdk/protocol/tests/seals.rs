@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::process::Command;
 use std::ptr::null_mut;
 
-use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::engine::{EngineEnd, Polled};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::violation::Violation;
@@ -249,7 +249,7 @@ fn batches(engine: &mut EngineEnd, peer: &mut Peer, batches: usize) {
         let (ticket, _) = engine.submit(&[row_ref(0, 0, 8), row_ref(0, 1, 8)], 0);
         peer.outputs(ticket.slot).fill(0xaa);
         peer.publish(uniform(ticket, 2));
-        let completed = engine.poll().expect("all in order").expect("news");
+        let completed = engine.poll().expect("all in order").completed().expect("news");
         assert_eq!(answer(&completed), Answer::Items(vec![Ok(vec![0xaa; 8]); 2]));
     }
 }
@@ -278,11 +278,11 @@ fn a_hole_in_the_completions_is_nothing_new_in_the_first_lap() {
     peer.publish(uniform(ticket, 1));
     punch(engine.descriptors()[1]);
     assert!(!engine.has_news());
-    assert!(engine.poll().unwrap().is_none());
+    assert!(matches!(engine.poll(), Ok(Polled::Nothing)));
     // The pages come back as soon as somebody writes them.
     peer.position = 1;
     peer.publish(uniform(ticket, 1));
-    assert_eq!(engine.poll().unwrap().unwrap().ticket, ticket);
+    assert_eq!(engine.poll().unwrap().completed().unwrap().ticket, ticket);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_hole_in_the_outputs_is_read_as_zeros() {
     peer.outputs(ticket.slot).fill(0xaa);
     peer.publish(uniform(ticket, 2));
     punch(engine.descriptors()[2]);
-    let completed = engine.poll().unwrap().unwrap();
+    let completed = engine.poll().unwrap().completed().unwrap();
     assert_eq!(answer(&completed), Answer::Items(vec![Ok(vec![0; 8]); 2]));
     batches(&mut engine, &mut peer, 3);
 }

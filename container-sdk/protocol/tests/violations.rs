@@ -2,7 +2,7 @@
 
 mod support;
 
-use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::engine::{EngineEnd, Polled};
 use cutter_protocol::entry::{
     Completion, FLAG_INLINE, FLAG_UNIFORM, ITEM_OK, ItemEntry, STATUS_FAILED, STATUS_OK, Ticket,
 };
@@ -54,7 +54,7 @@ impl Stage {
     }
 
     fn poll(&mut self) -> Result<Answer, Violation> {
-        self.engine.poll().map(|completed| answer(&completed.expect("there is news")))
+        self.engine.poll().map(|completed| answer(&completed.completed().expect("news")))
     }
 }
 
@@ -242,7 +242,7 @@ fn a_stamp_of_the_lap_before_is_nothing_new() {
         stage.completed(|_| {}).unwrap();
         stage.ticket = stage.submit();
     }
-    assert!(stage.engine.poll().unwrap().is_none());
+    assert!(matches!(stage.engine.poll(), Ok(Polled::Nothing)));
     for found in [0, 2, 4, 6] {
         let completion = uniform(stage.ticket, ITEMS);
         stage.peer.publish_stamped(Completion { stamp: found, ..completion });

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use cutter_protocol::engine::Item;
+use cutter_protocol::engine::{Item, OutputBytes};
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 
 use super::{Frontend, Output, Pacing, PortLimits};
@@ -40,7 +40,7 @@ struct Places;
 impl ItemResults for Places {
     fn get(&self, item: usize) -> Item<'_> {
         const PLACES: [[u8; 4]; 4] = [[0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0]];
-        Item::Output(&PLACES[item])
+        Item::Output(OutputBytes::borrowed(&PLACES[item]))
     }
 }
 

@@ -123,7 +123,8 @@ impl Scheduler {
                         self.answer_default(now_ns, *query, Reason::ModelError, message, sink);
                     }
                     BatchResults::Items(items) => match items.get(index) {
-                        Item::Output(bytes) => {
+                        Item::Output(output_bytes) => {
+                            let bytes = output_bytes.bytes();
                             let outcome = Outcome::Prediction { output: bytes, spec: &output };
                             let application = query.application as usize;
                             self.stats.applications[application].predictions.increment();

@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use cutter_protocol::engine::{EngineEnd, Item, Results, RowRef};
+use cutter_protocol::engine::{EngineEnd, Item, Polled, Results, RowRef};
 use cutter_protocol::handshake::{
     self, ENV_FD, ENV_MODEL, ENV_SOCKET, Grant, GrantedPool, Hello, send_grant, send_refusal,
 };
@@ -159,11 +159,11 @@ impl MiniEngine {
         loop {
             match self.end.poll() {
                 Err(violation) => return Answer::Violated(violation),
-                Ok(Some(completed)) => {
+                Ok(Polled::Completed(completed)) => {
                     assert_eq!(completed.ticket, ticket);
                     return answer(&completed.results, inputs.len());
                 }
-                Ok(None) => {}
+                Ok(Polled::Nothing | Polled::Copying) => {}
             }
             // A completion may have been published just before the end.
             if let Some(status) = self.child.ended().filter(|_| !self.end.has_news()) {
@@ -257,7 +257,7 @@ fn answer(results: &Results<'_>, count: usize) -> Answer {
         Results::Failed(message) => Answer::Failed(text(message)),
         Results::Items(items) => {
             let item = |index| match items.get(index) {
-                Item::Output(output) => Ok(output.to_vec()),
+                Item::Output(output) => Ok(output.bytes().to_vec()),
                 Item::Failed(message) => Err(text(message)),
             };
             Answer::Items((0..count).map(item).collect())

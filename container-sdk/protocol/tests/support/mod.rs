@@ -119,7 +119,7 @@ impl Engine {
             self.look_after_container();
             thread::yield_now();
         }
-        self.end.poll().expect("the container keeps to the protocol").expect("news")
+        self.end.poll().expect("the container keeps to the protocol").completed().expect("news")
     }
 
     /// Sleeps until the doorbell rings.
@@ -206,7 +206,7 @@ pub fn answer(completed: &Completed<'_>) -> Answer {
         Results::Failed(message) => Answer::Failed(text(message)),
         Results::Items(items) => {
             let item = |index: u32| match items.get(index as usize) {
-                Item::Output(bytes) => Ok(bytes.to_vec()),
+                Item::Output(output) => Ok(output.bytes().to_vec()),
                 Item::Failed(message) => Err(text(message)),
             };
             Answer::Items((0..completed.item_count).map(item).collect())

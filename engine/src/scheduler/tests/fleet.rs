@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cutter_protocol::engine::Item;
+use cutter_protocol::engine::{Item, OutputBytes};
 
 use crate::scheduler::ItemResults;
 
@@ -127,7 +127,7 @@ impl ItemResults for Outputs {
     fn get(&self, item: usize) -> Item<'_> {
         match &self.0[item] {
             (Input::FailsItem, _) => Item::Failed(ITEM_MESSAGE),
-            (_, output) => Item::Output(output),
+            (_, output) => Item::Output(OutputBytes::borrowed(output)),
         }
     }
 }

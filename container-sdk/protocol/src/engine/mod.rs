@@ -4,16 +4,25 @@
 //! the completions and the outputs. A completion is copied once and the copy is checked against
 //! private tables; item tables, messages and outputs are copied once before anyone reads them.
 //! Whatever the replica does, [`EngineEnd::poll`] ends in bounded time with a completed batch,
-//! nothing, or a [`Violation`].
+//! nothing, or a [`Violation`]; and it copies at most `limits::COPY_BYTES_MAX` of outputs: a batch
+//! with more comes back after several calls ([`Polled::Copying`]).
+//!
+//! Parts: `intake` the copies, `outputs` what is shown of them.
+
+mod intake;
+mod outputs;
+
+pub use outputs::{Completed, Item, Items, KeptOutput, OutputBytes, Polled, Results};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::EventfdFlags;
 use rustix::thread::futex;
 
+use self::intake::{Copying, Intake};
 use crate::entry::{
-    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, ITEM_FAILED, ITEM_OK,
-    ItemEntry, OPCODE_PREDICT, OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_PREDICT, OPCODE_STOP,
+    RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
 };
 use crate::layout::{
     COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
@@ -50,7 +59,9 @@ pub struct EngineEnd {
     slots: Box<[Slot]>,
     in_flight: u32,
     stopped: bool,
-    private: Private,
+    intake: Intake,
+    /// The completion whose outputs are being copied.
+    underway: Option<Underway>,
     doorbell: OwnedFd,
     // Declared last, so that nothing above outlives the mappings.
     segments: Segments,
@@ -79,12 +90,11 @@ struct Slot {
     in_flight: bool,
 }
 
-/// Copies of what the replica wrote, made once for each completion.
-#[derive(Debug)]
-struct Private {
-    items: Box<[u64]>,
-    messages: Box<[u64]>,
-    outputs: Box<[u64]>,
+/// A completion that was checked, while its outputs are being copied.
+#[derive(Clone, Copy, Debug)]
+struct Underway {
+    completion: Completion,
+    copying: Copying,
 }
 
 /// One look at the engine's end, for a report. Only what the engine keeps itself can be believed;
@@ -104,56 +114,6 @@ pub struct EndView {
     pub stopped: bool,
     /// The tickets in flight and their item counts.
     pub tickets: Vec<(Ticket, u32)>,
-}
-
-/// A batch that came back, with copies of its results.
-#[derive(Debug)]
-pub struct Completed<'a> {
-    pub ticket: Ticket,
-    pub item_count: u32,
-    pub results: Results<'a>,
-}
-
-/// The results of a batch.
-#[derive(Debug)]
-pub enum Results<'a> {
-    /// The whole batch failed with this message.
-    Failed(&'a [u8]),
-    Items(Items<'a>),
-}
-
-/// The results of the items of a batch.
-#[derive(Debug)]
-pub struct Items<'a> {
-    entries: &'a [ItemEntry],
-    messages: &'a [u8],
-    outputs: &'a [u8],
-    stride: usize,
-    uniform_bytes: Option<usize>,
-}
-
-/// The result of one item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item<'a> {
-    Output(&'a [u8]),
-    Failed(&'a [u8]),
-}
-
-impl<'a> Items<'a> {
-    /// The result of item `index`, which is below the batch's item count.
-    #[inline]
-    pub fn get(&self, index: usize) -> Item<'a> {
-        let base = index * self.stride;
-        if let Some(bytes) = self.uniform_bytes {
-            return Item::Output(&self.outputs[base..base + bytes]);
-        }
-        let entry = self.entries[index];
-        let start = entry.bytes_or_offset as usize;
-        match entry.status {
-            ITEM_OK => Item::Output(&self.outputs[base..base + start]),
-            _ => Item::Failed(&self.messages[start..start + usize::from(entry.message_bytes)]),
-        }
-    }
 }
 
 impl EngineEnd {
@@ -187,11 +147,8 @@ impl EngineEnd {
             slots: vec![Slot::default(); geometry.depth as usize].into(),
             in_flight: 0,
             stopped: false,
-            private: Private {
-                items: vec![0; geometry.item_table_words()].into(),
-                messages: vec![0; MESSAGE_AREA_BYTES / size_of::<u64>()].into(),
-                outputs: vec![0; geometry.slot_bytes() / size_of::<u64>()].into(),
-            },
+            intake: Intake::new(&geometry),
+            underway: None,
             doorbell,
             segments: Segments { control, completions, outputs },
             geometry,
@@ -294,39 +251,24 @@ impl EngineEnd {
         self.wake_replica();
     }
 
-    /// Takes the next completion, if there is one.
-    pub fn poll(&mut self) -> Result<Option<Completed<'_>>, Violation> {
-        let Some(entry) = self.completions.take()? else { return Ok(None) };
+    /// Takes the next completion, if there is one, and copies at most
+    /// [`COPY_BYTES_MAX`](crate::limits::COPY_BYTES_MAX) of its outputs.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Polled<'_>, Violation> {
+        if self.underway.is_some() {
+            return Ok(self.copy_on());
+        }
+        let Some(entry) = self.completions.take()? else { return Ok(Polled::Nothing) };
         let completion: Completion = bytemuck::cast(entry);
         let slot = self.checked_slot(&completion)?;
         self.check_header(&completion, slot)?;
-        let results = self.copy_results(&completion)?;
-        // Only now does the slot become free: nothing was believed before all was checked.
-        self.slots[completion.ticket.slot as usize].in_flight = false;
-        self.in_flight -= 1;
-        let private = &self.private;
-        let messages: &[u8] = bytemuck::cast_slice(&private.messages);
-        let results = match results {
-            Checked::Failed { message_bytes } => Results::Failed(&messages[..message_bytes]),
-            Checked::Items { uniform_bytes } => Results::Items(Items {
-                entries: bytemuck::cast_slice(&private.items),
-                messages,
-                outputs: bytemuck::cast_slice(&private.outputs),
-                stride: self.geometry.output_stride(),
-                uniform_bytes,
-            }),
-        };
-        Ok(Some(Completed {
-            ticket: completion.ticket,
-            item_count: completion.item_count,
-            results,
-        }))
+        self.take_results(&completion)
     }
 
     /// Whether [`EngineEnd::poll`] would find something.
     #[inline]
     pub fn has_news(&self) -> bool {
-        self.completions.has_news()
+        self.underway.is_some() || self.completions.has_news()
     }
 
     /// Before the engine sleeps: from now on the replica rings the doorbell. Look at
@@ -412,69 +354,66 @@ impl EngineEnd {
     }
 
     /// Copies what the checked header promises, and checks the copy.
-    fn copy_results(&mut self, completion: &Completion) -> Result<Checked, Violation> {
+    fn take_results(&mut self, completion: &Completion) -> Result<Polled<'_>, Violation> {
         let slot = completion.ticket.slot;
-        let count = completion.item_count as usize;
+        let (geometry, intake) = (&self.geometry, &mut self.intake);
         if completion.status == STATUS_FAILED {
-            self.copy_messages(slot);
-            return Ok(Checked::Failed { message_bytes: completion.message_bytes as usize });
+            intake.copy_messages(&self.shared.completions, geometry, slot);
+            return Ok(Polled::Completed(self.completed(completion)));
         }
-        let outputs = self.geometry.slot_word(slot);
-        let stride = self.geometry.output_stride();
         if completion.flags == UNIFORM_INLINE {
-            let words = (count * stride).div_ceil(size_of::<u64>());
-            self.private.outputs[..words].copy_from_slice(&completion.inline[..words]);
-            return Ok(Checked::Items { uniform_bytes: self.geometry.output.bytes_exact() });
+            intake.inline = completion.inline;
+            return Ok(Polled::Completed(self.completed(completion)));
         }
-        if completion.flags == FLAG_UNIFORM {
-            let words = (count * stride).div_ceil(size_of::<u64>());
-            self.shared.outputs.copy_out(outputs, &mut self.private.outputs[..words]);
-            return Ok(Checked::Items { uniform_bytes: self.geometry.output.bytes_exact() });
-        }
-        let table = self.geometry.item_table_word(slot);
-        self.shared.completions.copy_out(table, &mut self.private.items[..count]);
-        let mut any_failed = false;
-        for item in 0..completion.item_count {
-            let entry: ItemEntry = bytemuck::cast(self.private.items[item as usize]);
-            self.check_item(item, &entry)?;
-            any_failed |= entry.status == ITEM_FAILED;
-            if entry.status == ITEM_OK {
-                let first = item as usize * stride / size_of::<u64>();
-                let end = item as usize * stride + entry.bytes_or_offset as usize;
-                let end = end.div_ceil(size_of::<u64>());
-                let copy = &mut self.private.outputs[first..end];
-                self.shared.outputs.copy_out(outputs + first, copy);
+        let items = completion.item_count as usize;
+        let copying = if completion.flags == FLAG_UNIFORM {
+            Intake::plan_matrix(geometry, slot, items)
+        } else {
+            let completions = &self.shared.completions;
+            if intake.copy_items(completions, geometry, slot, completion.item_count)? {
+                intake.copy_messages(completions, geometry, slot);
             }
-        }
-        if any_failed {
-            self.copy_messages(slot);
-        }
-        Ok(Checked::Items { uniform_bytes: None })
-    }
-
-    fn check_item(&self, item: u32, entry: &ItemEntry) -> Result<(), Violation> {
-        let ItemEntry { status, message_bytes, bytes_or_offset: bytes } = *entry;
-        let fits = match status {
-            ITEM_OK => message_bytes == 0 && self.geometry.output.admits_bytes(bytes as usize),
-            ITEM_FAILED => {
-                let end = (bytes as usize).checked_add(usize::from(message_bytes));
-                end.is_some_and(|end| end <= MESSAGE_AREA_BYTES)
-            }
-            _ => false,
+            intake.plan_table(geometry, slot, items)
         };
-        fits.then_some(()).ok_or(Violation::Item { item, status, bytes, message_bytes })
+        self.underway = Some(Underway { completion: *completion, copying });
+        Ok(self.copy_on())
     }
 
-    fn copy_messages(&mut self, slot: u32) {
-        let area = self.geometry.message_area_word(slot);
-        self.shared.completions.copy_out(area, &mut self.private.messages);
+    /// Copies on; shows the batch when all is copied.
+    fn copy_on(&mut self) -> Polled<'_> {
+        let Some(mut underway) = self.underway.take() else { return Polled::Nothing };
+        let outputs = &self.shared.outputs;
+        if self.intake.copy_outputs(outputs, &self.geometry, &mut underway.copying) {
+            return Polled::Completed(self.completed(&underway.completion));
+        }
+        self.underway = Some(underway);
+        Polled::Copying
     }
-}
 
-/// What the checks of a completion came to.
-enum Checked {
-    Failed { message_bytes: usize },
-    Items { uniform_bytes: Option<usize> },
+    /// Shows a batch of which everything is checked and copied. Only now does its slot become
+    /// free: nothing was believed before.
+    fn completed(&mut self, completion: &Completion) -> Completed<'_> {
+        self.slots[completion.ticket.slot as usize].in_flight = false;
+        self.in_flight -= 1;
+        let intake = &self.intake;
+        let messages: &[u8] = bytemuck::cast_slice(&intake.messages);
+        let results = if completion.status == STATUS_FAILED {
+            Results::Failed(&messages[..completion.message_bytes as usize])
+        } else {
+            let is_inline = completion.flags == UNIFORM_INLINE;
+            let is_uniform = completion.flags & FLAG_UNIFORM != 0;
+            let outputs: &[u64] = if is_inline { &intake.inline } else { &intake.outputs };
+            Results::Items(Items {
+                entries: bytemuck::cast_slice(&intake.items),
+                starts: &intake.starts,
+                messages,
+                outputs: bytemuck::cast_slice(outputs),
+                buffer: (!is_inline).then_some(&intake.outputs),
+                uniform_bytes: if is_uniform { self.geometry.output.bytes_exact() } else { None },
+            })
+        };
+        Completed { ticket: completion.ticket, item_count: completion.item_count, results }
+    }
 }
 
 fn is_dense(rows: &[RowRef]) -> bool {
