@@ -36,7 +36,7 @@ use inbound::Inbound;
 use outbound::{Outbound, Request};
 use std::sync::Arc;
 
-pub use outbound::{Output, Replies};
+pub use outbound::{Output, Replied, Replies};
 
 /// All connections of one engine thread, without their sockets.
 #[derive(Debug)]
@@ -296,7 +296,8 @@ impl Frontend {
                     scheduler.admit(now_ns, &input, &mut self.replies);
                 }
                 Slot::Overloaded => {
-                    scheduler.refuse(application, reply_to, now_ns, &mut self.replies);
+                    let sink = &mut self.replies;
+                    scheduler.refuse(application, reply_to, arrived_ns, now_ns, sink);
                 }
             }
         }

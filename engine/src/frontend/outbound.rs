@@ -65,6 +65,7 @@ pub struct Request {
     /// The whole response stands in `written`, head included.
     is_raw: bool,
     application: usize,
+    arrived_ns: u64,
     answered_ns: u64,
     written: Vec<u8>,
     items: Vec<Range<usize>>,
@@ -79,6 +80,7 @@ impl Request {
             is_batch: false,
             is_raw: true,
             application: 0,
+            arrived_ns: 0,
             answered_ns: 0,
             written: response,
             items: Vec::new(),
@@ -98,10 +100,13 @@ pub struct Outbound {
     listed: bool,
 }
 
-/// The answers that were just assembled, for the reply stage.
+/// The answers of one request that were just assembled, for the reply stage.
 #[derive(Clone, Copy, Debug)]
 pub struct Replied {
     pub application: usize,
+    /// How many: one for each of its queries.
+    pub answers: usize,
+    pub arrived_ns: u64,
     pub answered_ns: u64,
 }
 
@@ -265,8 +270,9 @@ impl Replies {
                 request.is_batch,
             );
             writer.finish();
-            let Request { application, answered_ns, .. } = request;
-            self.replied.push(Replied { application, answered_ns });
+            let Request { application, arrived_ns, answered_ns, .. } = request;
+            let answers = request.items.len();
+            self.replied.push(Replied { application, answers, arrived_ns, answered_ns });
             if self.spare.len() < CONNECTIONS_MAX && request.written.capacity() <= REPLY_BYTES_KEPT
             {
                 self.spare.push(request);
@@ -313,6 +319,7 @@ impl Sink for Replies {
         request.remaining -= 1;
         if request.remaining == 0 {
             request.application = answer.application;
+            request.arrived_ns = answer.arrived_ns;
             request.answered_ns = answer.answered_ns;
             self.list(address.connection);
         }

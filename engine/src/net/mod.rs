@@ -21,7 +21,7 @@ use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::{Clock, MonotonicClock};
-use crate::frontend::{Frontend, Output, Pacing};
+use crate::frontend::{Frontend, Output, Pacing, Replied};
 use crate::http::http_date;
 use crate::limits::{
     ACCEPT_PAUSE_NS, DATE_PERIOD_NS, DRAIN_IDLE_NS, DRAIN_NS_MAX, GAUGE_PERIOD_NS, LINGER_NS,
@@ -346,8 +346,10 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             self.send(connection, now_ns);
         }
         for replied in self.frontend.replies.take_replied() {
-            let reply_ns = now_ns.saturating_sub(replied.answered_ns);
-            self.scheduler.observe_reply(replied.application, reply_ns);
+            let Replied { application, answers, arrived_ns, answered_ns } = replied;
+            for _ in 0..answers {
+                self.scheduler.handed_over(application, arrived_ns, answered_ns, now_ns);
+            }
         }
         while let Some(connection) = self.starved.pop() {
             self.receive(connection);

@@ -88,6 +88,10 @@ pub struct Answer<'a> {
     pub application: usize,
     pub query_id: u64,
     pub reply_to: ReplyTo,
+    /// When the query came, by when it was due, and when this was decided. The caller gives the
+    /// first and the last back with [`Scheduler::handed_over`].
+    pub arrived_ns: u64,
+    pub deadline_ns: u64,
     pub answered_ns: u64,
     pub outcome: Outcome<'a>,
 }
@@ -236,6 +240,7 @@ impl Scheduler {
         &mut self,
         application: usize,
         reply_to: ReplyTo,
+        arrived_ns: u64,
         now_ns: u64,
         sink: &mut impl Sink,
     ) {
@@ -244,17 +249,50 @@ impl Scheduler {
         stats.queries.increment();
         stats.defaults(Reason::Overloaded).increment();
         let outcome = Outcome::Default { reason: Reason::Overloaded, detail: &[] };
-        let answered_ns = now_ns;
-        sink.answer(&Answer { application, query_id, reply_to, answered_ns, outcome });
+        let deadline_ns = arrived_ns.saturating_add(self.applications[application].slo_ns);
+        sink.answer(&Answer {
+            application,
+            query_id,
+            reply_to,
+            arrived_ns,
+            deadline_ns,
+            answered_ns: now_ns,
+            outcome,
+        });
     }
 
-    /// Tells what replying cost a query of `application`. The batch objective leaves room for it.
+    /// Tells that the answer to one query has been handed to the kernel: to be called once for each
+    /// answer that goes out. The times are those of its [`Answer`], and now.
+    ///
+    /// Only here is known how long a query took: rendering and the way to the kernel are part of
+    /// it, and so an answer that was in time when it was decided may be late all the same. The
+    /// batch objective leaves room for what replying costs.
     #[inline]
-    pub fn observe_reply(&mut self, application: usize, reply_ns: u64) {
-        self.stats.applications[application].reply.record(reply_ns);
-        if let Some(model) = self.applications[application].model {
+    pub fn handed_over(
+        &mut self,
+        application: usize,
+        arrived_ns: u64,
+        answered_ns: u64,
+        now_ns: u64,
+    ) {
+        let state = &self.applications[application];
+        let stats = &self.stats.applications[application];
+        let reply_ns = now_ns.saturating_sub(answered_ns);
+        let end_to_end_ns = now_ns.saturating_sub(arrived_ns);
+        stats.reply.record(reply_ns);
+        stats.end_to_end.record(end_to_end_ns);
+        if end_to_end_ns > state.slo_ns {
+            stats.late.increment();
+        }
+        if let Some(model) = state.model {
             self.models[model].reply_ns = smoothed(self.models[model].reply_ns, reply_ns);
         }
+    }
+
+    /// The client of an open query has gone: the query is closed without an answer.
+    pub fn abandon(&mut self, application: usize, row: u32) {
+        self.applications[application].queries.close(row);
+        self.stats.applications[application].cancelled.increment();
     }
 
     /// An incarnation of a replica is ready.
@@ -386,11 +424,15 @@ impl Scheduler {
     fn answer(&mut self, now_ns: u64, query: QueryRef, outcome: Outcome<'_>, sink: &mut impl Sink) {
         let application = query.application as usize;
         let closed = self.applications[application].queries.close(query.row);
-        let stats = &self.stats.applications[application];
-        stats.end_to_end.record(now_ns.saturating_sub(closed.arrived_ns));
-        let (query_id, reply_to) = (closed.id, closed.reply_to);
-        let answered_ns = now_ns;
-        sink.answer(&Answer { application, query_id, reply_to, answered_ns, outcome });
+        sink.answer(&Answer {
+            application,
+            query_id: closed.id,
+            reply_to: closed.reply_to,
+            arrived_ns: closed.arrived_ns,
+            deadline_ns: closed.deadline_ns,
+            answered_ns: now_ns,
+            outcome,
+        });
     }
 }
 

@@ -64,7 +64,7 @@ pub struct EngineStats {
 
 /// What is counted for one application.
 ///
-/// When all is answered, `queries` = `predictions` + all defaults + `errors`.
+/// When all is answered, `queries` = `predictions` + all defaults + `cancelled`.
 #[derive(Debug)]
 pub struct ApplicationStats {
     /// Its name.
@@ -73,8 +73,10 @@ pub struct ApplicationStats {
     pub queries: Counter,
     /// Queries answered with a prediction.
     pub predictions: Counter,
-    /// Queries answered with an error: the input was bad, or there was nothing to answer.
-    pub errors: Counter,
+    /// Queries whose client went away before their answer was there.
+    pub cancelled: Counter,
+    /// Answers handed to the kernel after the deadline of their query, whatever they carried.
+    pub late: Counter,
     /// Rows of its input pool in use.
     pub rows_in_use: Gauge,
     /// Rows of its input pool.
@@ -185,7 +187,8 @@ impl ApplicationStats {
             name: name.into(),
             queries: Counter::new(),
             predictions: Counter::new(),
-            errors: Counter::new(),
+            cancelled: Counter::new(),
+            late: Counter::new(),
             rows_in_use: Gauge::new(),
             rows: Gauge::new(),
             end_to_end: Histogram::of_times(),

@@ -73,10 +73,16 @@ fn encode_answers(families: &mut Families<'_>, applications: &[ApplicationStats]
         }),
     )?;
     families.counters(
-        "cutter_errors",
-        "Queries answered with an error.",
+        "cutter_cancelled",
+        "Queries whose client went away before their answer was there.",
         None,
-        per_application(|app| &app.errors),
+        per_application(|app| &app.cancelled),
+    )?;
+    families.counters(
+        "cutter_late",
+        "Answers handed to the kernel after the deadline of their query.",
+        None,
+        per_application(|app| &app.late),
     )
 }
 

@@ -49,7 +49,7 @@ pub struct ApplicationStats {
     pub slo_ns: u64,
     pub queries: u64,
     pub predictions: u64,
-    pub errors: u64,
+    pub cancelled: u64,
     /// By reason.
     pub defaults: BTreeMap<String, u64>,
     pub rows: u64,

@@ -52,7 +52,7 @@ pub(crate) fn stats_json() -> Value {
         },
         "applications": [{
             "name": "digits", "slo_ns": 20_000_000, "models": [0], "queries": 0, "predictions": 0,
-            "errors": 0, "defaults": { "late": 0, "overloaded": 0 }, "rows": 4096,
+            "cancelled": 0, "late": 0, "defaults": { "late": 0, "overloaded": 0 }, "rows": 4096,
             "rows_in_use": 0, "end_to_end": none, "parse": none, "reply": none,
         }],
         "models": [{

@@ -31,7 +31,7 @@ pub struct ApplicationWindow {
     pub slo_ns: u64,
     pub query_qps: f64,
     pub prediction_qps: f64,
-    pub error_qps: f64,
+    pub cancelled_qps: f64,
     /// By reason, those that occurred.
     pub default_qps: Vec<(String, f64)>,
     pub end_to_end: Histogram,
@@ -151,7 +151,7 @@ impl Rate {
             slo_ns: is.slo_ns,
             query_qps: self.of(was.queries, is.queries),
             prediction_qps: self.of(was.predictions, is.predictions),
-            error_qps: self.of(was.errors, is.errors),
+            cancelled_qps: self.of(was.cancelled, is.cancelled),
             default_qps: defaults.filter(|(_, qps)| *qps > 0.0).collect(),
             end_to_end: is.end_to_end.since(&was.end_to_end),
             parse: is.parse.since(&was.parse),
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(window.calls_per_query, Some(calls));
         assert_eq!((window.in_bytes_per_s, window.out_bytes_per_s), (6e6, 1e5));
         let digits = &window.applications[0];
-        assert_eq!((digits.prediction_qps, digits.error_qps), (1_960.0, 0.0));
+        assert_eq!((digits.prediction_qps, digits.cancelled_qps), (1_960.0, 0.0));
         assert_eq!(digits.default_qps, [("late".to_owned(), 40.0)]);
     }
 

@@ -115,7 +115,7 @@ impl Ink {
         let mut rates = vec![
             self.named("queries", format!("{}/s", figure(app.query_qps))),
             self.named("predictions", format!("{}/s", figure(app.prediction_qps))),
-            self.named("errors", format!("{}/s", figure(app.error_qps))),
+            self.named("cancelled", format!("{}/s", figure(app.cancelled_qps))),
         ];
         let defaults: f64 = app.default_qps.iter().map(|(_, qps)| qps).sum();
         rates.push(self.named("defaults", format!("{}/s", figure(defaults))));

@@ -56,7 +56,7 @@ fn a_page_shows_every_figure_that_is_asked_for() {
             "cutter 0.1.0   at 127.0.0.1:1338   up 6.50 s   3 connections",
             "2000 queries/s   calls a query 2.00 enter, 0.10 wake, 0.40 yield   in 6.00 MB/s",
             "application digits  SLO 20.0 ms  ───",
-            "queries 2000/s   predictions 1960/s   errors 0/s   defaults 40.0/s   late 40.0/s",
+            "queries 2000/s   predictions 1960/s   cancelled 0/s   defaults 40.0/s   late 40.0/s",
             "end to end   p50 1.00 ms   p99 10.0 ms   p99.9 10.0 ms   of the last 6.00 s",
             "rows ███········· 1024 of 4096",
             "p99 of each period ████████████",

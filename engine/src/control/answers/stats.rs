@@ -57,7 +57,10 @@ struct ApplicationFigures<'a> {
     models: &'a [usize],
     queries: u64,
     predictions: u64,
-    errors: u64,
+    /// Clients went away before the answer was there.
+    cancelled: u64,
+    /// Answers that went out after the deadline, whatever they carried.
+    late: u64,
     defaults: BTreeMap<&'static str, u64>,
     rows: u64,
     rows_in_use: u64,
@@ -161,7 +164,8 @@ impl<'a> ApplicationFigures<'a> {
             models: &config.models,
             queries: stats.queries.get(),
             predictions: stats.predictions.get(),
-            errors: stats.errors.get(),
+            cancelled: stats.cancelled.get(),
+            late: stats.late.get(),
             defaults: defaults.into(),
             rows: stats.rows.get(),
             rows_in_use: stats.rows_in_use.get(),
@@ -244,6 +248,8 @@ mod tests {
         digits.queries.add(7);
         digits.predictions.add(4);
         digits.defaults(Reason::Late).add(3);
+        digits.cancelled.add(2);
+        digits.late.add(5);
         [3, 3, 257].into_iter().for_each(|ns| digits.end_to_end.record(ns));
         stats.http_errors(404).add(2);
         stats.models[0].violations(0).increment();
@@ -257,8 +263,9 @@ mod tests {
         assert_eq!((&answer["schema"], &answer["at_ns"]), (&json!("cutter-stats/1"), &json!(11)));
         assert_eq!(answer["engine"]["http_errors"], json!({ "404": 2 }));
         let digits = &answer["applications"][0];
-        let counts = ["slo_ns", "queries", "predictions"].map(|name| &digits[name]);
-        assert_eq!(counts, [5_000_000, 7, 4].map(|count| json!(count)).each_ref());
+        let names = ["slo_ns", "queries", "predictions", "cancelled", "late"];
+        let counts = names.map(|name| &digits[name]);
+        assert_eq!(counts, [5_000_000, 7, 4, 2, 5].map(|count| json!(count)).each_ref());
         assert_eq!(digits["defaults"]["late"], 3);
         let distribution =
             json!({ "count": 3, "sum": 263, "max": 257, "buckets": [[3, 2], [258, 1]] });

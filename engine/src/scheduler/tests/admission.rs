@@ -1,8 +1,10 @@
 //! What a query meets when it comes: no model, no replica, no row.
 
+use std::sync::Arc;
+
 use super::fleet::Input;
 use super::oracle::Given;
-use super::world::{Event, MS, Setup, World};
+use super::world::{Event, MS, START_NS, Setup, World};
 use crate::scheduler::Availability;
 use crate::stats::Reason;
 
@@ -113,4 +115,36 @@ fn a_server_that_ends_answers_all_that_is_open_wherever_it_is() {
     world.finish();
     let given = [0, 1, 2].map(|number| world.answer(number));
     assert_eq!(given, [0; 3].map(|_| (MS / 2, default(Reason::ShuttingDown))));
+}
+
+#[test]
+fn a_query_whose_client_has_gone_is_neither_computed_nor_answered_and_is_counted() {
+    let mut world = Setup::simple().build();
+    world.queries_at(0, 2);
+    world.at(MS, Event::Abandon { number: 0 });
+    world.at(2 * MS, UP);
+    world.finish();
+    assert_eq!(world.batch_sizes(), [1]);
+    assert_eq!(world.answer(1), (3 * MS, Given::Prediction));
+    assert_eq!(world.stats.applications[0].cancelled.get(), 1);
+}
+
+#[test]
+fn an_answer_handed_over_after_the_deadline_is_late_whatever_it_carries() {
+    let mut world = Setup::simple().build_up();
+    world.queries_at(0, 1);
+    world.finish();
+    let (answered_ns, given) = world.answer(0);
+    assert_eq!((answered_ns, given), (MS, Given::Prediction));
+    let stats = Arc::clone(&world.stats);
+    let stats = &stats.applications[0];
+    for (after_ns, late) in [(20 * MS, 0), (20 * MS + 1, 1)] {
+        let (arrived_ns, now_ns) = (START_NS, START_NS + after_ns);
+        world.scheduler.handed_over(0, arrived_ns, START_NS + MS, now_ns);
+        assert_eq!(stats.late.get(), late);
+    }
+    let end_to_end = stats.end_to_end.snapshot();
+    assert_eq!((end_to_end.count(), end_to_end.sum()), (2, 40 * MS + 1));
+    let reply = stats.reply.snapshot();
+    assert_eq!((reply.count(), reply.sum()), (2, 38 * MS + 1));
 }

@@ -97,6 +97,11 @@ fn faults() -> impl Strategy<Value = Vec<(u64, prop::sample::Index, Fault)>> {
     prop::collection::vec((0..40 * MS, any::<prop::sample::Index>(), fault), 0..12)
 }
 
+/// Clients that go away: when, and whose.
+fn departures() -> impl Strategy<Value = Vec<(u64, prop::sample::Index)>> {
+    prop::collection::vec((0..40 * MS, any::<prop::sample::Index>()), 0..60)
+}
+
 fn event(replica: usize, fault: Fault) -> Event {
     match fault {
         Fault::Lost(death) => Event::Lost { replica, death },
@@ -114,16 +119,21 @@ proptest! {
         ups in prop::collection::vec(prop_oneof![Just(0), 0..30 * MS], 6),
         arrivals in arrivals(),
         faults in faults(),
+        departures in departures(),
     ) {
         let mut world = setup.build();
         for (replica, after_ns) in ups.into_iter().take(setup.machines.len()).enumerate() {
             world.at(after_ns, Event::Up { replica });
         }
+        let queries = arrivals.len();
         let mut at_ns = 0;
         for (gap_ns, which, input) in arrivals {
             at_ns += gap_ns;
             let application = which.index(setup.applications.len());
             world.at(at_ns, Event::Arrive { application, input });
+        }
+        for (after_ns, which) in departures {
+            world.at(after_ns, Event::Abandon { number: which.index(queries) });
         }
         for (after_ns, which, fault) in faults {
             world.at(after_ns, event(which.index(setup.machines.len()), fault));

@@ -29,6 +29,14 @@ pub struct Record {
     pub crashes: u32,
     pub stops: u32,
     pub answer: Option<(u64, Given)>,
+    /// Its client has gone: it must not be answered.
+    pub abandoned: bool,
+}
+
+impl Record {
+    pub fn is_open(&self) -> bool {
+        self.answer.is_none() && !self.abandoned
+    }
 }
 
 /// A batch that was sent.
@@ -76,6 +84,7 @@ impl Oracle {
             crashes: 0,
             stops: 0,
             answer: None,
+            abandoned: false,
         });
         self.queries.len() - 1
     }
@@ -85,7 +94,7 @@ impl Oracle {
         let application = self.queries[number].application;
         if let Some(previous) = self.rows.insert((application, row), number) {
             let previous = &self.queries[previous];
-            assert!(previous.answer.is_some(), "row {row} was given to two queries");
+            assert!(!previous.is_open(), "row {row} was given to two queries");
             assert!(!previous.in_flight, "row {row} was given away while a replica reads it");
         }
         let Record { deadline_ns, model, .. } = self.queries[number];
@@ -93,6 +102,17 @@ impl Oracle {
         if let Some(model) = model {
             self.waiting[model].insert((deadline_ns, number));
         }
+    }
+
+    /// The client of a query goes away; gives its application and row if it is still open.
+    pub fn abandoned(&mut self, number: usize) -> Option<(usize, u32)> {
+        let query = self.queries.get_mut(number).filter(|query| query.is_open())?;
+        query.abandoned = true;
+        let Record { application, row, deadline_ns, model, .. } = *query;
+        if let Some(model) = model {
+            self.waiting[model].remove(&(deadline_ns, number));
+        }
+        Some((application, row.expect("one without a row is answered at once")))
     }
 
     /// The query whose input stands in a row.
@@ -106,7 +126,7 @@ impl Oracle {
             let query = &mut self.queries[number];
             assert_eq!(query.model, Some(model), "query {number} went to a wrong model");
             assert!(!query.in_flight, "the row of query {number} is read twice at once");
-            assert!(query.answer.is_none(), "query {number} was sent after its answer");
+            assert!(query.is_open(), "query {number} was sent though nobody waits for it");
             (query.in_flight, query.sends) = (true, query.sends + 1);
             assert!(query.sends <= 1 + query.crashes + query.stops, "query {number} sent again");
             self.waiting[model].remove(&(query.deadline_ns, number));
@@ -140,7 +160,7 @@ impl Oracle {
                 Death::Crash => query.crashes += 1,
                 Death::Stopped => query.stops += 1,
             }
-            let waits = query.answer.is_none() && query.crashes == 0;
+            let waits = query.is_open() && query.crashes == 0;
             if let Some(model) = query.model.filter(|_| waits) {
                 self.waiting[model].insert((query.deadline_ns, number));
             }
@@ -152,14 +172,14 @@ impl Oracle {
         for &number in queries {
             let query = &self.queries[number];
             let guilty = query.crashes >= u32::from(CRASHES_MAX);
-            assert!(!guilty || query.answer.is_some(), "query {number} may kill a third time");
+            assert!(!guilty || !query.is_open(), "query {number} may kill a third time");
             assert!(query.crashes <= u32::from(CRASHES_MAX), "query {number} killed again");
         }
     }
 
     pub fn check_all_answered(&self) {
         for (number, query) in self.queries.iter().enumerate() {
-            assert!(query.answer.is_some(), "query {number} was not answered: {query:?}");
+            assert!(!query.is_open(), "query {number} was not answered: {query:?}");
             assert!(!query.in_flight, "query {number} is still in flight");
         }
     }
@@ -221,8 +241,11 @@ impl Sink for Oracle {
         let number = usize::try_from(answer.reply_to).expect("a number that was given out");
         let query = &mut self.queries[number];
         assert_eq!(query.answer, None, "query {number} was answered twice");
+        assert!(!query.abandoned, "query {number} was answered though its client has gone");
         assert_eq!(answer.application, query.application);
         assert_eq!(answer.answered_ns, self.now_ns);
+        let times_ns = (answer.arrived_ns, answer.deadline_ns);
+        assert_eq!(times_ns, (query.arrived_ns, query.deadline_ns));
         assert!(self.now_ns <= query.deadline_ns, "query {number} was answered after its deadline");
         let given = match answer.outcome {
             Outcome::Prediction { output, .. } => {

@@ -29,6 +29,10 @@ pub enum Event {
         application: usize,
         input: Input,
     },
+    /// The client of this query, if it still waits for its answer, goes away.
+    Abandon {
+        number: usize,
+    },
     Up {
         replica: usize,
     },
@@ -253,6 +257,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive { application, input } => self.arrive(application, input),
+            Event::Abandon { number } => self.abandon(number),
             Event::Up { replica } => self.up(replica),
             Event::Lost { replica, death } => self.lose(replica, death),
             Event::Hang { replica } => self.machines[replica].hung = self.machines[replica].up,
@@ -276,12 +281,18 @@ impl World {
         let number = self.oracle.arrived(application, model, input, now_ns, now_ns + slo_ns);
         let reply_to = number as u64;
         let Some(row) = self.scheduler.reserve(application) else {
-            self.scheduler.refuse(application, reply_to, now_ns, &mut self.oracle);
+            self.scheduler.refuse(application, reply_to, now_ns, now_ns, &mut self.oracle);
             return;
         };
         self.oracle.written(number, row);
         let admission = Admission { application, row, bytes: 4, arrived_ns: now_ns, reply_to };
         self.scheduler.admit(now_ns, &admission, &mut self.oracle);
+    }
+
+    fn abandon(&mut self, number: usize) {
+        if let Some((application, row)) = self.oracle.abandoned(number) {
+            self.scheduler.abandon(application, row);
+        }
     }
 
     fn up(&mut self, replica: usize) {
@@ -403,6 +414,8 @@ impl World {
             let counted = |given: &dyn Fn(&Given) -> bool| {
                 own().filter(|query| query.answer.as_ref().is_some_and(|(_, g)| given(g))).count()
             };
+            let cancelled = own().filter(|query| query.abandoned).count() as u64;
+            assert_eq!(stats.cancelled.get(), cancelled);
             let predictions = counted(&|given| *given == Given::Prediction) as u64;
             assert_eq!(stats.predictions.get(), predictions);
             for reason in Reason::ALL {

@@ -40,7 +40,8 @@ fn answers_are_counted_by_application_and_reason() {
     digits.queries.add(10);
     digits.predictions.add(6);
     digits.defaults(Reason::Late).add(3);
-    digits.errors.increment();
+    digits.cancelled.increment();
+    digits.late.add(2);
     digits.rows_in_use.set(7);
     digits.rows.set(64);
     assert_samples(
@@ -51,7 +52,8 @@ fn answers_are_counted_by_application_and_reason() {
             (r#"cutter_predictions_total{application="digits"}"#, 6.0),
             (r#"cutter_defaults_total{application="digits",reason="late"}"#, 3.0),
             (r#"cutter_defaults_total{application="digits",reason="no_model"}"#, 0.0),
-            (r#"cutter_errors_total{application="digits"}"#, 1.0),
+            (r#"cutter_cancelled_total{application="digits"}"#, 1.0),
+            (r#"cutter_late_total{application="digits"}"#, 2.0),
             (r#"cutter_input_pool_rows_in_use{application="digits"}"#, 7.0),
             (r#"cutter_input_pool_rows{application="digits"}"#, 64.0),
         ],
