@@ -43,6 +43,11 @@ impl Inbound {
         self.held.len()
     }
 
+    #[cfg(test)]
+    pub fn held_capacity(&self) -> usize {
+        self.held.capacity()
+    }
+
     pub fn is_idle(&self) -> bool {
         self.held.is_empty() && self.reader.phase() == Phase::Idle
     }

@@ -188,6 +188,14 @@ impl Frontend {
         self.replies.draining = true;
     }
 
+    /// Bytes really taken, by walking everything: held, decoded, owed.
+    #[cfg(test)]
+    pub(crate) fn walk_memory(&self) -> (usize, usize, usize) {
+        let held = self.inbound.iter().map(Inbound::held_capacity).sum();
+        let decoded = self.inbound.iter().map(|inbound| inbound.reader.kept_bytes()).sum();
+        (held, decoded, self.replies.walk_owed(self.places()))
+    }
+
     fn hold(&mut self, connection: usize, mut held: Vec<u8>) {
         if held.is_empty() && held.capacity() > INPUT_BYTES_KEPT {
             held = Vec::new();

@@ -290,6 +290,13 @@ impl Replies {
         self.replied.drain(..)
     }
 
+    /// Bytes taken by answers that are not handed out.
+    #[cfg(test)]
+    pub(super) fn walk_owed(&self, places: usize) -> usize {
+        let requests = self.connections[..places].iter().flat_map(|state| &state.requests);
+        requests.map(|request| request.written.capacity()).sum()
+    }
+
     fn connection_after(&self, after: Connection) -> Connection {
         if self.draining { Connection::Close } else { after }
     }

@@ -149,7 +149,7 @@ impl RequestReader {
 
     /// Memory that the reader holds for chunked requests.
     #[cfg(test)]
-    pub(super) fn kept_bytes(&self) -> usize {
+    pub(crate) fn kept_bytes(&self) -> usize {
         self.chunked_head.capacity() + self.chunked_body.capacity()
     }
 

@@ -14,6 +14,8 @@ mod connections;
 mod inspect;
 pub mod listener;
 pub mod ring;
+#[cfg(test)]
+mod world;
 
 use std::sync::Arc;
 
