@@ -11,9 +11,9 @@ use cutter_protocol::tensor::{ElementType, TensorSpec};
 use crate::config::{Config, Facts, FixedLimit, Model, ReplicaBytes, print as print_config};
 use crate::limits::{
     BODY_BYTES_MAX, BODY_RATE_BYTES_PER_S, CONNECTIONS_MAX, CRASHES_MAX, DRAIN_NS_MAX,
-    HEAD_BYTES_MAX, HEAD_TIME_NS, HEADERS_MAX, INPUT_BATCH_MAX, INPUT_BYTES_TOTAL_MAX,
-    JSON_DEPTH_MAX, KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX, RECEIVE_BUFFER_BYTES,
-    RECEIVE_BUFFERS, TARGET_BYTES_MAX,
+    HEAD_BYTES_MAX, HEAD_TIME_NS, HEADERS_MAX, IN_POOL_BYTES_MAX, INPUT_BATCH_MAX, JSON_DEPTH_MAX,
+    KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
+    TARGET_BYTES_MAX,
 };
 
 const MS: u64 = 1_000_000;
@@ -25,7 +25,7 @@ const LIMITS: [FixedLimit; 21] = [
     FixedLimit::new("header fields", HEADERS_MAX as u64, ""),
     FixedLimit::new("request target", TARGET_BYTES_MAX as u64, "bytes"),
     FixedLimit::new("request body", BODY_BYTES_MAX as u64, "bytes"),
-    FixedLimit::new("incomplete requests", INPUT_BYTES_TOTAL_MAX as u64, "bytes"),
+    FixedLimit::new("incomplete requests", IN_POOL_BYTES_MAX as u64, "bytes"),
     FixedLimit::new("inputs of a request", INPUT_BATCH_MAX as u64, ""),
     FixedLimit::new("JSON nesting", JSON_DEPTH_MAX as u64, ""),
     FixedLimit::new("time for a head", HEAD_TIME_NS / MS, "ms"),

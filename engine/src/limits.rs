@@ -179,25 +179,42 @@ cutter_limits::limits! {
         /// Bytes of answers that are owed to one connection.
         CONNECTION_OUT_BYTES_MAX: usize = 448 << 20, "bytes";
         /// Bytes that one send hands to the kernel.
-        SEND_BYTES_MAX: usize = 128 << 10, "bytes";
-        /// Bytes read and rendered in one turn of the engine thread's loop.
-        TURN_BYTES_MAX: usize = 256 << 10, "bytes";
+        SEND_BYTES_MAX: usize = 64 << 10, "bytes";
+        /// Bytes of requests read in one turn of the engine thread's loop.
+        TURN_BYTES_MAX: usize = 128 << 10, "bytes";
         /// Bytes of a large body or output that are read or rendered before others have their turn.
         PIECE_BYTES: usize = 32 << 10, "bytes";
-        /// Least rate at which a client must take its answers. Below it, once the grace is used
-        /// up: closed.
-        SEND_RATE_BYTES_PER_S: u64 = 1 << 10, "bytes/s";
-        /// Time that a client may be behind that rate.
-        SEND_GRACE_NS: u64 = 5_000_000_000, "ns";
-        /// Bytes held for all connections whose requests are incomplete. Beyond: 503 and closed.
-        INPUT_BYTES_TOTAL_MAX: usize = 512 << 20, "bytes";
+        /// Least rate at which a client must take its answers, send by send. Below it, once the
+        /// grace is used up: closed.
+        SEND_RATE_BYTES_PER_S: u64 = 8 << 10, "bytes/s";
+        /// Time that a send may take however small it is: what a client's own buffers hold is read
+        /// before it shows.
+        SEND_GRACE_NS: u64 = 10_000_000_000, "ns";
+        /// Bytes owed to a connection beyond which none of its requests is read.
+        OWED_PAUSE_BYTES: usize = 1 << 20, "bytes";
+        /// Bytes that an answer is counted with beside its items: its head and its table.
+        REPLY_OVERHEAD_BYTES: usize = 384, "bytes";
+        /// Bytes of replicas' outputs that wait to be rendered. Beyond: the default output.
+        RENDER_BYTES_MAX: usize = 256 << 20, "bytes";
+        /// Bytes of a default output beside the names in it and what is configured.
+        DEFAULT_TEXT_BYTES_MAX: usize = 256, "bytes";
+        /// Bytes of a model's own words that an answer repeats. What is beyond is cut off.
+        DETAIL_BYTES_MAX: usize = 512, "bytes";
         /// Bytes held for a connection whose input is left unread, before it is not received any
         /// more.
-        STALLED_INPUT_BYTES_MAX: usize = 64 << 10, "bytes";
-        /// Capacity that a connection keeps for incomplete requests when it holds none.
-        INPUT_BYTES_KEPT: usize = 64 << 10, "bytes";
+        STALLED_INPUT_BYTES_MAX: usize = 32 << 10, "bytes";
+        /// Capacity that a connection keeps for incomplete requests when it holds few.
+        INPUT_BYTES_KEPT: usize = 16 << 10, "bytes";
         /// Capacity that an answer's buffer keeps for its next use.
-        REPLY_BYTES_KEPT: usize = 64 << 10, "bytes";
+        REPLY_BYTES_KEPT: usize = 2 << 10, "bytes";
+        /// Items for which an answer's table keeps room for its next use.
+        REPLY_ITEMS_KEPT: usize = 32, "items";
+        /// Answers whose buffers are kept for their next use.
+        SPARE_REPLIES_MAX: usize = 4096, "answers";
+        /// Capacity that a connection keeps between its sends.
+        SEND_BYTES_KEPT: usize = 4 << 10, "bytes";
+        /// Capacity from which a buffer is freed on the control thread, since that takes time.
+        GARBAGE_BYTES_MIN: usize = 256 << 10, "bytes";
     }
     "Engine thread" {
         /// Operations submitted in one go.
@@ -211,8 +228,10 @@ cutter_limits::limits! {
         DATE_PERIOD_NS: u64 = 500_000_000, "ns";
         /// How often the gauges are brought up to date.
         GAUGE_PERIOD_NS: u64 = 100_000_000, "ns";
-        /// How often slow clients are looked for, while there are any connections.
-        PACE_PERIOD_NS: u64 = 250_000_000, "ns";
+        /// Connections whose time is up that are looked at in one turn.
+        EXPIRED_MAX: usize = 64, "connections";
+        /// Connections accepted that wait for the place of one that is being ended.
+        ACCEPTED_WAITING_MAX: usize = 64, "connections";
         /// How long accepting pauses after it failed.
         ACCEPT_PAUSE_NS: u64 = 100_000_000, "ns";
         /// How long a client may take to close after it was told that the connection ends.
@@ -222,6 +241,9 @@ cutter_limits::limits! {
         DRAIN_IDLE_NS: u64 = 250_000_000, "ns";
         /// How long a drain waits for answers before it answers with the default.
         DRAIN_NS_MAX: u64 = 10_000_000_000, "ns";
+        /// How long a client may take during a drain to read its answers, after the last query of
+        /// all was answered.
+        DRAIN_SEND_NS: u64 = 2_000_000_000, "ns";
     }
     "Control" {
         /// How long an incarnation must have been up for its replica to be started again at once.
@@ -275,7 +297,7 @@ const _: () = {
     assert!(CHUNK_EXTENSION_BYTES_MAX <= CHUNK_EXTENSIONS_BYTES_MAX);
     assert!(TRAILERS_BYTES_MAX <= HEAD_BYTES_MAX);
     assert!(HEAD_TIME_NS < KEEP_ALIVE_IDLE_NS && BODY_GRACE_NS < KEEP_ALIVE_IDLE_NS);
-    assert!(BODY_BYTES_MIN <= BODY_BYTES_MAX && BODY_BYTES_MAX < INPUT_BYTES_TOTAL_MAX);
+    assert!(BODY_BYTES_MIN <= BODY_BYTES_MAX && 2 * BODY_BYTES_MAX < IN_POOL_BYTES_MAX);
     // A share holds what every client may send: a head, and a body to a path that is nobody's.
     assert!(HEAD_BYTES_MAX <= CONNECTION_IN_SHARE_BYTES);
     // A chunked body is held and decoded at the same time.

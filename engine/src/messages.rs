@@ -38,6 +38,8 @@ pub enum ToControl {
     Kill { replica: usize, incarnation: u64, reason: KillReason },
     /// The memory of an incarnation that is gone: to be dropped where unmapping may take its time.
     Retired(Box<EngineEnd>),
+    /// A large buffer that nobody needs: to be dropped there too.
+    Garbage(Vec<u8>),
     /// Everything is answered and the engine thread is about to end.
     Drained,
 }

@@ -190,12 +190,12 @@ fn model_plan(model: &config::Model) -> ModelPlan {
 fn faces(config: &Config) -> Vec<clipper::Application> {
     let face = |application: &config::Application| {
         let model = application.models.first().map(|model| &config.models[*model]);
-        clipper::Application {
-            name: application.name.clone(),
-            input: application.input,
-            default_output: application.default_output.clone(),
-            model: model.map(|model| (model.name.clone(), model.version.clone())),
-        }
+        clipper::Application::new(
+            application.name.clone(),
+            application.input,
+            &application.default_output,
+            model.map(|model| (model.name.clone(), model.version.clone())),
+        )
     };
     config.applications.iter().map(face).collect()
 }

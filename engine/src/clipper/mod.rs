@@ -16,5 +16,9 @@
 mod question;
 mod reply;
 
-pub use question::{Application, Problem, Question, Slot, ask, body_bytes_max};
-pub use reply::{write_item, write_predictions, write_problem};
+pub use question::{
+    Application, Asked, Desk, Problem, Question, Reading, Slot, ask, body_bytes_max_of, cancel,
+};
+pub use reply::{
+    close_prediction, default_bytes_max, open_prediction, write_default, write_problem,
+};

@@ -3,7 +3,8 @@
 use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
 
 use crate::http::{Head, Method, Status};
-use crate::json::{self, JsonError};
+use crate::json::render::embed_text;
+use crate::json::{self, JsonError, PredictReader, Progress};
 use crate::limits::{
     BODY_BYTES_MAX, BODY_BYTES_MIN, INPUT_BATCH_MAX, JSON_BYTES_PER_BASE64_GROUP,
     JSON_BYTES_PER_NUMBER, JSON_BYTES_PER_STRING_BYTE, UNROUTED_BODY_BYTES_MAX,
@@ -16,29 +17,41 @@ use crate::scheduler::Scheduler;
 pub struct Application {
     pub name: String,
     pub input: TensorSpec,
-    /// As it stands in the configuration.
-    pub default_output: String,
+    /// The default output as JSON, rendered once.
+    pub default_json: Vec<u8>,
     /// Name and version of the linked model.
     pub model: Option<(String, String)>,
+    /// The largest body that a request may have.
+    pub body_bytes_max: usize,
 }
 
 impl Application {
-    /// The largest body: as many inputs as a batch may have, written at length.
-    pub fn body_bytes_max(&self) -> usize {
-        let most = match (self.input.element, self.input.extent) {
-            (ElementType::Bytes, _) => {
-                self.input.bytes_max().div_ceil(3) * JSON_BYTES_PER_BASE64_GROUP
-            }
-            (ElementType::String, _) => self.input.bytes_max() * JSON_BYTES_PER_STRING_BYTE,
-            (element, Extent::Exact(shape)) => {
-                shape.elements().max(element.bytes()) * JSON_BYTES_PER_NUMBER
-            }
-            (element, Extent::AtMost { bytes }) => {
-                bytes as usize / element.bytes() * JSON_BYTES_PER_NUMBER
-            }
-        };
-        most.saturating_mul(INPUT_BATCH_MAX).clamp(BODY_BYTES_MIN, BODY_BYTES_MAX)
+    /// `default_output` is as it stands in the configuration: JSON if it is JSON, else a text.
+    pub fn new(
+        name: String,
+        input: TensorSpec,
+        default_output: &str,
+        model: Option<(String, String)>,
+    ) -> Self {
+        let mut default_json = Vec::new();
+        embed_text(&mut default_json, default_output);
+        Self { name, default_json, model, body_bytes_max: body_bytes_max(&input), input }
     }
+}
+
+/// The largest body: as many inputs as a batch may have, written at length.
+fn body_bytes_max(input: &TensorSpec) -> usize {
+    let most = match (input.element, input.extent) {
+        (ElementType::Bytes, _) => input.bytes_max().div_ceil(3) * JSON_BYTES_PER_BASE64_GROUP,
+        (ElementType::String, _) => input.bytes_max() * JSON_BYTES_PER_STRING_BYTE,
+        (element, Extent::Exact(shape)) => {
+            shape.elements().max(element.bytes()) * JSON_BYTES_PER_NUMBER
+        }
+        (element, Extent::AtMost { bytes }) => {
+            bytes as usize / element.bytes() * JSON_BYTES_PER_NUMBER
+        }
+    };
+    most.saturating_mul(INPUT_BATCH_MAX).clamp(BODY_BYTES_MIN, BODY_BYTES_MAX)
 }
 
 /// Where one input of a question went.
@@ -109,41 +122,115 @@ pub fn application_of(path: &str, applications: &[Application]) -> Option<usize>
     applications.iter().position(|application| application.name == name)
 }
 
-/// The largest body that a request may have.
-pub fn body_bytes_max(path: &str, limits: &[usize], applications: &[Application]) -> usize {
-    application_of(path, applications).map_or(UNROUTED_BODY_BYTES_MAX, |index| limits[index])
+/// The largest body that a request to a path may have.
+pub fn body_bytes_max_of(path: &str, applications: &[Application]) -> usize {
+    let application = application_of(path, applications);
+    application.map_or(UNROUTED_BODY_BYTES_MAX, |index| applications[index].body_bytes_max)
 }
 
-/// Reads a request. The inputs go straight into reserved rows, which `slots` lists in order; after
-/// a problem none is reserved.
+/// What reading a question takes besides its bytes.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    pub applications: &'a [Application],
+    pub pools: &'a mut [InputPool],
+    pub scheduler: &'a mut Scheduler,
+    /// A place for inputs for which there is no row.
+    pub spare: &'a mut Vec<u8>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Asked {
+    /// It was read whole; its inputs are in the slots given.
+    Whole(Question),
+    /// Its body is to be read in pieces.
+    Large(Reading),
+}
+
+/// Reads a request, if its body has at most `bytes_max` bytes in one go. The inputs go straight
+/// into reserved rows, which `slots` lists in order; after a problem none is reserved.
 pub fn ask(
     head: &Head<'_>,
     body: &[u8],
-    applications: &[Application],
-    pools: &mut [InputPool],
-    scheduler: &mut Scheduler,
+    bytes_max: usize,
+    desk: &mut Desk<'_>,
     slots: &mut Vec<Slot>,
-    spare: &mut Vec<u8>,
-) -> Result<Question, Problem> {
+) -> Result<Asked, Problem> {
     slots.clear();
-    let application = route(head, applications)?;
-    let (face, pool) = (&applications[application], &mut pools[application]);
-    let row_bytes = face.input.bytes_max();
-    let mut rows = PoolRows { application, row_bytes, pool, scheduler, slots, spare, row: None };
-    let read = json::read_predict(body, &face.input, INPUT_BATCH_MAX, &mut rows);
+    let application = route(head, desk.applications)?;
+    let input = desk.applications[application].input;
+    if body.len() > bytes_max {
+        let reader = PredictReader::new(input, INPUT_BATCH_MAX);
+        return Ok(Asked::Large(Reading { application, reader, row: None, slots: Vec::new() }));
+    }
+    let mut row = None;
+    let mut rows = PoolRows::new(application, desk, slots, &mut row);
+    let read = json::read_predict(body, &input, INPUT_BATCH_MAX, &mut rows);
     rows.cancel_uncommitted();
-    let checked = read.map_err(Problem::from).and_then(|body| {
-        check_version(face, body.version.as_deref())?;
-        Ok(Question { application, is_batch: body.is_batch })
+    let asked = read.map_err(Problem::from).and_then(|body| {
+        check_version(&desk.applications[application], body.version.as_deref())?;
+        Ok(Asked::Whole(Question { application, is_batch: body.is_batch }))
     });
-    if checked.is_err() {
-        for slot in slots.drain(..) {
-            if let Slot::Row { row, .. } = slot {
-                scheduler.cancel(application, row);
-            }
+    if asked.is_err() {
+        cancel(application, slots, desk.scheduler);
+    }
+    asked
+}
+
+/// Gives back the rows of a question that is not asked.
+pub fn cancel(application: usize, slots: &mut Vec<Slot>, scheduler: &mut Scheduler) {
+    for slot in slots.drain(..) {
+        if let Slot::Row { row, .. } = slot {
+            scheduler.cancel(application, row);
         }
     }
-    checked
+}
+
+/// A large body that is read in pieces.
+#[derive(Debug)]
+pub struct Reading {
+    application: usize,
+    reader: PredictReader,
+    row: Option<u32>,
+    slots: Vec<Slot>,
+}
+
+impl Reading {
+    /// Reads on in the same body, about so many bytes of it. `None`: there is more to read. After
+    /// a problem no row is reserved; else `slots` lists where the inputs went.
+    pub fn read_on(
+        &mut self,
+        body: &[u8],
+        budget_bytes: usize,
+        desk: &mut Desk<'_>,
+        slots: &mut Vec<Slot>,
+    ) -> Result<Option<Question>, Problem> {
+        let application = self.application;
+        let mut rows = PoolRows::new(application, desk, &mut self.slots, &mut self.row);
+        let read = match self.reader.read(body, budget_bytes, &mut rows) {
+            Ok(Progress::Paused) => return Ok(None),
+            Ok(Progress::Done(body)) => Ok(body),
+            Err(error) => Err(Problem::from(error)),
+        };
+        rows.cancel_uncommitted();
+        let asked = read.and_then(|body| {
+            check_version(&desk.applications[application], body.version.as_deref())?;
+            Ok(Some(Question { application, is_batch: body.is_batch }))
+        });
+        if asked.is_err() {
+            self.cancel(desk.scheduler);
+        }
+        std::mem::swap(slots, &mut self.slots);
+        asked
+    }
+
+    /// Gives back the rows: nobody waits for an answer any more.
+    pub fn cancel(&mut self, scheduler: &mut Scheduler) {
+        if let Some(row) = self.row.take() {
+            scheduler.cancel(self.application, row);
+        }
+        cancel(self.application, &mut self.slots, scheduler);
+    }
 }
 
 fn route(head: &Head<'_>, applications: &[Application]) -> Result<usize, Problem> {
@@ -189,10 +276,22 @@ struct PoolRows<'a> {
     slots: &'a mut Vec<Slot>,
     spare: &'a mut Vec<u8>,
     /// Given to the reader and not committed yet.
-    row: Option<u32>,
+    row: &'a mut Option<u32>,
 }
 
-impl PoolRows<'_> {
+impl<'a> PoolRows<'a> {
+    fn new(
+        application: usize,
+        desk: &'a mut Desk<'_>,
+        slots: &'a mut Vec<Slot>,
+        row: &'a mut Option<u32>,
+    ) -> Self {
+        let Desk { applications, pools, scheduler, spare } = desk;
+        let row_bytes = applications[application].input.bytes_max();
+        let pool = &mut pools[application];
+        Self { application, row_bytes, pool, scheduler, slots, spare, row }
+    }
+
     fn cancel_uncommitted(&mut self) {
         if let Some(row) = self.row.take() {
             self.scheduler.cancel(self.application, row);
@@ -201,10 +300,15 @@ impl PoolRows<'_> {
 }
 
 impl json::Rows for PoolRows<'_> {
+    #[inline]
     fn next_row(&mut self) -> &mut [u8] {
         self.cancel_uncommitted();
-        self.row = self.scheduler.reserve(self.application);
-        match self.row {
+        *self.row = self.scheduler.reserve(self.application);
+        self.row()
+    }
+
+    fn row(&mut self) -> &mut [u8] {
+        match *self.row {
             Some(row) => self.pool.row_mut(row, self.row_bytes),
             None => {
                 self.spare.resize(self.row_bytes, 0);
@@ -213,11 +317,10 @@ impl json::Rows for PoolRows<'_> {
         }
     }
 
+    #[inline]
     fn commit(&mut self, bytes: usize) {
+        let row = self.row.take();
         let bytes = u32::try_from(bytes).expect("bounded by ITEM_BYTES_MAX");
-        self.slots.push(match self.row.take() {
-            Some(row) => Slot::Row { row, bytes },
-            None => Slot::Overloaded,
-        });
+        self.slots.push(row.map_or(Slot::Overloaded, |row| Slot::Row { row, bytes }));
     }
 }

@@ -204,6 +204,7 @@ async fn conduct(
                 }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
+                Some(ToControl::Garbage(buffer)) => drop(buffer),
                 Some(ToControl::Drained) => {
                     shared.board().note_engine_ended();
                     return Phase::Ending;

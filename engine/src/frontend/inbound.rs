@@ -1,7 +1,53 @@
 //! The receiving half of a connection: framing state, the client's clock, and bytes that wait for
 //! more.
 
-use crate::http::{Pace, Phase, RequestReader, Verdict};
+use std::ops::Range;
+
+use crate::clipper::Reading;
+use crate::http::{Connection, Pace, Phase, RequestReader};
+use crate::limits::{INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
+
+/// A request with a large body, of which a piece is read in each turn.
+#[derive(Debug)]
+pub struct Incoming {
+    pub reading: Reading,
+    bytes: Vec<u8>,
+    body: Range<usize>,
+    /// Bytes of the body that were not counted as read yet.
+    unread_bytes: usize,
+    pub after: Connection,
+    pub omit_body: bool,
+    pub arrived_ns: u64,
+}
+
+impl Incoming {
+    pub fn new(
+        reading: Reading,
+        (bytes, body): (Vec<u8>, Range<usize>),
+        (after, omit_body): (Connection, bool),
+        arrived_ns: u64,
+    ) -> Box<Self> {
+        let unread_bytes = body.len();
+        Box::new(Self { reading, bytes, body, unread_bytes, after, omit_body, arrived_ns })
+    }
+
+    /// Bytes of the body that the next piece has.
+    pub fn next_piece(&mut self) -> usize {
+        let piece = self.unread_bytes.min(PIECE_BYTES);
+        self.unread_bytes -= piece;
+        piece
+    }
+
+    /// The body, and what has been read of it.
+    pub fn parts(&mut self) -> (&[u8], &mut Reading) {
+        (&self.bytes[self.body.clone()], &mut self.reading)
+    }
+
+    /// The memory of its body.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
 
 #[derive(Debug)]
 pub struct Inbound {
@@ -9,68 +55,78 @@ pub struct Inbound {
     pub pace: Pace,
     /// Input is left unread until an answer is out.
     pub stalled: bool,
+    /// The client will send nothing more.
+    pub ended: bool,
+    pub incoming: Option<Box<Incoming>>,
     held: Vec<u8>,
 }
 
 impl Default for Inbound {
     fn default() -> Self {
-        Self { reader: RequestReader::new(), pace: Pace::new(0), stalled: false, held: Vec::new() }
+        Self {
+            reader: RequestReader::new(),
+            pace: Pace::new(0),
+            stalled: false,
+            ended: false,
+            incoming: None,
+            held: Vec::new(),
+        }
     }
 }
 
 impl Inbound {
     pub fn open(&mut self, now_ns: u64) {
+        assert!(self.held.is_empty() && self.incoming.is_none());
         self.reader = RequestReader::new();
         self.pace = Pace::new(now_ns);
-        self.stalled = false;
-        self.held.clear();
+        (self.stalled, self.ended) = (false, false);
     }
 
-    /// Says how many bytes were held.
-    pub fn close(&mut self) -> usize {
-        std::mem::take(&mut self.held).len()
+    /// Whether what arrives now is not read yet.
+    #[inline]
+    pub fn is_blocked(&self) -> bool {
+        self.stalled || self.incoming.is_some()
     }
 
+    /// Whether it should be received from: not while it floods us.
+    #[inline]
+    pub fn wants_input(&self) -> bool {
+        !(self.is_blocked() && self.held.len() > STALLED_INPUT_BYTES_MAX)
+    }
+
+    /// What the client owes us next.
+    pub fn phase(&self) -> Phase {
+        self.reader.phase()
+    }
+
+    /// The memory that its bytes take, decoded or not.
+    #[inline]
+    pub fn memory_bytes(&self) -> usize {
+        let incoming = self.incoming.as_ref().map_or(0, |incoming| incoming.bytes.capacity());
+        self.held.capacity() + self.reader.decoded_bytes() + incoming
+    }
+
+    #[inline]
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 
-    pub fn put_held(&mut self, held: Vec<u8>) {
-        self.held = held;
-    }
-
-    pub fn held_bytes(&self) -> usize {
-        self.held.len()
-    }
-
-    #[cfg(test)]
-    pub fn held_capacity(&self) -> usize {
-        self.held.capacity()
-    }
-
-    pub fn is_idle(&self) -> bool {
-        self.held.is_empty() && self.reader.phase() == Phase::Idle
-    }
-
-    /// Bytes were used. A stalled client does not lose time: the wait is ours.
-    pub fn on_bytes(&mut self, now_ns: u64, received: usize) {
-        self.pace.on_bytes(now_ns, received, self.reader.phase());
-        if self.stalled {
-            self.pace.pause();
+    /// Keeps the bytes that were not used; a buffer much too large for them goes.
+    #[inline]
+    pub fn put_held(&mut self, held: Vec<u8>, garbage: &mut Vec<Vec<u8>>) {
+        if held.capacity() > INPUT_BYTES_KEPT && held.capacity() / 4 > held.len() {
+            self.held = held.as_slice().to_vec();
+            garbage.push(held);
+        } else {
+            self.held = held;
         }
     }
 
-    pub fn resume(&mut self, now_ns: u64) {
-        if !self.stalled {
-            self.pace.resume(now_ns, self.reader.phase());
-        }
-    }
-
-    pub fn check(&self, now_ns: u64) -> Verdict {
-        self.pace.check(now_ns)
-    }
-
-    pub fn deadline_ns(&self) -> Option<u64> {
-        self.pace.deadline_ns()
+    /// Gives up all bytes. What was being read is for the caller to cancel.
+    pub fn clear(&mut self, garbage: &mut Vec<Vec<u8>>) -> Option<Box<Incoming>> {
+        garbage.push(std::mem::take(&mut self.held));
+        self.reader = RequestReader::new();
+        self.stalled = false;
+        self.incoming.take()
     }
 }

@@ -10,33 +10,74 @@
 //! ```
 //!
 //! A connection may pipeline requests; they are answered in order, whatever order their predictions
-//! come in. When [`PIPELINED_REQUESTS_MAX`] of them wait, its input is left unread until one is
-//! answered.
+//! come in. When [`PIPELINED_REQUESTS_MAX`](crate::limits::PIPELINED_REQUESTS_MAX) of them wait, or
+//! more than [`OWED_PAUSE_BYTES`](crate::limits::OWED_PAUSE_BYTES) are owed, its input is left
+//! unread until an answer is out: for a client that does not read nothing is executed.
+//!
+//! # What a client can do, and what it cannot
+//! - Each request gets one final response, in order. After a response that announces the end of the
+//!   connection nothing is read or executed; a refusal is such a response, and there is one at most.
+//! - Bytes that are held, decoded or owed are in a [`ledger`], by capacity: a share for each
+//!   connection, and a pool. Who exceeds is refused, and nobody else.
+//! - It is either the client's turn or ours. In its turn a clock runs ([`crate::http::Pace`]);
+//!   while we send, another one does, since it must read; and what is ours ends with the deadlines
+//!   of its queries.
+//! - Work is bounded for each turn: a large body is read in pieces, one body after another, and a
+//!   large output rendered in pieces.
+//! - A client that has gone is not computed for: its queries are abandoned.
 
+mod answers;
 mod inbound;
+pub mod ledger;
 mod outbound;
+mod reading;
+mod refusal;
+mod rendering;
+mod reply;
 #[cfg(test)]
 mod tests;
+mod waiting;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::clipper::{self, Slot};
 use crate::clock::Clock;
-use crate::http::{
-    CONTINUE_100, Connection, DATE_BYTES, HttpError, ResponseHead, Status, Step, Verdict,
-    write_http_error,
-};
+use crate::http::Verdict;
 use crate::limits::{
-    CONNECTIONS_MAX, INPUT_BYTES_KEPT, INPUT_BYTES_TOTAL_MAX, PIPELINED_REQUESTS_MAX,
-    STALLED_INPUT_BYTES_MAX,
+    CONNECTION_IN_SHARE_BYTES, CONNECTION_OUT_BYTES_MAX, CONNECTION_OUT_SHARE_BYTES,
+    CONNECTIONS_MAX, IN_POOL_BYTES_MAX, OUT_POOL_BYTES_MAX, SEND_GRACE_NS, SEND_RATE_BYTES_PER_S,
 };
 use crate::pool::InputPool;
-use crate::scheduler::{Admission, Scheduler};
+use crate::scheduler::Scheduler;
 use crate::stats::EngineStats;
 
 use inbound::Inbound;
-use outbound::{Outbound, Request};
-use std::sync::Arc;
+use ledger::{Bounds, Ledger};
+use reading::Used;
+use waiting::{Turn, Waiting};
 
 pub use outbound::{Output, Replied, Replies};
+
+/// How much all connections together may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortLimits {
+    pub connections: usize,
+    /// Bytes of requests that are not whole or not read yet.
+    pub input: Bounds,
+    /// Bytes of answers.
+    pub output: Bounds,
+}
+
+impl Default for PortLimits {
+    fn default() -> Self {
+        let (share, pool) = (CONNECTION_IN_SHARE_BYTES, IN_POOL_BYTES_MAX);
+        let input = Bounds { share, pool, connection: share + pool };
+        let (share, pool) = (CONNECTION_OUT_SHARE_BYTES, OUT_POOL_BYTES_MAX);
+        let output = Bounds { share, pool, connection: CONNECTION_OUT_BYTES_MAX };
+        Self { connections: CONNECTIONS_MAX, input, output }
+    }
+}
 
 /// All connections of one engine thread, without their sockets.
 #[derive(Debug)]
@@ -44,28 +85,39 @@ pub struct Frontend {
     inbound: Box<[Inbound]>,
     /// Where the scheduler's answers go.
     pub replies: Replies,
-    body_limits: Box<[usize]>,
     pools: Box<[InputPool]>,
     slots: Vec<Slot>,
     spare: Vec<u8>,
-    /// Bytes held for all connections that wait for more.
-    held_bytes: usize,
-    limits: PortLimits,
+    /// Bytes of requests, whole or not, by connection.
+    ledger: Ledger,
+    /// When the send under way is late, by connection.
+    send_deadlines_ns: Box<[u64]>,
+    waiting: Waiting,
+    /// Connections with a large body to be read, the first one first.
+    large: VecDeque<usize>,
+    garbage: Vec<Vec<u8>>,
+    places: usize,
     stats: Arc<EngineStats>,
 }
 
-/// How much all connections together may take.
+/// What became of a connection whose time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortLimits {
-    pub connections: usize,
-    /// Bytes held for all connections whose requests are incomplete.
-    pub input_bytes_total: usize,
+pub enum Expired {
+    /// It goes on, or a refusal is on its way.
+    Nothing,
+    /// It ends without a word.
+    End,
 }
 
-impl Default for PortLimits {
-    fn default() -> Self {
-        Self { connections: CONNECTIONS_MAX, input_bytes_total: INPUT_BYTES_TOTAL_MAX }
-    }
+/// Memory that connections hold, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortMemory {
+    /// Requests that are not whole or not read yet, decoded or not.
+    pub held: usize,
+    /// Answers, and what is set aside for them.
+    pub owed: usize,
+    /// Outputs of replicas that wait to be rendered.
+    pub unrendered: usize,
 }
 
 impl Frontend {
@@ -78,282 +130,193 @@ impl Frontend {
     ) -> Self {
         assert!(limits.connections <= CONNECTIONS_MAX);
         assert_eq!(applications.len(), pools.len());
-        let body_limits = applications.iter().map(clipper::Application::body_bytes_max).collect();
+        let places = limits.connections;
         Self {
-            inbound: (0..limits.connections).map(|_| Inbound::default()).collect(),
-            replies: Replies::new(applications),
-            body_limits,
+            inbound: (0..places).map(|_| Inbound::default()).collect(),
+            replies: Replies::new(applications, places, limits.output, Arc::clone(&stats)),
             pools: pools.into(),
             slots: Vec::new(),
             spare: Vec::new(),
-            held_bytes: 0,
-            limits,
+            ledger: Ledger::new(places, limits.input),
+            send_deadlines_ns: vec![0; places].into(),
+            waiting: Waiting::new(places),
+            large: VecDeque::with_capacity(places),
+            garbage: Vec::new(),
+            places,
             stats,
         }
     }
 
     /// Connections that can be open at one time.
     pub fn places(&self) -> usize {
-        self.limits.connections
+        self.places
     }
 
     /// A connection was accepted and is known by this number until [`Frontend::close`].
     pub fn open(&mut self, connection: usize, now_ns: u64) {
         self.inbound[connection].open(now_ns);
         self.replies.open(connection);
+        self.waiting.set(connection, Turn::Idle);
     }
 
-    /// A connection is gone. Answers that are still to come for it go nowhere.
-    pub fn close(&mut self, connection: usize) {
-        self.held_bytes -= self.inbound[connection].close();
-        self.replies.close(connection);
+    /// A connection is gone. Its queries are abandoned; answers still to come for it go nowhere.
+    pub fn close(&mut self, connection: usize, scheduler: &mut Scheduler) {
+        self.clear_input(connection, scheduler);
+        self.replies.close(connection, |application, row| scheduler.abandon(application, row));
+        self.waiting.set(connection, Turn::Ours);
     }
 
-    /// Bytes arrived on a connection.
+    /// Bytes arrived on a connection; they were reaped at this time.
     pub fn receive(
         &mut self,
         connection: usize,
         bytes: &[u8],
+        reaped_ns: u64,
         clock: &impl Clock,
         scheduler: &mut Scheduler,
     ) {
-        let now_ns = clock.now_ns();
         if self.replies.is_closing(connection) {
             return;
         }
         let mut held = self.inbound[connection].take_held();
-        self.held_bytes -= held.len();
-        if held.is_empty() {
-            let used = self.read(connection, bytes, now_ns, clock, scheduler);
-            held.extend_from_slice(&bytes[used..]);
+        if self.inbound[connection].is_blocked() {
+            held.extend_from_slice(bytes);
+        } else if held.is_empty() {
+            match self.read(connection, bytes, reaped_ns, clock, scheduler) {
+                Used::Whole(used) => held.extend_from_slice(&bytes[used..]),
+                Used::UpTo(large) => held = self.begin_large(connection, bytes.to_vec(), large),
+            }
         } else {
             held.extend_from_slice(bytes);
-            let used = self.read(connection, &held, now_ns, clock, scheduler);
-            held.drain(..used);
+            held = self.read_held(connection, held, reaped_ns, clock, scheduler);
         }
-        self.hold(connection, held);
-        self.inbound[connection].on_bytes(now_ns, bytes.len());
+        let inbound = &mut self.inbound[connection];
+        inbound.put_held(held, &mut self.garbage);
+        inbound.pace.on_bytes(reaped_ns, bytes.len(), inbound.reader.phase());
+        self.settle(connection, reaped_ns, scheduler);
     }
 
-    /// Reads on where a connection's input was left because too many answers were owed.
-    pub fn resume(&mut self, connection: usize, clock: &impl Clock, scheduler: &mut Scheduler) {
-        let now_ns = clock.now_ns();
-        if !self.inbound[connection].stalled || self.replies.is_closing(connection) {
-            return;
-        }
-        self.inbound[connection].stalled = false;
-        let mut held = self.inbound[connection].take_held();
-        self.held_bytes -= held.len();
-        let used = self.read(connection, &held, now_ns, clock, scheduler);
-        held.drain(..used);
-        self.hold(connection, held);
-        self.inbound[connection].resume(now_ns);
+    /// The client will send nothing more. It still gets what it is owed.
+    pub fn receive_end(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) {
+        self.inbound[connection].ended = true;
+        self.settle(connection, now_ns, scheduler);
     }
 
-    /// Whether a connection should be received from: not while it floods us.
-    pub fn wants_input(&self, connection: usize) -> bool {
-        let inbound = &self.inbound[connection];
-        !(inbound.stalled && inbound.held_bytes() > STALLED_INPUT_BYTES_MAX)
-    }
-
-    /// What a connection's client is late with.
-    pub fn check_pace(
+    /// Reads on where a connection's input was left because too much was owed.
+    pub fn resume(
         &mut self,
         connection: usize,
         now_ns: u64,
-        date: &[u8; DATE_BYTES],
-    ) -> Pacing {
-        match self.inbound[connection].check(now_ns) {
-            Verdict::Keep => Pacing::Keep(self.inbound[connection].deadline_ns()),
-            Verdict::CloseIdle => Pacing::CloseIdle,
+        clock: &impl Clock,
+        scheduler: &mut Scheduler,
+    ) {
+        let inbound = &mut self.inbound[connection];
+        if inbound.stalled && !self.replies.is_full(connection) {
+            inbound.stalled = false;
+            self.read_on(connection, now_ns, clock, scheduler);
+        }
+        self.settle(connection, now_ns, scheduler);
+    }
+
+    /// Whether large bodies or outputs wait for a part of a turn.
+    #[inline]
+    pub fn has_large_work(&self) -> bool {
+        !self.large.is_empty() || self.replies.has_unrendered()
+    }
+
+    /// A turn's part of the large work: a piece of a body, and some rendering.
+    pub fn work(&mut self, clock: &impl Clock, scheduler: &mut Scheduler) {
+        self.replies.render();
+        self.read_piece(clock, scheduler);
+    }
+
+    /// A send begins, of so many bytes.
+    #[inline]
+    pub fn begin_send(&mut self, connection: usize, bytes: usize, now_ns: u64) {
+        let time_ns = bytes as u64 * (1_000_000_000 / SEND_RATE_BYTES_PER_S);
+        self.send_deadlines_ns[connection] = now_ns + SEND_GRACE_NS + time_ns;
+    }
+
+    /// The send under way has ended.
+    pub fn sent(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) {
+        self.replies.sent(connection);
+        self.settle(connection, now_ns, scheduler);
+    }
+
+    /// Whether a connection should be received from: not while it floods us.
+    #[inline]
+    pub fn wants_input(&self, connection: usize) -> bool {
+        self.inbound[connection].wants_input()
+    }
+
+    /// When to look at a connection's clock; `None` while the wait is ours.
+    #[inline]
+    pub fn deadline_ns(&self, connection: usize) -> Option<u64> {
+        if self.replies.is_sending(connection) {
+            return Some(self.send_deadlines_ns[connection]);
+        }
+        self.inbound[connection].pace.deadline_ns()
+    }
+
+    /// A connection's time may be up.
+    pub fn expire(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) -> Expired {
+        if self.replies.is_sending(connection) {
+            let late = now_ns >= self.send_deadlines_ns[connection];
+            return if late { Expired::End } else { Expired::Nothing };
+        }
+        match self.inbound[connection].pace.check(now_ns) {
+            Verdict::Keep => {}
+            Verdict::CloseIdle => return Expired::End,
             Verdict::Refuse(error) => {
-                self.refuse(connection, &error, date);
-                Pacing::Keep(None)
+                self.refuse_error(connection, &error);
+                self.settle(connection, now_ns, scheduler);
             }
+        }
+        Expired::Nothing
+    }
+
+    /// The connection that has kept us waiting the longest, to give its place to another.
+    pub fn longest_waiting(&self) -> Option<usize> {
+        self.waiting.longest()
+    }
+
+    /// Memory that connections hold.
+    pub fn memory(&self) -> PortMemory {
+        PortMemory {
+            held: self.ledger.total(),
+            owed: self.replies.owed_bytes(),
+            unrendered: self.replies.unrendered_bytes(),
         }
     }
 
-    /// Bytes held for all connections that wait for more.
-    pub fn held_bytes(&self) -> usize {
-        self.held_bytes
+    /// The same by walking everything, as it is and not as it was counted.
+    #[cfg(test)]
+    pub(crate) fn walk_memory(&self) -> PortMemory {
+        PortMemory {
+            held: self.inbound.iter().map(Inbound::memory_bytes).sum(),
+            owed: self.replies.walk_owed(),
+            unrendered: self.replies.unrendered_bytes(),
+        }
+    }
+
+    /// Buffers to be freed where it may take its time.
+    pub fn take_garbage(&mut self) -> Option<Vec<u8>> {
+        self.garbage.pop().or_else(|| self.replies.take_garbage())
     }
 
     /// Whether nothing of a request is here and no answer is owed.
     pub fn is_idle(&self, connection: usize) -> bool {
-        self.inbound[connection].is_idle() && self.replies.is_empty(connection)
+        self.waiting.turn(connection) == Turn::Idle
     }
 
-    /// Every reply from now on closes its connection.
-    pub fn begin_drain(&mut self) {
+    /// Every reply from now on closes its connection; who has sent a part of a request is told.
+    pub fn begin_drain(
+        &mut self,
+        now_ns: u64,
+        connections: impl Iterator<Item = usize>,
+        scheduler: &mut Scheduler,
+    ) {
         self.replies.draining = true;
+        connections.for_each(|connection| self.settle(connection, now_ns, scheduler));
     }
-
-    /// Bytes really taken, by walking everything: held, decoded, owed.
-    #[cfg(test)]
-    pub(crate) fn walk_memory(&self) -> (usize, usize, usize) {
-        let held = self.inbound.iter().map(Inbound::held_capacity).sum();
-        let decoded = self.inbound.iter().map(|inbound| inbound.reader.kept_bytes()).sum();
-        (held, decoded, self.replies.walk_owed(self.places()))
-    }
-
-    fn hold(&mut self, connection: usize, mut held: Vec<u8>) {
-        if held.is_empty() && held.capacity() > INPUT_BYTES_KEPT {
-            held = Vec::new();
-        }
-        self.held_bytes += held.len();
-        self.inbound[connection].put_held(held);
-        if self.held_bytes > self.limits.input_bytes_total {
-            let date = self.replies.date;
-            self.refuse_with(
-                connection,
-                Status::ServiceUnavailable,
-                |out| {
-                    out.extend_from_slice(
-                        b"{\"error\":\"Overloaded\",\"cause\":\"too many large requests are being \
-                      received at once; send it again later\"}",
-                    );
-                },
-                &date,
-            );
-        }
-    }
-
-    /// Reads all requests that are whole, and says how many bytes they took.
-    fn read(
-        &mut self,
-        connection: usize,
-        bytes: &[u8],
-        arrived_ns: u64,
-        clock: &impl Clock,
-        scheduler: &mut Scheduler,
-    ) -> usize {
-        let mut used = 0;
-        loop {
-            if self.replies.owed(connection) >= PIPELINED_REQUESTS_MAX {
-                self.inbound[connection].stalled = true;
-                return used;
-            }
-            let applications = &self.replies.applications;
-            let limit =
-                |_, path: &str| clipper::body_bytes_max(path, &self.body_limits, applications);
-            let inbound = &mut self.inbound[connection];
-            match inbound.reader.read(&bytes[used..], limit) {
-                Step::NeedMore { consumed, .. } => return used + consumed,
-                Step::Continue100 { consumed } => {
-                    used += consumed;
-                    self.replies.push(connection, Request::raw(CONTINUE_100.to_vec()));
-                }
-                Step::Request { head, body, consumed } => {
-                    used += consumed;
-                    inbound.pace.on_request(arrived_ns);
-                    self.stats.input_bytes_copied.add(body.len() as u64);
-                    let asked = clipper::ask(
-                        &head,
-                        body,
-                        applications,
-                        &mut self.pools,
-                        scheduler,
-                        &mut self.slots,
-                        &mut self.spare,
-                    );
-                    let after = Connection::after(&head);
-                    let omit_body = head.method == crate::http::Method::Head;
-                    match asked {
-                        Ok(question) => {
-                            let count = self.slots.len();
-                            let request = self.replies.request(after, count, question.is_batch);
-                            let reply_to = self.replies.push(connection, request);
-                            self.admit(
-                                question.application,
-                                reply_to,
-                                arrived_ns,
-                                clock,
-                                scheduler,
-                            );
-                        }
-                        Err(problem) => {
-                            self.stats.http_errors(problem.status().code()).increment();
-                            let request = self.replies.problem(after, omit_body, &problem);
-                            self.replies.push(connection, request);
-                        }
-                    }
-                }
-                Step::Bad(error) => {
-                    let date = self.replies.date;
-                    self.refuse(connection, &error, &date);
-                    return bytes.len();
-                }
-            }
-        }
-    }
-
-    fn admit(
-        &mut self,
-        application: usize,
-        reply_to: u64,
-        arrived_ns: u64,
-        clock: &impl Clock,
-        scheduler: &mut Scheduler,
-    ) {
-        let now_ns = clock.now_ns();
-        for (item, slot) in self.slots.iter().enumerate() {
-            let reply_to = reply_to + item as u64;
-            match *slot {
-                Slot::Row { row, bytes } => {
-                    let input = Admission { application, row, bytes, arrived_ns, reply_to };
-                    scheduler.admit(now_ns, &input, &mut self.replies);
-                }
-                Slot::Overloaded => {
-                    let sink = &mut self.replies;
-                    scheduler.refuse(application, reply_to, arrived_ns, now_ns, sink);
-                }
-            }
-        }
-    }
-
-    /// Answers an HTTP error behind what is owed, and closes after it.
-    fn refuse(&mut self, connection: usize, error: &HttpError, date: &[u8; DATE_BYTES]) {
-        self.stats.http_errors(error.status().code()).increment();
-        let mut raw = Vec::new();
-        write_http_error(&mut raw, error, date);
-        self.replies.push(connection, Request::raw(raw));
-        self.replies.close_after(connection);
-    }
-
-    fn refuse_with(
-        &mut self,
-        connection: usize,
-        status: Status,
-        body: impl FnOnce(&mut Vec<u8>),
-        date: &[u8; DATE_BYTES],
-    ) {
-        self.stats.http_errors(status.code()).increment();
-        let head = ResponseHead {
-            status,
-            content_type: crate::http::ContentType::Json,
-            date,
-            connection: Connection::Close,
-            allow: None,
-            omit_body: false,
-        };
-        let mut raw = Vec::new();
-        let mut writer = crate::http::ResponseWriter::begin(&mut raw, &head);
-        body(writer.body());
-        writer.finish();
-        self.replies.push(connection, Request::raw(raw));
-        self.replies.close_after(connection);
-    }
-}
-
-/// What is to be done about a slow client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pacing {
-    /// Nothing, until this time.
-    Keep(Option<u64>),
-    /// Close the connection without a word.
-    CloseIdle,
-}
-
-impl Outbound {
-    const _FITS: () = assert!(PIPELINED_REQUESTS_MAX < 256);
 }

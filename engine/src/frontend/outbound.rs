@@ -1,16 +1,33 @@
-//! The sending half of all connections: requests that wait for answers, and answers in order.
+//! The sending half of all connections: answers that are owed, and their bytes in order.
 //!
-//! A request knows how many items are still to be answered. Items are written as they are answered,
-//! in any order; when the last one is there and every earlier request is out, the whole answer is
-//! assembled behind its head.
+//! An answer knows how many items are still to come. They come in any order; when the last one is
+//! there and every earlier answer is out, it is copied into sends, each of at most
+//! [`SEND_BYTES_MAX`], one under way at a time.
+//!
+//! ```text
+//!   owe ─▸ [ reply, reply, … ]  ◂─ Sink (small: written at once)  ◂─ render (large: piece by piece)
+//!                  │
+//!                  └─▸ output ─▸ a send ─▸ sent
+//! ```
+//!
+//! Every byte that is owed is in the ledger, and so is what a default output may take for each item
+//! that is still to come: an answer can always be given. A prediction for which there is no room is
+//! answered with the default output.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::sync::Arc;
 
-use crate::clipper::{self, Problem};
-use crate::http::{Connection, ContentType, DATE_BYTES, ResponseHead, ResponseWriter, Status};
-use crate::limits::{CONNECTIONS_MAX, INPUT_BATCH_MAX, PIPELINED_REQUESTS_MAX, REPLY_BYTES_KEPT};
-use crate::scheduler::{Answer, ReplyTo, Sink};
+use super::ledger::{Bounds, Full, Ledger};
+use super::rendering::Renderings;
+use super::reply::{Form, Item, Reply};
+use crate::clipper;
+use crate::http::{Connection, ContentType, DATE_BYTES, ResponseHead, Status, write_head};
+use crate::limits::{
+    CONNECTIONS_MAX, INPUT_BATCH_MAX, OWED_PAUSE_BYTES, PIECE_BYTES, PIPELINED_REQUESTS_MAX,
+    SEND_BYTES_MAX, SPARE_REPLIES_MAX,
+};
+use crate::scheduler::ReplyTo;
+use crate::stats::EngineStats;
 
 const ITEM_BITS: u32 = 12;
 const SEQUENCE_BITS: u32 = 8;
@@ -20,7 +37,7 @@ const _: () = assert!(INPUT_BATCH_MAX <= 1 << ITEM_BITS);
 const _: () = assert!(PIPELINED_REQUESTS_MAX + 2 < 1 << SEQUENCE_BITS);
 const _: () = assert!(CONNECTIONS_MAX <= 1 << CONNECTION_BITS);
 
-/// Which item of which request of which connection an answer is for.
+/// Which item of which answer of which connection is meant.
 ///
 /// ```text
 ///   63          32 31        20 19      12 11     0
@@ -30,11 +47,11 @@ const _: () = assert!(CONNECTIONS_MAX <= 1 << CONNECTION_BITS);
 /// The generation tells the tenants of a connection's number apart, so that an answer for a client
 /// that has gone reaches nobody else. Items follow each other as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Address {
+pub(super) struct Address {
     generation: u32,
-    connection: usize,
+    pub connection: usize,
     sequence: u8,
-    item: usize,
+    pub item: usize,
 }
 
 impl Address {
@@ -45,7 +62,7 @@ impl Address {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "each part is masked to its bits")]
-    fn unpack(packed: ReplyTo) -> Self {
+    pub fn unpack(packed: ReplyTo) -> Self {
         let part = |shift: u32, bits: u32| (packed >> shift) & ((1 << bits) - 1);
         Self {
             generation: part(ITEM_BITS + SEQUENCE_BITS + CONNECTION_BITS, 32) as u32,
@@ -56,56 +73,27 @@ impl Address {
     }
 }
 
-/// A request that is owed an answer.
-#[derive(Debug)]
-pub struct Request {
-    after: Connection,
-    remaining: usize,
-    is_batch: bool,
-    /// The whole response stands in `written`, head included.
-    is_raw: bool,
-    application: usize,
-    arrived_ns: u64,
-    answered_ns: u64,
-    written: Vec<u8>,
-    items: Vec<Range<usize>>,
-}
-
-impl Request {
-    /// A response that is complete as it is.
-    pub fn raw(response: Vec<u8>) -> Self {
-        Self {
-            after: Connection::Keep,
-            remaining: 0,
-            is_batch: false,
-            is_raw: true,
-            application: 0,
-            arrived_ns: 0,
-            answered_ns: 0,
-            written: response,
-            items: Vec::new(),
-        }
-    }
-}
-
-/// The requests of one connection, in order.
+/// What one connection is owed, in order.
 #[derive(Debug, Default)]
-pub struct Outbound {
+pub(super) struct Outbound {
     generation: u32,
     first_sequence: u8,
-    requests: VecDeque<Request>,
+    replies: VecDeque<Reply>,
     /// Nothing is read any more; the connection ends when everything owed is out.
     closing: bool,
+    /// More of what is here will be read, so that the last answer owed is not the last.
+    unread: bool,
     /// Stands in the list of connections with output.
     listed: bool,
+    /// Bytes of the send under way.
+    sending: usize,
 }
 
-/// The answers of one request that were just assembled, for the reply stage.
+/// An answer that is about to be handed to the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Replied {
     pub application: usize,
-    /// How many: one for each of its queries.
-    pub answers: usize,
+    pub items: u32,
     pub arrived_ns: u64,
     pub answered_ns: u64,
 }
@@ -115,7 +103,7 @@ pub struct Replied {
 pub enum Output {
     /// Nothing now.
     Nothing,
-    /// The bytes that were written to the buffer given.
+    /// The bytes that were written to the buffer given. [`Replies::sent`] is to follow.
     Bytes,
     /// Everything owed is out, and the connection is to end.
     End,
@@ -128,50 +116,115 @@ pub struct Replies {
     /// For the `Date` field; renewed from outside.
     pub date: [u8; DATE_BYTES],
     pub draining: bool,
-    connections: Box<[Outbound]>,
-    /// Connections that may have output.
-    listed: Vec<usize>,
+    pub(super) connections: Box<[Outbound]>,
+    pub(super) ledger: Ledger,
+    /// Connections that may have output, the one that waits longest first.
+    listed: VecDeque<usize>,
     replied: Vec<Replied>,
-    /// Requests whose buffers wait for their next use.
-    spare: Vec<Request>,
+    /// Answers whose buffers wait for their next use.
+    spare: Vec<Reply>,
+    pub(super) renderings: Renderings,
+    /// Bytes that may still be rendered in this turn.
+    pub(super) render_budget: usize,
+    /// Large buffers that nobody needs, to be freed where it may take its time.
+    pub(super) garbage: Vec<Vec<u8>>,
+    pub(super) stats: Arc<EngineStats>,
 }
 
 impl Replies {
-    pub fn new(applications: Vec<clipper::Application>) -> Self {
+    pub fn new(
+        applications: Vec<clipper::Application>,
+        places: usize,
+        bounds: Bounds,
+        stats: Arc<EngineStats>,
+    ) -> Self {
         Self {
             applications: applications.into(),
             date: crate::http::http_date(0),
             draining: false,
-            connections: (0..CONNECTIONS_MAX).map(|_| Outbound::default()).collect(),
-            listed: Vec::with_capacity(CONNECTIONS_MAX),
+            connections: (0..places).map(|_| Outbound::default()).collect(),
+            ledger: Ledger::new(places, bounds),
+            listed: VecDeque::with_capacity(places),
             replied: Vec::new(),
             spare: Vec::new(),
+            renderings: Renderings::default(),
+            render_budget: PIECE_BYTES,
+            garbage: Vec::new(),
+            stats,
         }
     }
 
     pub fn open(&mut self, connection: usize) {
         let state = &mut self.connections[connection];
-        assert!(state.requests.is_empty());
-        state.closing = false;
+        assert!(state.replies.is_empty() && state.sending == 0);
+        (state.closing, state.unread) = (false, false);
     }
 
-    pub fn close(&mut self, connection: usize) {
+    /// Forgets what is owed. `abandon` is told each query that nobody waits for any more, by its
+    /// application and row.
+    pub fn close(&mut self, connection: usize, mut abandon: impl FnMut(usize, u32)) {
         let state = &mut self.connections[connection];
         state.generation = state.generation.wrapping_add(1);
-        state.requests.clear();
+        state.sending = 0;
+        let mut replies = std::mem::take(&mut state.replies);
+        for mut reply in replies.drain(..) {
+            for item in &reply.items {
+                if let Item::Waiting { row: Some(row) } = item {
+                    abandon(reply.application, *row);
+                }
+            }
+            reply.clear(&mut |buffer| self.garbage.push(buffer));
+            keep(&mut self.spare, reply);
+        }
+        self.connections[connection].replies = replies;
+        self.ledger.release(connection, self.ledger.held(connection));
     }
 
-    /// Requests that are owed an answer.
+    /// Answers that are owed.
     pub fn owed(&self, connection: usize) -> usize {
-        self.connections[connection].requests.len()
+        self.connections[connection].replies.len()
     }
 
+    /// Whether nothing is owed and nothing is being sent.
+    #[inline]
     pub fn is_empty(&self, connection: usize) -> bool {
-        self.connections[connection].requests.is_empty()
+        let state = &self.connections[connection];
+        state.replies.is_empty() && state.sending == 0
+    }
+
+    /// Whether a send is under way.
+    #[inline]
+    pub fn is_sending(&self, connection: usize) -> bool {
+        self.connections[connection].sending > 0
+    }
+
+    /// Whether so much is owed that no further request is read.
+    #[inline]
+    pub fn is_full(&self, connection: usize) -> bool {
+        self.connections[connection].replies.len() >= PIPELINED_REQUESTS_MAX
+            || self.ledger.held(connection) > OWED_PAUSE_BYTES
     }
 
     pub fn is_closing(&self, connection: usize) -> bool {
         self.connections[connection].closing
+    }
+
+    /// Bytes that are owed to all clients, by capacity, and what is set aside for them.
+    pub fn owed_bytes(&self) -> usize {
+        self.ledger.total()
+    }
+
+    /// The same by walking every answer, as it is and not as it was counted.
+    #[cfg(test)]
+    pub(super) fn walk_owed(&self) -> usize {
+        let owed =
+            |state: &Outbound| state.sending + state.replies.iter().map(Reply::cost).sum::<usize>();
+        self.connections.iter().map(owed).sum()
+    }
+
+    /// Bytes of replicas' outputs that wait to be rendered.
+    pub fn unrendered_bytes(&self) -> usize {
+        self.renderings.kept_bytes()
     }
 
     /// The connection ends when everything owed is out.
@@ -180,155 +233,185 @@ impl Replies {
         self.list(connection);
     }
 
-    /// A prediction request of `count` items.
-    pub fn request(&mut self, after: Connection, count: usize, is_batch: bool) -> Request {
-        let mut request = self.spare.pop().unwrap_or_else(|| Request::raw(Vec::new()));
-        request.after = after;
-        request.remaining = count;
-        request.is_batch = is_batch;
-        request.is_raw = false;
-        request.written.clear();
-        request.items.clear();
-        request.items.resize(count, 0..0);
-        request
+    /// Whether more of what is here will be read.
+    pub fn set_unread(&mut self, connection: usize, unread: bool) {
+        self.connections[connection].unread = unread;
     }
 
-    /// A request that is answered with an error.
-    pub fn problem(&self, after: Connection, omit_body: bool, problem: &Problem) -> Request {
-        let after = self.connection_after(after);
-        let mut raw = Vec::new();
-        let head = ResponseHead {
-            status: problem.status(),
-            content_type: ContentType::Json,
-            date: &self.date,
-            connection: if problem.status() == Status::BadRequest {
-                Connection::Close
-            } else {
-                after
-            },
-            allow: problem.allow(),
-            omit_body,
-        };
-        let mut writer = ResponseWriter::begin(&mut raw, &head);
-        clipper::write_problem(writer.body(), problem);
-        writer.finish();
-        Request { after: head.connection, ..Request::raw(raw) }
+    /// Owes the answer to a prediction request, whose items have these rows, and says where the
+    /// answer to its first item goes; the others follow by number. There may be no room for it.
+    pub fn owe_predictions(
+        &mut self,
+        connection: usize,
+        after: Connection,
+        question: clipper::Question,
+        arrived_ns: u64,
+        rows: impl Iterator<Item = Option<u32>>,
+    ) -> Result<ReplyTo, Full> {
+        let clipper::Question { application, is_batch } = question;
+        let reserve = clipper::default_bytes_max(&self.applications[application]);
+        let mut reply = self.spare.pop().unwrap_or_else(Reply::vacant);
+        reply.begin(if is_batch { Form::Batch } else { Form::Single }, rows, reserve);
+        (reply.after, reply.application, reply.arrived_ns) = (after, application, arrived_ns);
+        let cost = reply.cost();
+        if let Err(full) = self.ledger.charge(connection, cost) {
+            reply.clear(&mut |buffer| self.garbage.push(buffer));
+            keep(&mut self.spare, reply);
+            return Err(full);
+        }
+        reply.charged = cost;
+        Ok(self.push(connection, reply))
     }
 
-    /// Adds a request behind the others of its connection, and says where its first item's answer
-    /// goes; the others follow by number.
-    pub fn push(&mut self, connection: usize, request: Request) -> ReplyTo {
-        let state = &mut self.connections[connection];
-        let place = u8::try_from(state.requests.len()).expect("bounded by the pipeline limit");
-        let sequence = state.first_sequence.wrapping_add(place);
-        let generation = state.generation;
-        if request.after == Connection::Close {
-            state.closing = true;
-        }
-        if request.remaining == 0 {
-            self.connections[connection].requests.push_back(request);
-            self.list(connection);
-        } else {
-            self.connections[connection].requests.push_back(request);
-        }
-        Address { generation, connection, sequence, item: 0 }.pack()
+    /// Owes a response that `write` writes whole, head included. There may be no room for it.
+    pub fn owe_raw(
+        &mut self,
+        connection: usize,
+        after: Connection,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Full> {
+        let mut reply = self.spare.pop().unwrap_or_else(Reply::vacant);
+        write(reply.begin_raw(after));
+        let cost = reply.cost();
+        self.ledger.charge(connection, cost)?;
+        reply.charged = cost;
+        self.push(connection, reply);
+        Ok(())
+    }
+
+    /// Owes the response that ends a connection. There is always room for it, since it is small
+    /// and the last.
+    pub fn owe_refusal(&mut self, connection: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut reply = self.spare.pop().unwrap_or_else(Reply::vacant);
+        write(reply.begin_raw(Connection::Close));
+        reply.charged = reply.cost();
+        self.ledger.force(connection, reply.charged);
+        self.push(connection, reply);
     }
 
     /// A connection that may have output, each once until it is listed again.
     pub fn next_listed(&mut self) -> Option<usize> {
-        let connection = self.listed.pop()?;
+        let connection = self.listed.pop_front()?;
         self.connections[connection].listed = false;
         Some(connection)
     }
 
-    /// Assembles every answer whose turn it is.
+    pub fn has_listed(&self) -> bool {
+        !self.listed.is_empty()
+    }
+
+    /// Puts the bytes of the next send into `out`, which is empty, unless a send is under way.
     pub fn output(&mut self, connection: usize, out: &mut Vec<u8>) -> Output {
         let state = &mut self.connections[connection];
-        let before = out.len();
-        while let Some(request) = state.requests.pop_front_if(|request| request.remaining == 0) {
-            state.first_sequence = state.first_sequence.wrapping_add(1);
-            if request.is_raw {
-                out.extend_from_slice(&request.written);
-                continue;
-            }
-            let closes = self.draining && state.requests.is_empty();
-            let connection = if closes { Connection::Close } else { request.after };
-            state.closing |= closes;
-            let head = ResponseHead {
-                status: Status::Ok,
-                content_type: ContentType::Json,
-                date: &self.date,
-                connection,
-                allow: None,
-                omit_body: false,
-            };
-            let mut writer = ResponseWriter::begin(out, &head);
-            clipper::write_predictions(
-                writer.body(),
-                &request.written,
-                &request.items,
-                request.is_batch,
-            );
-            writer.finish();
-            let Request { application, arrived_ns, answered_ns, .. } = request;
-            let answers = request.items.len();
-            self.replied.push(Replied { application, answers, arrived_ns, answered_ns });
-            if self.spare.len() < CONNECTIONS_MAX && request.written.capacity() <= REPLY_BYTES_KEPT
-            {
-                self.spare.push(request);
-            }
+        if state.sending > 0 {
+            return Output::Nothing;
         }
-        match (out.len() > before, state.closing && state.requests.is_empty()) {
-            (true, _) => Output::Bytes,
-            (false, true) => Output::End,
-            (false, false) => Output::Nothing,
+        while out.len() < SEND_BYTES_MAX {
+            let is_last = state.replies.len() == 1 && !state.unread;
+            let Some(reply) = state.replies.front_mut().filter(|reply| reply.is_complete()) else {
+                break;
+            };
+            if self.draining && is_last && !reply.is_raw() && !reply.is_begun() {
+                reply.after = Connection::Close;
+                state.closing = true;
+            }
+            let (date, after) = (&self.date, reply.after);
+            let head = |out: &mut Vec<u8>, bytes| write_head(out, &success(date, after), bytes);
+            if !reply.assemble(out, SEND_BYTES_MAX, head) {
+                break;
+            }
+            let Some(mut reply) = state.replies.pop_front() else { break };
+            state.first_sequence = state.first_sequence.wrapping_add(1);
+            if !reply.is_raw() {
+                self.replied.push(Replied {
+                    application: reply.application,
+                    items: u32::try_from(reply.items.len()).expect("bounded by INPUT_BATCH_MAX"),
+                    arrived_ns: reply.arrived_ns,
+                    answered_ns: reply.answered_ns,
+                });
+            }
+            self.ledger.release(connection, reply.charged);
+            reply.clear(&mut |buffer| self.garbage.push(buffer));
+            keep(&mut self.spare, reply);
+        }
+        if !out.is_empty() {
+            state.sending = out.len();
+            self.ledger.force(connection, out.len());
+            return Output::Bytes;
+        }
+        if state.closing && state.replies.is_empty() { Output::End } else { Output::Nothing }
+    }
+
+    /// The send under way has ended. What comes next is to be sent.
+    pub fn sent(&mut self, connection: usize) {
+        let state = &mut self.connections[connection];
+        let bytes = std::mem::take(&mut state.sending);
+        self.ledger.release(connection, bytes);
+        let state = &self.connections[connection];
+        if state.closing || state.replies.front().is_some_and(Reply::is_complete) {
+            self.list(connection);
         }
     }
 
-    /// The answers assembled since the last call.
+    /// The answers that went into sends since the last call.
     pub fn take_replied(&mut self) -> impl Iterator<Item = Replied> + '_ {
         self.replied.drain(..)
     }
 
-    /// Bytes taken by answers that are not handed out.
-    #[cfg(test)]
-    pub(super) fn walk_owed(&self, places: usize) -> usize {
-        let requests = self.connections[..places].iter().flat_map(|state| &state.requests);
-        requests.map(|request| request.written.capacity()).sum()
+    /// Buffers to be freed where it may take its time.
+    pub fn take_garbage(&mut self) -> Option<Vec<u8>> {
+        self.garbage.pop()
     }
 
-    fn connection_after(&self, after: Connection) -> Connection {
-        if self.draining { Connection::Close } else { after }
+    fn push(&mut self, connection: usize, reply: Reply) -> ReplyTo {
+        let state = &mut self.connections[connection];
+        assert!(state.replies.len() <= PIPELINED_REQUESTS_MAX, "no more is read when it is full");
+        let place = u8::try_from(state.replies.len()).expect("bounded by the pipeline limit");
+        let sequence = state.first_sequence.wrapping_add(place);
+        let generation = state.generation;
+        state.closing |= reply.after == Connection::Close;
+        let complete = reply.is_complete();
+        state.replies.push_back(reply);
+        if complete {
+            self.list(connection);
+        }
+        Address { generation, connection, sequence, item: 0 }.pack()
     }
 
-    fn list(&mut self, connection: usize) {
+    pub(super) fn list(&mut self, connection: usize) {
         let state = &mut self.connections[connection];
         if !state.listed {
             state.listed = true;
-            self.listed.push(connection);
+            self.listed.push_back(connection);
         }
     }
 }
 
-impl Sink for Replies {
-    fn answer(&mut self, answer: &Answer<'_>) {
-        let address = Address::unpack(answer.reply_to);
-        let state = &mut self.connections[address.connection];
-        if state.generation != address.generation {
-            return;
-        }
-        let place = address.sequence.wrapping_sub(state.first_sequence);
-        let request = state.requests.get_mut(usize::from(place));
-        let request = request.expect("a request stays until its items are answered");
-        let start = request.written.len();
-        clipper::write_item(&mut request.written, answer, &self.applications[answer.application]);
-        request.items[address.item] = start..request.written.len();
-        request.remaining -= 1;
-        if request.remaining == 0 {
-            request.application = answer.application;
-            request.arrived_ns = answer.arrived_ns;
-            request.answered_ns = answer.answered_ns;
-            self.list(address.connection);
-        }
+/// The answer that an address means, unless its client has gone.
+pub(super) fn reply_at(connections: &mut [Outbound], address: Address) -> Option<&mut Reply> {
+    let state = &mut connections[address.connection];
+    if state.generation != address.generation {
+        return None;
+    }
+    let place = address.sequence.wrapping_sub(state.first_sequence);
+    let reply = state.replies.get_mut(usize::from(place));
+    Some(reply.expect("an answer stays until its items are there"))
+}
+
+/// Keeps an answer's buffers for their next use.
+fn keep(spare: &mut Vec<Reply>, reply: Reply) {
+    if spare.len() < SPARE_REPLIES_MAX {
+        spare.push(reply);
+    }
+}
+
+fn success(date: &[u8; DATE_BYTES], connection: Connection) -> ResponseHead<'_> {
+    ResponseHead {
+        status: Status::Ok,
+        content_type: ContentType::Json,
+        date,
+        connection,
+        allow: None,
+        omit_body: false,
     }
 }

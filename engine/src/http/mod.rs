@@ -40,6 +40,8 @@ pub use date::{DATE_BYTES, http_date};
 pub use error::HttpError;
 pub use head::{Framing, Head, Method};
 pub use request::{CONTINUE_100, Phase, RequestReader, Step};
-pub use response::{Connection, ContentType, ResponseHead, ResponseWriter, write_http_error};
+pub use response::{
+    Connection, ContentType, ResponseHead, ResponseWriter, write_head, write_http_error,
+};
 pub use status::Status;
 pub use timing::{Pace, Verdict};

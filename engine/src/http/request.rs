@@ -147,10 +147,21 @@ impl RequestReader {
         self.template = Template::default();
     }
 
-    /// Memory that the reader holds for chunked requests.
-    #[cfg(test)]
-    pub(crate) fn kept_bytes(&self) -> usize {
+    /// Memory that the reader holds for chunked requests, by capacity.
+    #[inline]
+    pub fn decoded_bytes(&self) -> usize {
         self.chunked_head.capacity() + self.chunked_body.capacity()
+    }
+
+    /// The decoded body of the request that was read last, for who reads it in pieces.
+    pub fn take_decoded(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.chunked_body)
+    }
+
+    /// The request that was read last is done with.
+    #[inline]
+    pub fn release(&mut self) {
+        self.shrink();
     }
 
     fn advance(

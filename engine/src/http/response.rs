@@ -89,6 +89,12 @@ pub struct ResponseWriter<'a> {
     omit_body: bool,
 }
 
+/// Appends the head of an answer whose body has so many bytes, and is appended behind it.
+pub fn write_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, body_bytes: usize) {
+    let writer = ResponseWriter::begin(out, head);
+    writer.end_with(body_bytes);
+}
+
 impl<'a> ResponseWriter<'a> {
     pub fn begin(out: &'a mut Vec<u8>, head: &ResponseHead<'_>) -> ResponseWriter<'a> {
         out.extend_from_slice(head.status.line().as_bytes());
@@ -115,12 +121,15 @@ impl<'a> ResponseWriter<'a> {
 
     /// Completes the answer. The same as dropping the writer, but it reads better.
     pub fn finish(self) {}
-}
 
-impl Drop for ResponseWriter<'_> {
-    fn drop(&mut self) {
-        assert!(self.out.len() >= self.body_start, "a body writer took bytes that are not its own");
-        let mut left = self.out.len() - self.body_start;
+    /// Leaves the body to the caller, who knows its length.
+    fn end_with(self, body_bytes: usize) {
+        let mut writer = std::mem::ManuallyDrop::new(self);
+        writer.write_length(body_bytes);
+    }
+
+    fn write_length(&mut self, body_bytes: usize) {
+        let mut left = body_bytes;
         let field_end = self.body_start - b"\r\n\r\n".len();
         let field = &mut self.out[field_end - LENGTH_DIGITS..field_end];
         for place in field.iter_mut().rev() {
@@ -131,6 +140,13 @@ impl Drop for ResponseWriter<'_> {
             }
         }
         assert!(left == 0, "a body of more than ten digits of bytes");
+    }
+}
+
+impl Drop for ResponseWriter<'_> {
+    fn drop(&mut self) {
+        assert!(self.out.len() >= self.body_start, "a body writer took bytes that are not its own");
+        self.write_length(self.out.len() - self.body_start);
         if self.omit_body {
             self.out.truncate(self.body_start);
         }

@@ -56,11 +56,7 @@ impl Pace {
             }
             // Only bytes that belong to a request keep a connection.
             (Phase::Head, Phase::Head) | (Phase::Idle, Phase::Idle) => {}
-            _ => {
-                // Bytes of a request show that we do receive: a pause was for earlier answers.
-                self.paused &= phase == Phase::Idle;
-                self.start(now_ns, phase);
-            }
+            _ => self.start(now_ns, phase),
         }
     }
 
@@ -71,8 +67,7 @@ impl Pace {
         self.start(now_ns, Phase::Idle);
     }
 
-    /// The wait is ours from now on: answers are owed and nothing of the next request is here, or
-    /// receiving has stopped. The first bytes of a request end it.
+    /// The wait is ours from now on: answers are owed, or receiving has stopped.
     pub fn pause(&mut self) {
         self.paused = true;
     }
@@ -199,11 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_begun_while_answers_are_owed_has_its_time() {
+    fn a_head_begun_while_answers_are_owed_has_its_time_when_they_are_out() {
         let mut pace = Pace::new(0);
         pace.pause();
         pace.on_bytes(3 * S, 4, Phase::Head);
-        pace.resume(6 * S, Phase::Head);
-        assert_eq!(pace.check(3 * S + HEAD_TIME_NS), HEAD_LATE);
+        assert_eq!(pace.check(3 * S + HEAD_TIME_NS), Verdict::Keep);
+        pace.resume(60 * S, Phase::Head);
+        assert_eq!(pace.check(60 * S + HEAD_TIME_NS - 1), Verdict::Keep);
+        assert_eq!(pace.check(60 * S + HEAD_TIME_NS), HEAD_LATE);
     }
 }

@@ -21,6 +21,11 @@ pub trait Rows {
     /// scratch place when the pool is full.
     fn next_row(&mut self) -> &mut [u8];
 
+    /// The row given last, which is not committed yet.
+    fn row(&mut self) -> &mut [u8] {
+        unimplemented!()
+    }
+
     /// The row given last holds this many bytes.
     fn commit(&mut self, bytes: usize);
 }

@@ -33,3 +33,25 @@ mod tests;
 
 pub use body::{Body, Rows, read_predict};
 pub use error::{Excerpt, Found, JsonError, Place, Position, TextProblem, Unit};
+
+/// shim
+#[derive(Debug)]
+pub struct PredictReader(cutter_protocol::tensor::TensorSpec, usize);
+#[derive(Debug)]
+pub enum Progress<'a> {
+    Paused,
+    Done(Body<'a>),
+}
+impl PredictReader {
+    pub fn new(spec: cutter_protocol::tensor::TensorSpec, batch_max: usize) -> Self {
+        Self(spec, batch_max)
+    }
+    pub fn read<'a>(
+        &mut self,
+        body: &'a [u8],
+        _budget_bytes: usize,
+        rows: &mut impl Rows,
+    ) -> Result<Progress<'a>, JsonError> {
+        read_predict(body, &self.0, self.1, rows).map(Progress::Done)
+    }
+}

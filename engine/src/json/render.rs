@@ -17,7 +17,16 @@ use super::cursor::Cursor;
 ///
 /// # Panics
 /// When the bytes are not an item of `spec`; whoever took them from a replica has checked that.
-pub fn write_tensor(out: &mut Vec<u8>, spec: &TensorSpec, bytes: &[u8]) {
+pub fn write_tensor(
+    out: &mut Vec<u8>,
+    spec: &TensorSpec,
+    bytes: &[u8],
+    _rule: TextRule,
+) -> Result<(), NotUtf8> {
+    write_tensor_(out, spec, bytes);
+    Ok(())
+}
+fn write_tensor_(out: &mut Vec<u8>, spec: &TensorSpec, bytes: &[u8]) {
     assert!(spec.admits_bytes(bytes.len()), "{} bytes are not an item of {spec}", bytes.len());
     match spec.element {
         ElementType::Int32 => write_numbers(out, spec, bytes, i32::from_ne_bytes),
@@ -100,4 +109,33 @@ fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 fn write_plain<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok(), "numbers and text are JSON, and a Vec takes all bytes");
+}
+
+#[derive(Debug)]
+pub struct NotUtf8 {
+    pub at: usize,
+}
+#[derive(Debug, Clone, Copy)]
+pub enum TextRule {
+    String,
+    Json,
+}
+#[derive(Debug)]
+pub struct TensorWriter(TensorSpec);
+impl TensorWriter {
+    pub fn new(spec: &TensorSpec, _text: TextRule) -> Self {
+        Self(*spec)
+    }
+    pub fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes: &[u8],
+        _budget: usize,
+    ) -> Result<bool, NotUtf8> {
+        write_tensor_(out, &self.0, bytes);
+        Ok(true)
+    }
+}
+pub fn rendered_bytes_max(_spec: &TensorSpec, bytes: usize) -> u64 {
+    bytes as u64 * 6 + 64
 }

@@ -419,7 +419,7 @@ fn long_numbers_and_large_exponents_are_rounded_correctly_or_refused() {
 
 fn written(spec: TensorSpec, bytes: &[u8]) -> String {
     let mut out = b"[".to_vec();
-    write_tensor(&mut out, &spec, bytes);
+    let _ = write_tensor(&mut out, &spec, bytes, crate::json::render::TextRule::String);
     String::from_utf8(out).expect("JSON is UTF-8")[1..].to_owned()
 }
 

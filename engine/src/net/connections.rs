@@ -10,6 +10,10 @@ pub struct Socket<S> {
     pub fd: S,
     /// A multishot receive is in flight.
     pub receiving: bool,
+    /// Its end was asked for.
+    pub stopping: bool,
+    /// The client will send nothing more.
+    pub ended: bool,
     /// A send is in flight.
     pub sending: bool,
     pub stage: Stage,
@@ -59,6 +63,8 @@ impl<S> Connections<S> {
         self.sockets[connection] = Some(Socket {
             fd,
             receiving: false,
+            stopping: false,
+            ended: false,
             sending: false,
             stage: Stage::Open,
             buffer: Vec::new(),

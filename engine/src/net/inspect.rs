@@ -92,9 +92,10 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     }
 
     fn view_connections(&self) -> ConnectionsView {
+        let memory = self.frontend.memory();
         let mut view = ConnectionsView {
             starved: self.starved.len() as u64,
-            held_bytes: self.frontend.held_bytes() as u64,
+            held_bytes: memory.held as u64,
             ..ConnectionsView::default()
         };
         for socket in self.connections.sockets() {

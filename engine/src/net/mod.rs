@@ -1,9 +1,15 @@
 //! The engine thread: one loop over the ring, the front end, the scheduler and the replicas.
 //!
 //! ```text
-//!   turn: reap ▸ handle each completion ▸ take and send batches ▸ deadlines ▸ start sends
+//!   turn: reap ▸ handle completions ▸ take and send batches ▸ a piece of what is large
+//!         ▸ deadlines ▸ start sends
 //!   idle: spin, yield, or sleep in the ring until a socket, a doorbell, a message or a time
 //! ```
+//!
+//! A turn is bounded: so many bytes are received, so many read of a large body, rendered of a large
+//! output, and sent; what is beyond has its part in the next turn. What arrives is stamped when it
+//! is reaped, so that waiting for a turn counts; and an answer's time ends when the kernel has its
+//! last byte.
 //!
 //! Everything else is somewhere else: `frontend` turns bytes into questions and answers into bytes,
 //! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and
@@ -11,34 +17,40 @@
 
 pub mod carrier;
 mod connections;
+mod drain;
 mod inspect;
 pub mod listener;
 pub mod ring;
+mod sockets;
+mod timers;
 #[cfg(test)]
 mod world;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::{Clock, MonotonicClock};
-use crate::frontend::{Frontend, Output, Pacing, Replied};
+use crate::frontend::{Frontend, Replied};
 use crate::http::http_date;
 use crate::limits::{
-    ACCEPT_PAUSE_NS, DATE_PERIOD_NS, DRAIN_IDLE_NS, DRAIN_NS_MAX, GAUGE_PERIOD_NS, LINGER_NS,
-    PACE_PERIOD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RING_ENTRIES,
+    DATE_PERIOD_NS, GARBAGE_BYTES_MIN, GAUGE_PERIOD_NS, PIECE_BYTES, RECEIVE_BUFFER_BYTES,
+    RECEIVE_BUFFERS, RING_ENTRIES, TURN_BYTES_MAX,
 };
 use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::replicas::{GivenUp, Replicas};
 use crate::scheduler::Scheduler;
-use crate::stats::{EngineStats, Reason};
+use crate::stats::EngineStats;
 use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
 
 use carrier::Carrier;
-use connections::{Connections, Stage};
+use connections::Connections;
+use drain::Drain;
 use listener::Listener;
 use ring::{Completion, Ring};
+use timers::Timers;
 
 pub use inspect::{ConnectionsView, Inspection, Pulse};
 
@@ -50,11 +62,6 @@ mod kind {
     pub const DOORBELL: u8 = 4;
     pub const INBOX: u8 = 5;
 }
-
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 88\r\n\r\n\
-    {\"error\":\"Overloaded\",\"cause\":\"too many connections are open; \
-    close some or come later\"}";
 
 /// What the engine thread is made of.
 #[derive(Debug)]
@@ -75,8 +82,14 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock>
     clock: K,
     completions: Vec<Completion<R>>,
     connections: Connections<R::Socket>,
+    /// Completions that had no part in the turn in which they were reaped, and when that was.
+    backlog: VecDeque<(u64, Completion<R>)>,
+    /// Bytes received that this turn has worked on.
+    turn_bytes: usize,
     /// Connections whose receive ended for want of buffers.
     starved: Vec<usize>,
+    /// Connections that wait for the end of another to have its place.
+    accepted_waiting: VecDeque<R::Socket>,
     frontend: Frontend,
     scheduler: Scheduler,
     replicas: C,
@@ -87,28 +100,15 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock>
     patience: Patience,
     /// The incarnation of each replica on whose doorbell a read is armed.
     armed: Box<[Option<u64>]>,
+    /// The clocks of the connections.
     timers: Timers,
+    /// Accepting failed; it is tried again then. By listener.
+    accept_again_ns: Box<[Option<u64>]>,
+    /// When the date of answers is renewed, and when the gauges are brought up to date.
+    date_ns: u64,
+    gauges_ns: u64,
     pulse: Pulse,
     drain: Option<Drain>,
-}
-
-/// The server is ending.
-#[derive(Clone, Copy, Debug)]
-struct Drain {
-    /// Clients that have had time to hear of it, and have nothing going on, are closed.
-    close_idle_ns: u64,
-    /// What is not answered by then is answered with the default.
-    until_ns: u64,
-}
-
-/// When the things that are done now and then are due.
-#[derive(Debug)]
-struct Timers {
-    date_ns: u64,
-    pace_ns: u64,
-    gauges_ns: u64,
-    /// Accepting failed; it is tried again then.
-    accept_ns: Option<u64>,
 }
 
 /// Why the engine thread ended before its time.
@@ -143,8 +143,15 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ring,
             clock,
             completions: Vec::new(),
+            backlog: VecDeque::new(),
+            turn_bytes: 0,
             connections: Connections::new(frontend.places()),
             starved: Vec::new(),
+            accepted_waiting: VecDeque::new(),
+            timers: Timers::new(frontend.places()),
+            accept_again_ns: listeners.iter().map(|_| None).collect(),
+            date_ns: 0,
+            gauges_ns: 0,
             frontend,
             scheduler,
             replicas,
@@ -154,12 +161,11 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             control,
             patience: Patience::new(wait),
             armed: vec![None; slots].into(),
-            timers: Timers { date_ns: 0, pace_ns: 0, gauges_ns: 0, accept_ns: None },
             pulse: Pulse::new(wait, now_ns),
             drain: None,
         };
         thread.ring.read_u64(thread.inbox.bell(), Token::new(kind::INBOX, 0, 0));
-        thread.accept();
+        (0..thread.listeners.len()).for_each(|listener| thread.accept(listener));
         thread
     }
 
@@ -192,28 +198,52 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         Ok(())
     }
 
-    /// Does what there is to do. Says whether there was anything.
+    /// Does what there is to do, as much as a turn may. Says whether there was anything.
     fn turn(&mut self) -> Result<bool, EngineError> {
-        self.ring.poll(&mut self.completions)?;
-        let mut worked = !self.completions.is_empty();
-        let mut completions = std::mem::take(&mut self.completions);
-        for completion in completions.drain(..) {
-            self.handle(completion);
+        let mut reaped = std::mem::take(&mut self.completions);
+        self.ring.poll(&mut reaped)?;
+        // What arrived has arrived now, however long it waits for its part of this turn or the
+        // next; and what was to be sent is in the kernel's hands.
+        let reaped_ns = self.clock.now_ns();
+        self.renew_date(reaped_ns);
+        self.record_handed_over(reaped_ns);
+        let mut worked = !reaped.is_empty() || !self.backlog.is_empty();
+        self.turn_bytes = 0;
+        self.frontend.replies.begin_turn(PIECE_BYTES);
+        while self.turn_bytes < TURN_BYTES_MAX
+            && let Some((reaped_ns, completion)) = self.backlog.pop_front()
+        {
+            self.handle(completion, reaped_ns);
         }
-        self.completions = completions;
+        let mut fresh = reaped.drain(..);
+        if self.backlog.is_empty() {
+            while self.turn_bytes < TURN_BYTES_MAX
+                && let Some(completion) = fresh.next()
+            {
+                self.handle(completion, reaped_ns);
+            }
+        }
+        self.backlog.extend(fresh.map(|completion| (reaped_ns, completion)));
+        self.completions = reaped;
         worked |= self.serve_replicas();
-        let now_ns = self.clock.now_ns();
+        if self.frontend.has_large_work() {
+            self.frontend.work(&self.clock, &mut self.scheduler);
+            worked = true;
+        }
+        let now_ns = if worked { self.clock.now_ns() } else { reaped_ns };
         self.pulse.turned(now_ns);
-        self.keep_time(now_ns);
+        worked |= self.keep_time(now_ns);
         worked |= self.start_sends(now_ns);
+        self.feed_starved();
+        self.free_garbage();
         Ok(worked)
     }
 
-    fn handle(&mut self, completion: Completion<R>) {
+    fn handle(&mut self, completion: Completion<R>, reaped_ns: u64) {
         match completion.token.kind() {
-            kind::ACCEPT => self.accepted(completion),
-            kind::RECEIVE => self.received(completion),
-            kind::SEND => self.sent(completion),
+            kind::ACCEPT => self.accepted(completion, reaped_ns),
+            kind::RECEIVE => self.received(completion, reaped_ns),
+            kind::SEND => self.sent(completion, reaped_ns),
             kind::DOORBELL => self.doorbell(completion.token),
             kind::INBOX => {
                 self.ring.read_u64(self.inbox.bell(), completion.token);
@@ -223,188 +253,6 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             }
             kind => unreachable!("no operation of kind {kind} is ever started"),
         }
-    }
-
-    fn accept(&mut self) {
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let index = u32::try_from(index).expect("few listeners");
-            self.ring.accept_multishot(listener, Token::new(kind::ACCEPT, index, 0));
-        }
-    }
-
-    fn accepted(&mut self, completion: Completion<R>) {
-        if let Some(fd) = completion.accepted {
-            self.stats.connections_accepted.increment();
-            self.open(fd);
-        }
-        if !completion.more && self.drain.is_none() {
-            // Out of descriptors, most likely: pause, so that this is no busy loop.
-            self.timers.accept_ns = Some(self.clock.now_ns() + ACCEPT_PAUSE_NS);
-        }
-    }
-
-    fn open(&mut self, fd: R::Socket) {
-        let now_ns = self.clock.now_ns();
-        let connection = match self.connections.insert(fd) {
-            Ok(connection) => connection,
-            Err(fd) => {
-                self.stats.http_errors(503).increment();
-                self.ring.send_now(&fd, REFUSAL);
-                self.ring.close(fd);
-                return;
-            }
-        };
-        self.frontend.open(connection, now_ns);
-        self.stats.connections.set(self.connections.len() as u64);
-        self.receive(connection);
-    }
-
-    /// Starts to receive, unless it is being done.
-    fn receive(&mut self, connection: usize) {
-        let token = self.connections.token(kind::RECEIVE, connection);
-        let Some(socket) = self.connections.get_mut(connection) else { return };
-        if !socket.receiving && socket.stage != Stage::Ending {
-            socket.receiving = true;
-            self.ring.recv_multishot(&socket.fd, token);
-        }
-    }
-
-    fn received(&mut self, completion: Completion<R>) {
-        let starved = completion.is_out_of_buffers();
-        let named = self.connections.named_by(completion.token);
-        if let Some(buffer) = completion.buffer {
-            if let Some(connection) = named {
-                let bytes = self.ring.bytes(&buffer);
-                self.stats.bytes_in.add(bytes.len() as u64);
-                if self.connections.stage(connection) == Some(Stage::Open) {
-                    let (clock, scheduler) = (&self.clock, &mut self.scheduler);
-                    self.frontend.receive(connection, bytes, clock, scheduler);
-                }
-            }
-            self.ring.recycle(buffer);
-        }
-        let Some(connection) = named else { return };
-        // A long turn must not keep a replica waiting, neither for work nor for its answers.
-        self.serve_replicas();
-        let ended = matches!(completion.result, Ok(0) | Err(_)) && !starved;
-        if !completion.more {
-            if let Some(socket) = self.connections.get_mut(connection) {
-                socket.receiving = false;
-            }
-            if starved {
-                self.starved.push(connection);
-            }
-        }
-        if ended {
-            self.hang_up(connection, completion.result);
-        } else if !self.frontend.wants_input(connection) {
-            self.ring.cancel(completion.token);
-        } else if !completion.more && !starved {
-            self.receive(connection);
-        }
-    }
-
-    /// The client closed, or the connection broke, or receiving was cancelled.
-    fn hang_up(&mut self, connection: usize, result: Result<u32, rustix::io::Errno>) {
-        if result == Err(rustix::io::Errno::CANCELED) && self.frontend.wants_input(connection) {
-            self.receive(connection);
-        } else if result != Err(rustix::io::Errno::CANCELED) {
-            // A client that shut only its sending side still gets what it is owed.
-            let owed = result == Ok(0) && !self.frontend.replies.is_empty(connection);
-            match self.connections.stage(connection) {
-                Some(Stage::Open) if owed => self.frontend.replies.close_after(connection),
-                _ => self.end(connection),
-            }
-        }
-        self.release(connection);
-    }
-
-    /// Shuts a connection at once. Its number is free when nothing of it is in flight.
-    fn end(&mut self, connection: usize) {
-        let Some(socket) = self.connections.get_mut(connection) else { return };
-        if socket.stage != Stage::Ending {
-            socket.stage = Stage::Ending;
-            self.ring.shutdown(&socket.fd, rustix::net::Shutdown::Both);
-            self.frontend.close(connection);
-        }
-        self.release(connection);
-    }
-
-    fn release(&mut self, connection: usize) {
-        let Some(socket) = self.connections.get_mut(connection) else { return };
-        if socket.stage == Stage::Ending && !socket.receiving && !socket.sending {
-            if let Some(socket) = self.connections.remove(connection) {
-                self.ring.close(socket.fd);
-            }
-            self.stats.connections.set(self.connections.len() as u64);
-        }
-    }
-
-    /// Sends what stands ready. Says whether there was anything.
-    fn start_sends(&mut self, now_ns: u64) -> bool {
-        let mut worked = false;
-        while let Some(connection) = self.frontend.replies.next_listed() {
-            worked = true;
-            self.send(connection, now_ns);
-        }
-        for replied in self.frontend.replies.take_replied() {
-            let Replied { application, answers, arrived_ns, answered_ns } = replied;
-            for _ in 0..answers {
-                self.scheduler.handed_over(application, arrived_ns, answered_ns, now_ns);
-            }
-        }
-        while let Some(connection) = self.starved.pop() {
-            self.receive(connection);
-        }
-        worked
-    }
-
-    fn send(&mut self, connection: usize, now_ns: u64) {
-        let token = self.connections.token(kind::SEND, connection);
-        let Some(socket) = self.connections.get_mut(connection) else { return };
-        // One send at a time: the next starts when this one has ended.
-        if socket.sending || socket.stage != Stage::Open {
-            return;
-        }
-        let mut buffer = std::mem::take(&mut socket.buffer);
-        buffer.clear();
-        match self.frontend.replies.output(connection, &mut buffer) {
-            Output::Bytes => {
-                socket.sending = true;
-                self.stats.bytes_out.add(buffer.len() as u64);
-                self.ring.send(&socket.fd, buffer, token);
-                self.frontend.resume(connection, &self.clock, &mut self.scheduler);
-                if self.frontend.wants_input(connection) {
-                    self.receive(connection);
-                }
-            }
-            Output::Nothing => socket.buffer = buffer,
-            Output::End => {
-                socket.stage = Stage::Lingering { until_ns: now_ns + LINGER_NS };
-                self.timers.pace_ns = self.timers.pace_ns.min(now_ns + LINGER_NS);
-                self.ring.shutdown(&socket.fd, rustix::net::Shutdown::Write);
-                let receiving = socket.receiving;
-                if !receiving {
-                    self.end(connection);
-                }
-            }
-        }
-    }
-
-    fn sent(&mut self, completion: Completion<R>) {
-        let Some(connection) = self.connections.named_by(completion.token) else { return };
-        let Some(socket) = self.connections.get_mut(connection) else { return };
-        socket.sending = false;
-        let buffer = completion.returned.unwrap_or_default();
-        let whole = completion.result.is_ok_and(|sent| sent as usize == buffer.len());
-        if buffer.capacity() <= crate::limits::REPLY_BYTES_KEPT {
-            socket.buffer = buffer;
-        }
-        match whole {
-            true => self.send(connection, self.clock.now_ns()),
-            false => self.end(connection),
-        }
-        self.release(connection);
     }
 
     fn serve_replicas(&mut self) -> bool {
@@ -462,32 +310,44 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
     }
 
-    /// Deadlines, slow clients, the date, the gauges.
-    fn keep_time(&mut self, now_ns: u64) {
+    /// Deadlines, slow clients, the gauges. Says whether something is left that is due.
+    fn keep_time(&mut self, now_ns: u64) -> bool {
         let sink = &mut self.frontend.replies;
         if self.scheduler.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
             self.scheduler.tick(now_ns, sink);
             self.replicas.give_up_hanging(now_ns, &mut self.scheduler, sink);
             self.report_given_up();
         }
-        if now_ns >= self.timers.date_ns {
-            self.timers.date_ns = now_ns + DATE_PERIOD_NS;
-            self.frontend.replies.date = http_date(self.clock.unix_seconds());
-        }
-        if now_ns >= self.timers.gauges_ns {
-            self.timers.gauges_ns = now_ns + GAUGE_PERIOD_NS;
+        if now_ns >= self.gauges_ns {
+            self.gauges_ns = now_ns + GAUGE_PERIOD_NS;
             self.publish_gauges();
         }
-        if now_ns >= self.timers.pace_ns {
-            self.timers.pace_ns = now_ns + PACE_PERIOD_NS;
-            self.check_paces(now_ns);
+        self.accept_again(now_ns);
+        self.keep_draining(now_ns);
+        !self.expire(now_ns)
+    }
+
+    fn renew_date(&mut self, now_ns: u64) {
+        if now_ns >= self.date_ns {
+            self.date_ns = now_ns + DATE_PERIOD_NS;
+            self.frontend.replies.date = http_date(self.clock.unix_seconds());
         }
-        if self.timers.accept_ns.is_some_and(|due_ns| due_ns <= now_ns) {
-            self.timers.accept_ns = None;
-            self.accept();
+    }
+
+    /// The answers of the turn before are in the kernel's hands: their time ends here.
+    fn record_handed_over(&mut self, now_ns: u64) {
+        for replied in self.frontend.replies.take_replied() {
+            let Replied { application, items, arrived_ns, answered_ns } = replied;
+            self.scheduler.handed_over(application, items, arrived_ns, answered_ns, now_ns);
         }
-        if self.drain.is_some_and(|drain| now_ns >= drain.until_ns) {
-            self.scheduler.answer_all(now_ns, Reason::ShuttingDown, &mut self.frontend.replies);
+    }
+
+    /// Large buffers are freed by the control thread: unmapping takes its time.
+    fn free_garbage(&mut self) {
+        while let Some(buffer) = self.frontend.take_garbage() {
+            if buffer.capacity() >= GARBAGE_BYTES_MIN {
+                let _ = self.control.send(ToControl::Garbage(buffer));
+            }
         }
     }
 
@@ -496,54 +356,6 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let counters = self.ring.counters();
         self.stats.system_calls_enter.add(counters.enters - self.stats.system_calls_enter.get());
         self.stats.ring_overflows.add(counters.overflows - self.stats.ring_overflows.get());
-    }
-
-    fn check_paces(&mut self, now_ns: u64) {
-        let date = self.frontend.replies.date;
-        let close_idle = self.drain.is_some_and(|drain| now_ns >= drain.close_idle_ns);
-        let numbers: Vec<usize> = self.connections.numbers().collect();
-        for connection in numbers {
-            match self.connections.stage(connection) {
-                Some(Stage::Lingering { until_ns }) if now_ns >= until_ns => self.end(connection),
-                Some(Stage::Open) => match self.frontend.check_pace(connection, now_ns, &date) {
-                    Pacing::CloseIdle => self.end(connection),
-                    Pacing::Keep(_) if close_idle => self.close_if_idle(connection),
-                    Pacing::Keep(_) => {}
-                },
-                _ => {}
-            }
-        }
-    }
-
-    fn begin_drain(&mut self, now_ns: u64) {
-        if self.drain.is_some() {
-            return;
-        }
-        let close_idle_ns = now_ns + DRAIN_IDLE_NS;
-        self.drain = Some(Drain { close_idle_ns, until_ns: now_ns + DRAIN_NS_MAX });
-        self.timers.accept_ns = None;
-        for index in 0..self.listeners.len() {
-            let index = u32::try_from(index).expect("few listeners");
-            self.ring.cancel(Token::new(kind::ACCEPT, index, 0));
-        }
-        // The kernel refuses whoever comes now, instead of letting them wait in vain.
-        self.listeners.clear();
-        self.frontend.begin_drain();
-    }
-
-    /// While draining: a connection on which nothing is going on is closed.
-    fn close_if_idle(&mut self, connection: usize) {
-        let sending = self.connections.get_mut(connection).is_some_and(|socket| socket.sending);
-        if !sending && self.frontend.is_idle(connection) {
-            self.frontend.replies.close_after(connection);
-        }
-    }
-
-    /// Drained: every query is answered and every answer is out; or nobody takes them any more.
-    fn is_drained(&self) -> bool {
-        let Some(drain) = self.drain else { return false };
-        let answered = self.scheduler.is_idle() && self.connections.len() == 0;
-        answered || self.clock.now_ns() > drain.until_ns + LINGER_NS
     }
 
     /// Sleeps in the ring until something happens.
@@ -569,9 +381,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// When something is due at the latest. Gauges and date wait for the next waking: nobody looks
     /// at the date of an answer that is not being made, and a sleeping engine's gauges stand still.
     fn next_due_ns(&self) -> u64 {
-        let idle = self.connections.len() == 0 && self.drain.is_none();
-        let pace_ns = (!idle).then_some(self.timers.pace_ns);
-        let due = [self.scheduler.next_tick_ns(), pace_ns, self.timers.accept_ns];
+        let accept_ns = self.accept_again_ns.iter().flatten().copied().min();
+        let drain_ns = self.drain.map(|drain| drain.next_ns());
+        let due = [self.scheduler.next_tick_ns(), self.timers.next_ns(), accept_ns, drain_ns];
         due.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }

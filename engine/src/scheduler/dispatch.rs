@@ -123,8 +123,7 @@ impl Scheduler {
                         self.answer_default(now_ns, *query, Reason::ModelError, message, sink);
                     }
                     BatchResults::Items(items) => match items.get(index) {
-                        Item::Output(output_bytes) => {
-                            let bytes = output_bytes.bytes();
+                        Item::Output(bytes) => {
                             let outcome = Outcome::Prediction { output: bytes, spec: &output };
                             let application = query.application as usize;
                             self.stats.applications[application].predictions.increment();

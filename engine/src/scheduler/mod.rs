@@ -33,7 +33,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use cutter_protocol::engine::{Item, Items, RowRef};
+use cutter_protocol::engine::{Item, Items, OutputBytes, RowRef};
 use cutter_protocol::tensor::TensorSpec;
 
 use crate::batching::{Aimd, BatchLimit, DeadlineQueue, ServiceEstimate, service_objective_ns};
@@ -100,7 +100,7 @@ pub struct Answer<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'a> {
     /// The model's output, in bytes of the given type.
-    Prediction { output: &'a [u8], spec: &'a TensorSpec },
+    Prediction { output: OutputBytes<'a>, spec: &'a TensorSpec },
     /// The application's default output, and why. `detail` may be empty.
     Default { reason: Reason, detail: &'a [u8] },
 }
@@ -261,8 +261,9 @@ impl Scheduler {
         });
     }
 
-    /// Tells that the answer to one query has been handed to the kernel: to be called once for each
-    /// answer that goes out. The times are those of its [`Answer`], and now.
+    /// Tells that the answers to so many queries of one request have been handed to the kernel: to be
+    /// called once for each response that goes out. The times are those of its [`Answer`]s, the
+    /// last of them, and now.
     ///
     /// Only here is known how long a query took: rendering and the way to the kernel are part of
     /// it, and so an answer that was in time when it was decided may be late all the same. The
@@ -271,6 +272,7 @@ impl Scheduler {
     pub fn handed_over(
         &mut self,
         application: usize,
+        queries: u32,
         arrived_ns: u64,
         answered_ns: u64,
         now_ns: u64,
@@ -279,10 +281,10 @@ impl Scheduler {
         let stats = &self.stats.applications[application];
         let reply_ns = now_ns.saturating_sub(answered_ns);
         let end_to_end_ns = now_ns.saturating_sub(arrived_ns);
-        stats.reply.record(reply_ns);
-        stats.end_to_end.record(end_to_end_ns);
+        stats.reply.record_many(reply_ns, queries);
+        stats.end_to_end.record_many(end_to_end_ns, queries);
         if end_to_end_ns > state.slo_ns {
-            stats.late.increment();
+            stats.late.add(u64::from(queries));
         }
         if let Some(model) = state.model {
             self.models[model].reply_ns = smoothed(self.models[model].reply_ns, reply_ns);

@@ -43,6 +43,8 @@ pub struct EngineStats {
     pub connections: Gauge,
     /// Client connections accepted.
     pub connections_accepted: Counter,
+    /// Connections ended for others: they had kept us waiting longest when no place was left.
+    pub connections_evicted: Counter,
     /// Bytes received from clients.
     pub bytes_in: Counter,
     /// Bytes sent to clients.
@@ -77,6 +79,8 @@ pub struct ApplicationStats {
     pub cancelled: Counter,
     /// Answers handed to the kernel after the deadline of their query, whatever they carried.
     pub late: Counter,
+    /// Predictions that were made and not told: there was no room for them, or they were no text.
+    pub predictions_dropped: Counter,
     /// Rows of its input pool in use.
     pub rows_in_use: Gauge,
     /// Rows of its input pool.
@@ -155,6 +159,7 @@ impl EngineStats {
             models: models.iter().map(new_model).collect(),
             connections: Gauge::new(),
             connections_accepted: Counter::new(),
+            connections_evicted: Counter::new(),
             bytes_in: Counter::new(),
             bytes_out: Counter::new(),
             system_calls_enter: Counter::new(),
@@ -189,6 +194,7 @@ impl ApplicationStats {
             predictions: Counter::new(),
             cancelled: Counter::new(),
             late: Counter::new(),
+            predictions_dropped: Counter::new(),
             rows_in_use: Gauge::new(),
             rows: Gauge::new(),
             end_to_end: Histogram::of_times(),

@@ -155,6 +155,16 @@ impl KeptOutput {
         }
     }
 
+    /// Whether both keep the same memory.
+    pub fn shares_buffer(&self, other: &KeptOutput) -> bool {
+        match (&self.0, &other.0) {
+            (Kept::Shared { buffer, .. }, Kept::Shared { buffer: other, .. }) => {
+                Arc::ptr_eq(buffer, other)
+            }
+            _ => false,
+        }
+    }
+
     /// The memory that stays because of this output: that of its whole batch, when it is shared
     /// with the other outputs of it.
     pub fn held_bytes(&self) -> usize {

@@ -34,8 +34,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{EnginePlan, EngineThread};
 use crate::clipper;
+use crate::frontend::ledger::Bounds;
 use crate::frontend::{Frontend, PortLimits};
-use crate::limits::{DECODED_BODY_KEPT_BYTES, INPUT_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::limits::{DECODED_BODY_KEPT_BYTES, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
 use crate::messages::{ToControl, mailbox};
 use crate::pool::InputPool;
 use crate::scheduler::{ApplicationPlan, ModelPlan, PolicyPlan, Scheduler};
@@ -128,7 +129,8 @@ pub struct Plan {
     pub seed: u64,
     pub kernel: KernelPlan,
     pub places: usize,
-    pub input_bytes_total: usize,
+    pub input: Bounds,
+    pub output: Bounds,
     pub clients: Vec<Script>,
     pub drain_ns: Option<u64>,
     /// Without descriptors from then on, for so long.
@@ -151,8 +153,8 @@ impl Plan {
     /// A port of few places, and a kernel without whims.
     pub fn new(clients: Vec<Script>) -> Self {
         let places = 6;
-        let input_bytes_total = 256 << 10;
-        let kept = INPUT_BYTES_KEPT + DECODED_BODY_KEPT_BYTES;
+        let input = Bounds { share: 48 << 10, pool: 400 << 10, connection: 448 << 10 };
+        let output = Bounds { share: 48 << 10, pool: 4 << 20, connection: 4 << 20 };
         Self {
             seed: 1,
             kernel: KernelPlan {
@@ -160,27 +162,28 @@ impl Plan {
                 receive_buffer_bytes: 4 << 10,
                 cancels_with_nobufs: false,
                 completions_per_poll_max: None,
-                send_bytes_max: 128 << 10,
+                send_bytes_max: SEND_BYTES_MAX,
                 inbound_bytes_max: 64 << 10,
                 receive_ns_per_kib: 1_000,
             },
             places,
-            input_bytes_total,
+            input,
+            output,
             clients,
             drain_ns: None,
             no_descriptors: None,
             look_ns: 20,
             service_ns: model::SERVICE_NS,
-            bytes_in_max: input_bytes_total + places * kept,
-            bytes_out_max: places * (512 << 10) + (4 << 20),
-            turn_bytes_max: None,
+            bytes_in_max: places * input.share + input.pool,
+            bytes_out_max: places * (output.share + SEND_BYTES_MAX) + output.pool,
+            turn_bytes_max: Some(1 << 20),
             keeps_answers: false,
             restless: false,
         }
     }
 
     fn limits(&self) -> PortLimits {
-        PortLimits { connections: self.places, input_bytes_total: self.input_bytes_total }
+        PortLimits { connections: self.places, input: self.input, output: self.output }
     }
 
     pub fn run(self) -> World {
@@ -295,14 +298,14 @@ impl World {
     }
 
     fn check_memory(&self) {
-        let (held, decoded, owed) = self.thread.frontend.walk_memory();
-        let sending = self.state.borrow().kernel.sending_bytes();
-        let spare: usize = self.thread.connections.sockets().map(|s| s.buffer.capacity()).sum();
-        let (bytes_in, most_in) = (held + decoded, self.plan.bytes_in_max);
-        assert!(bytes_in <= most_in, "{held} held + {decoded} decoded bytes, of {most_in}");
-        let (bytes_out, most_out) = (owed + sending + spare, self.plan.bytes_out_max);
-        assert!(bytes_out <= most_out, "{owed} owed + {sending} sending + {spare}, of {most_out}");
-        assert!(self.thread.frontend.held_bytes() <= self.plan.input_bytes_total);
+        let walked = self.thread.frontend.walk_memory();
+        let counted = self.thread.frontend.memory();
+        assert_eq!(walked.held, counted.held, "what is held is counted");
+        assert!(walked.owed <= counted.owed, "what is owed is counted: {walked:?}, {counted:?}");
+        let most = self.plan.bytes_in_max;
+        assert!(counted.held <= most, "{} bytes held, of {most}", counted.held);
+        let most = self.plan.bytes_out_max;
+        assert!(counted.owed <= most, "{} bytes owed, of {most}", counted.owed);
     }
 
     /// Nothing is left of anybody.
@@ -325,11 +328,11 @@ impl World {
         }
         assert_eq!(state.kernel.open(), 0, "sockets are held for nothing");
         assert_eq!(self.thread.connections.len(), 0, "places are held for nothing");
-        let (held, decoded, owed) = self.thread.frontend.walk_memory();
+        let memory = self.thread.frontend.walk_memory();
         let kept = self.plan.places * (INPUT_BYTES_KEPT + DECODED_BODY_KEPT_BYTES);
-        assert!(held + decoded <= kept, "{held} held + {decoded} decoded bytes for nobody");
-        assert!(owed <= self.plan.places * REPLY_BYTES_KEPT, "{owed} bytes owed to nobody");
-        assert_eq!(self.thread.frontend.held_bytes(), 0);
+        assert!(memory.held <= kept, "{} bytes held for nobody", memory.held);
+        assert_eq!(memory, self.thread.frontend.memory());
+        assert_eq!((memory.owed, memory.unrendered), (0, 0), "bytes owed to nobody");
         assert!(self.thread.scheduler.is_idle());
         self.thread.scheduler.publish_gauges();
         let rows = self.stats.applications.iter().map(|stats| stats.rows_in_use.get());
@@ -355,12 +358,12 @@ fn faces() -> Vec<clipper::Application> {
     let face = |number: usize| {
         let integers = u32::try_from(INPUT_INTEGERS[number]).expect("few");
         let shape = Shape::new(&[integers]).expect("small");
-        clipper::Application {
-            name: NAMES[number].to_owned(),
-            input: TensorSpec::exact(ElementType::Int32, shape),
-            default_output: "-1".to_owned(),
-            model: (number != NO_MODEL).then(|| (NAMES[number].to_owned(), "1".to_owned())),
-        }
+        clipper::Application::new(
+            NAMES[number].to_owned(),
+            TensorSpec::exact(ElementType::Int32, shape),
+            "-1",
+            (number != NO_MODEL).then(|| (NAMES[number].to_owned(), "1".to_owned())),
+        )
     };
     (0..NAMES.len()).map(face).collect()
 }

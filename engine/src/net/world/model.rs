@@ -213,7 +213,7 @@ impl Outputs {
 impl ItemResults for Outputs {
     fn get(&self, item: usize) -> Item<'_> {
         match &self.0[item] {
-            Ok(bytes) => Item::Output(bytes),
+            Ok(bytes) => Item::Output(cutter_protocol::engine::OutputBytes::borrowed(bytes)),
             Err(()) => Item::Failed(b"it cannot be done"),
         }
     }

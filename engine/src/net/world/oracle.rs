@@ -10,7 +10,7 @@ use super::script::{Ask, LARGE, LAZY, QUICK, client_of, identity};
 use super::{MS, S};
 use crate::limits::{
     BODY_GRACE_NS, DRAIN_NS_MAX, HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, LINGER_NS,
-    PIPELINED_REQUESTS_MAX,
+    PIPELINED_REQUESTS_MAX, SEND_RATE_BYTES_PER_S,
 };
 
 /// What every integer of an output is, behind the first.
@@ -32,7 +32,7 @@ const EXECUTED_MAX: usize = 2 * PIPELINED_REQUESTS_MAX;
 /// The shortest answer.
 const ANSWER_BYTES_MIN: usize = 100;
 /// Who reads slower than this may be cut off.
-const READING_RATE_BYTES_PER_S: u64 = 4 << 10;
+const READING_RATE_BYTES_PER_S: u64 = 2 * SEND_RATE_BYTES_PER_S;
 
 /// What the rules depend on.
 #[derive(Clone, Copy, Debug)]

@@ -140,7 +140,7 @@ fn an_answer_handed_over_after_the_deadline_is_late_whatever_it_carries() {
     let stats = &stats.applications[0];
     for (after_ns, late) in [(20 * MS, 0), (20 * MS + 1, 1)] {
         let (arrived_ns, now_ns) = (START_NS, START_NS + after_ns);
-        world.scheduler.handed_over(0, arrived_ns, START_NS + MS, now_ns);
+        world.scheduler.handed_over(0, 1, arrived_ns, START_NS + MS, now_ns);
         assert_eq!(stats.late.get(), late);
     }
     let end_to_end = stats.end_to_end.snapshot();

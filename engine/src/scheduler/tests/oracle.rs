@@ -249,7 +249,8 @@ impl Sink for Oracle {
         assert!(self.now_ns <= query.deadline_ns, "query {number} was answered after its deadline");
         let given = match answer.outcome {
             Outcome::Prediction { output, .. } => {
-                assert_eq!(output, answer.reply_to.to_le_bytes(), "the output of another query");
+                let expected = answer.reply_to.to_le_bytes();
+                assert_eq!(output.bytes(), expected, "the output of another query");
                 Given::Prediction
             }
             Outcome::Default { reason, detail } => Given::Default(reason, detail.to_vec()),
