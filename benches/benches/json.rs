@@ -34,6 +34,10 @@ struct OneRow {
 
 impl Rows for OneRow {
     fn next_row(&mut self) -> &mut [u8] {
+        self.row()
+    }
+
+    fn row(&mut self) -> &mut [u8] {
         &mut self.cells[..]
     }
 

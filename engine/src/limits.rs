@@ -63,6 +63,17 @@ cutter_limits::limits! {
         JSON_DEPTH_MAX: usize = 127, "levels";
         /// The most characters of a client's number that an error repeats.
         JSON_EXCERPT_CHARS_MAX: usize = 32, "characters";
+        /// Bytes of a body that reading may look at beyond its budget, so that it need not stop
+        /// within a number, a word or an escape.
+        JSON_OVERSHOOT_BYTES_MAX: usize = 64, "bytes";
+        /// Bytes that rendering may write beyond its budget: a number, brackets and a comma.
+        JSON_RENDER_OVERSHOOT_BYTES_MAX: usize = 64, "bytes";
+        /// Bytes of JSON that an `int32` takes at most, with a comma: `-2147483648,`.
+        JSON_BYTES_PER_INT32: u64 = 12, "bytes";
+        /// Bytes of JSON that a `float32` takes at most, with a comma.
+        JSON_BYTES_PER_FLOAT32: u64 = 17, "bytes";
+        /// Bytes of JSON that a `float64` takes at most, with a comma.
+        JSON_BYTES_PER_FLOAT64: u64 = 25, "bytes";
     }
     "Configuration" {
         /// The most bytes of a configuration file.
@@ -309,8 +320,9 @@ const _: () = {
     assert!(SEND_GRACE_NS < KEEP_ALIVE_IDLE_NS);
 };
 
-// Inputs are read by recursion over their dimensions, inside the body's object and a batch's array.
+// The arrays of an input are open inside the body's object and a batch's array.
 const _: () = assert!(RANK_MAX + 2 <= JSON_DEPTH_MAX);
+const _: () = assert!(JSON_RENDER_OVERSHOOT_BYTES_MAX as u64 > 2 * JSON_BYTES_PER_FLOAT64);
 
 // Configuration: what may be asked for holds the defaults.
 const _: () = {

@@ -1,16 +1,21 @@
-//! The body of `POST /{app}/predict`: its keys, and the shapes of its inputs.
+//! The body of `POST /{app}/predict`: its keys and its inputs, read in pieces.
+//!
+//! A [`PredictReader`] is what is known of a body between two pieces: an offset, what is to be read
+//! next, and the little that the rooms for numbers, text and skipped values keep. Each step below
+//! either moves on, or leaves the cursor where it can be taken again when the piece ends.
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use cutter_protocol::tensor::{ElementType, TensorSpec};
 
-use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
+use crate::limits::NAME_BYTES_MAX;
 
-use super::cursor::Cursor;
-use super::error::{Excerpt, JsonError, Place, Unit};
-use super::number::{self, Element, Float32, Float64, Int32, Unfit};
-use super::string;
+use super::base64;
+use super::cursor::{Cursor, Stop};
+use super::error::{JsonError, Locator, Place, Position, Unit};
+use super::numbers::{Asked, Numbers};
+use super::skip::Skip;
+use super::text;
 
 /// Where the values go. One row for each input.
 ///
@@ -21,10 +26,9 @@ pub trait Rows {
     /// scratch place when the pool is full.
     fn next_row(&mut self) -> &mut [u8];
 
-    /// The row given last, which is not committed yet.
-    fn row(&mut self) -> &mut [u8] {
-        unimplemented!()
-    }
+    /// The row given last, which is not committed yet. What was written to a scratch place may be
+    /// lost between two pieces of a body: nothing is read back.
+    fn row(&mut self) -> &mut [u8];
 
     /// The row given last holds this many bytes.
     fn commit(&mut self, bytes: usize);
@@ -41,6 +45,14 @@ pub struct Body<'a> {
     pub version: Option<Cow<'a, str>>,
 }
 
+/// How far a body has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The budget is used up. [`PredictReader::read`] goes on from here.
+    Paused,
+    Done(Body<'a>),
+}
+
 /// Reads `{"input": X}` or `{"input_batch": [X, …]}`, either with an optional `"version"`, and
 /// writes each X as one row. Other keys are checked and ignored.
 pub fn read_predict<'a>(
@@ -49,303 +61,390 @@ pub fn read_predict<'a>(
     batch_max: usize,
     rows: &mut impl Rows,
 ) -> Result<Body<'a>, JsonError> {
-    let cursor = Cursor::new(body);
-    let mut reader = Reader { cursor, spec: *spec, batch_max, place: Place::Single };
-    reader.body(rows)
+    match PredictReader::new(*spec, batch_max).read(body, usize::MAX, rows)? {
+        Progress::Done(body) => Ok(body),
+        Progress::Paused => unreachable!("no body is longer than the budget"),
+    }
 }
 
-struct Reader<'a> {
-    cursor: Cursor<'a>,
+/// A body that is being read.
+#[derive(Clone, Debug)]
+pub struct PredictReader {
     spec: TensorSpec,
     batch_max: usize,
-    /// The input being read, for errors.
-    place: Place,
+    /// Where the next piece begins.
+    pub(super) at: usize,
+    step: Step,
+    key: Key,
+    inputs: Option<Inputs>,
+    version: Option<Version>,
+    /// Where the string begins that is being read, behind its quote.
+    text_at: usize,
+    /// Bytes of what it means, as far as it was read.
+    text_bytes: usize,
+    base64: base64::Decoder,
+    numbers: Numbers,
+    skip: Skip,
+    failure: Option<Box<Locator>>,
+}
+
+/// What is to be read next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Object,
+    /// The first key, or the end of the object.
+    FirstKey,
+    Key,
+    /// The rest of a key.
+    InKey,
+    Colon,
+    Value,
+    /// A comma, or the end of the object.
+    MoreKeys,
+    Batch,
+    /// The first input of a batch; there must be one.
+    FirstInput,
+    Input,
+    Numbers,
+    /// The rest of a string that is an input.
+    InText,
+    /// The rest of base64.
+    InBase64,
+    /// A comma, or the end of the batch.
+    MoreInputs,
+    /// The rest of a version.
+    InVersion,
+    Skip,
+    End,
+    Done,
 }
 
 const INPUT: &str = "input";
 const INPUT_BATCH: &str = "input_batch";
 const VERSION: &str = "version";
-/// What is expected of an array, in errors.
-const ARRAY: &str = "an array of numbers";
-const NEXT: &str = "',' or ']'";
 
-impl<'a> Reader<'a> {
-    fn body(&mut self, rows: &mut impl Rows) -> Result<Body<'a>, JsonError> {
-        let mut inputs: Option<(usize, bool)> = None;
-        let mut version = None;
-        self.cursor.expect(b'{', "an object such as {\"input\": …}")?;
-        self.cursor.skip_space();
-        let mut more = !self.cursor.take(b'}');
-        while more {
-            self.cursor.skip_space();
-            let key_at = self.cursor.at();
-            let key = self.string("a key in quotes")?.text()?;
-            self.cursor.expect(b':', "':'")?;
-            self.cursor.skip_space();
-            match key.as_ref() {
-                INPUT => {
-                    self.check_first(inputs, false, key_at)?;
-                    self.item(rows)?;
-                    inputs = Some((1, false));
+/// Enough of a key to know it.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    at: usize,
+    text: [u8; INPUT_BATCH.len()],
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Inputs {
+    count: usize,
+    is_batch: bool,
+}
+
+/// Where the version stands in the body.
+#[derive(Clone, Copy, Debug)]
+struct Version {
+    start: usize,
+    end: usize,
+}
+
+impl PredictReader {
+    pub fn new(spec: TensorSpec, batch_max: usize) -> Self {
+        Self {
+            spec,
+            batch_max,
+            at: 0,
+            step: Step::Object,
+            key: Key { at: 0, text: [0; INPUT_BATCH.len()], bytes: 0 },
+            inputs: None,
+            version: None,
+            text_at: 0,
+            text_bytes: 0,
+            base64: base64::Decoder::default(),
+            numbers: Numbers::new(),
+            skip: Skip::new(0),
+            failure: None,
+        }
+    }
+
+    /// Goes on where the last call stopped, for about `budget_bytes` of the body and never more
+    /// than [`JSON_OVERSHOOT_BYTES_MAX`](crate::limits::JSON_OVERSHOOT_BYTES_MAX) beyond them. The
+    /// body is the same in each call, and whole.
+    ///
+    /// # Panics
+    /// When called again after [`Progress::Done`].
+    pub fn read<'a>(
+        &mut self,
+        body: &'a [u8],
+        budget_bytes: usize,
+        rows: &mut impl Rows,
+    ) -> Result<Progress<'a>, JsonError> {
+        let budget_bytes = budget_bytes.max(1);
+        let mut left_bytes = budget_bytes;
+        if self.failure.is_none() {
+            let mut cursor = Cursor::new(body, self.at, budget_bytes);
+            let pause_at = self.at.saturating_add(budget_bytes);
+            let read = self.steps(&mut cursor, pause_at, rows);
+            left_bytes -= (cursor.at() - self.at).min(budget_bytes);
+            self.at = cursor.at();
+            match read {
+                Ok(inputs) => return Ok(Progress::Done(self.body(body, inputs))),
+                Err(Stop::Cut) => return Ok(Progress::Paused),
+                Err(Stop::Wrong(error)) => self.failure = Some(Box::new(Locator::new(error))),
+            }
+        }
+        let located = self.failure.as_mut().and_then(|failure| failure.locate(body, left_bytes));
+        located.map_or(Ok(Progress::Paused), Err)
+    }
+
+    fn steps(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        pause_at: usize,
+        rows: &mut impl Rows,
+    ) -> Result<Inputs, Stop> {
+        while self.step != Step::End {
+            if cursor.at() >= pause_at {
+                return Err(Stop::Cut);
+            }
+            match self.step {
+                Step::Object => {
+                    cursor.expect(b'{', "an object such as {\"input\": …}")?;
+                    self.step = Step::FirstKey;
                 }
-                INPUT_BATCH => {
-                    self.check_first(inputs, true, key_at)?;
-                    inputs = Some((self.batch(rows)?, true));
+                Step::FirstKey if cursor.closes(b'}')? => self.step = Step::End,
+                Step::FirstKey | Step::Key => self.key(cursor)?,
+                Step::InKey => {
+                    text::read(cursor, |piece| self.key.push(piece))?;
+                    self.step = Step::Colon;
                 }
-                VERSION if version.is_some() => return Err(self.duplicate(VERSION, key_at)),
-                VERSION => version = Some(self.string("a version in quotes")?.text()?),
-                _ => self.cursor.skip_value(1)?,
-            }
-            more = self.cursor.more(b'}', "',' or '}'")?;
-        }
-        self.cursor.expect_end()?;
-        let (count, is_batch) = inputs.ok_or(JsonError::NoInput)?;
-        Ok(Body { count, is_batch, version })
-    }
-
-    fn check_first(
-        &self,
-        inputs: Option<(usize, bool)>,
-        is_batch: bool,
-        key_at: usize,
-    ) -> Result<(), JsonError> {
-        match inputs {
-            None => Ok(()),
-            Some((_, before)) if before != is_batch => {
-                Err(JsonError::BothInputs { position: self.cursor.position(key_at) })
-            }
-            Some(_) => Err(self.duplicate(if is_batch { INPUT_BATCH } else { INPUT }, key_at)),
-        }
-    }
-
-    fn duplicate(&self, key: &'static str, key_at: usize) -> JsonError {
-        JsonError::Duplicate { position: self.cursor.position(key_at), key }
-    }
-
-    fn string(&mut self, expected: &'static str) -> Result<string::Written<'a>, JsonError> {
-        match self.cursor.peek() {
-            Some(b'"') => string::scan(&mut self.cursor),
-            _ => Err(self.cursor.syntax(expected)),
-        }
-    }
-
-    fn batch(&mut self, rows: &mut impl Rows) -> Result<usize, JsonError> {
-        let batch_max = self.batch_max;
-        self.cursor.expect(b'[', "an array of inputs")?;
-        self.cursor.skip_space();
-        if self.cursor.take(b']') {
-            return Err(JsonError::EmptyBatch { batch_max });
-        }
-        for item in 0..batch_max {
-            self.place = Place::BatchItem(item);
-            self.cursor.skip_space();
-            self.item(rows)?;
-            if !self.cursor.more(b']', NEXT)? {
-                return Ok(item + 1);
+                Step::Colon => {
+                    cursor.expect(b':', "':'")?;
+                    self.step = Step::Value;
+                }
+                Step::Value => self.value(cursor)?,
+                Step::MoreKeys => {
+                    let more = cursor.more(b'}', "',' or '}'")?;
+                    self.step = if more { Step::Key } else { Step::End };
+                }
+                Step::Batch => {
+                    cursor.expect(b'[', "an array of inputs")?;
+                    self.step = Step::FirstInput;
+                }
+                Step::FirstInput if cursor.closes(b']')? => {
+                    return Err(Stop::Wrong(JsonError::EmptyBatch { batch_max: self.batch_max }));
+                }
+                Step::FirstInput | Step::Input => self.input(cursor, rows)?,
+                Step::Numbers => {
+                    let bytes = self.numbers(cursor, rows.row())?;
+                    self.commit(bytes, rows);
+                }
+                Step::InText => self.text(cursor, rows)?,
+                Step::InBase64 => self.base64(cursor, rows)?,
+                Step::MoreInputs => self.more_inputs(cursor)?,
+                Step::InVersion => self.version(cursor)?,
+                Step::Skip => {
+                    self.skip.read(cursor)?;
+                    self.step = Step::MoreKeys;
+                }
+                Step::End | Step::Done => unreachable!("a body is read once"),
             }
         }
-        Err(JsonError::BatchTooLong { batch_max })
+        cursor.expect_end()?;
+        self.step = Step::Done;
+        self.inputs.ok_or(Stop::Wrong(JsonError::NoInput))
     }
 
-    /// One input, into one row. The cursor stands at its first byte.
-    fn item(&mut self, rows: &mut impl Rows) -> Result<(), JsonError> {
-        let row = rows.next_row();
-        assert_eq!(row.len(), self.spec.bytes_max(), "a row has room for exactly one input");
-        let bytes = match self.spec.element {
-            ElementType::Int32 => self.numbers::<4, Int32>(row)?,
-            ElementType::Float32 => self.numbers::<4, Float32>(row)?,
-            ElementType::Float64 => self.numbers::<8, Float64>(row)?,
-            ElementType::String => self.text(row)?,
-            ElementType::Bytes => self.base64(row)?,
-        };
-        rows.commit(bytes);
+    fn key(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        cursor.expect_quote("a key in quotes")?;
+        self.key.at = cursor.at() - 1;
+        self.key.bytes = 0;
+        self.step = Step::InKey;
         Ok(())
     }
 
+    fn value(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        match self.key.name() {
+            Some(INPUT) => self.begin_inputs(false),
+            Some(INPUT_BATCH) => self.begin_inputs(true),
+            Some(VERSION) if self.version.is_some() => Err(self.duplicate(VERSION)),
+            Some(VERSION) => {
+                cursor.expect_quote("a version in quotes")?;
+                self.begin_text(cursor, Step::InVersion);
+                Ok(())
+            }
+            _ => {
+                self.skip = Skip::new(1);
+                self.step = Step::Skip;
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_inputs(&mut self, is_batch: bool) -> Result<(), Stop> {
+        match self.inputs {
+            None => {
+                self.inputs = Some(Inputs { count: 0, is_batch });
+                self.step = if is_batch { Step::Batch } else { Step::Input };
+                Ok(())
+            }
+            Some(before) if before.is_batch != is_batch => {
+                let position = Position::unlocated(self.key.at);
+                Err(Stop::Wrong(JsonError::BothInputs { position }))
+            }
+            Some(_) => Err(self.duplicate(if is_batch { INPUT_BATCH } else { INPUT })),
+        }
+    }
+
+    fn duplicate(&self, key: &'static str) -> Stop {
+        Stop::Wrong(JsonError::Duplicate { position: Position::unlocated(self.key.at), key })
+    }
+
+    /// At the first byte of an input, or at the space before it.
+    fn input(&mut self, cursor: &mut Cursor<'_>, rows: &mut impl Rows) -> Result<(), Stop> {
+        match self.spec.element {
+            ElementType::Int32 | ElementType::Float32 | ElementType::Float64 => {
+                self.numbers.restart();
+                self.step = Step::Numbers;
+            }
+            ElementType::String => {
+                cursor.expect_quote("a string")?;
+                self.begin_text(cursor, Step::InText);
+            }
+            ElementType::Bytes => {
+                cursor.expect_quote("a string of base64")?;
+                self.base64 = base64::Decoder::default();
+                self.begin_text(cursor, Step::InBase64);
+            }
+        }
+        let row = rows.next_row();
+        assert_eq!(row.len(), self.spec.bytes_max(), "a row has room for exactly one input");
+        if self.step == Step::Numbers {
+            let bytes = self.numbers(cursor, row)?;
+            self.commit(bytes, rows);
+        }
+        Ok(())
+    }
+
+    /// Behind the opening quote of a string.
+    fn begin_text(&mut self, cursor: &Cursor<'_>, step: Step) {
+        self.text_at = cursor.at();
+        self.text_bytes = 0;
+        self.step = step;
+    }
+
+    fn numbers(&mut self, cursor: &mut Cursor<'_>, row: &mut [u8]) -> Result<usize, Stop> {
+        let asked = asked(&self.spec, self.inputs);
+        self.numbers.read(cursor, row, &asked, &mut self.skip)
+    }
+
     /// A string, unescaped into the row.
-    fn text(&mut self, row: &mut [u8]) -> Result<usize, JsonError> {
-        let written = self.string("a string")?;
-        let mut bytes = 0;
-        written.unescape(|piece| {
-            let place = row.get_mut(bytes..).unwrap_or_default();
+    fn text(&mut self, cursor: &mut Cursor<'_>, rows: &mut impl Rows) -> Result<(), Stop> {
+        let row = rows.row();
+        let bytes = &mut self.text_bytes;
+        text::read(cursor, |piece| {
+            let place = row.get_mut(*bytes..).unwrap_or_default();
             if let Some(place) = place.get_mut(..piece.len()) {
                 place.copy_from_slice(piece.as_bytes());
             }
-            bytes += piece.len();
+            *bytes += piece.len();
         })?;
-        self.check_length(bytes, bytes, Unit::Bytes)?;
-        Ok(bytes)
+        let bytes = self.text_bytes;
+        asked(&self.spec, self.inputs).check_length(bytes, bytes, Unit::Bytes)?;
+        self.commit(bytes, rows);
+        Ok(())
     }
 
     /// A string of base64, decoded into the row.
-    fn base64(&mut self, row: &mut [u8]) -> Result<usize, JsonError> {
-        let written = self.string("a string of base64")?;
-        let text = written.text()?;
-        let padding = text.bytes().rev().take(2).take_while(|byte| *byte == b'=').count();
-        let bytes = (text.len() / 4 * 3).saturating_sub(padding);
-        // Text of another length is no base64, which the decoder finds; the row need not fit then.
-        if text.len().is_multiple_of(4) {
-            self.check_length(bytes, bytes, Unit::Bytes)?;
+    fn base64(&mut self, cursor: &mut Cursor<'_>, rows: &mut impl Rows) -> Result<(), Stop> {
+        let row = rows.row();
+        text::read(cursor, |piece| self.base64.push(piece, row))?;
+        let asked = asked(&self.spec, self.inputs);
+        let length = self.base64.length();
+        if let Some(bytes) = length {
+            asked.check_length(bytes, bytes, Unit::Bytes)?;
         }
-        BASE64.decode_slice(text.as_bytes(), row).map_err(|_| JsonError::Base64 {
-            position: self.cursor.position(written.at()),
-            place: self.place,
-        })
+        let length = length.filter(|_| self.base64.finish(row));
+        let bytes = length.ok_or_else(|| {
+            let position = Position::unlocated(self.text_at);
+            Stop::Wrong(JsonError::Base64 { position, place: asked.place })
+        })?;
+        self.commit(bytes, rows);
+        Ok(())
     }
 
-    /// Numbers in any of the forms that the shape allows.
-    fn numbers<const N: usize, E: Element<N>>(
-        &mut self,
-        row: &mut [u8],
-    ) -> Result<usize, JsonError> {
-        let (cells, _) = row.as_chunks_mut::<N>();
-        let mut unit = Unit::NumbersOf { bytes: N };
-        if let Extent::Exact(shape) = self.spec.extent {
-            unit = Unit::Numbers;
-            if shape.dims().is_empty() && self.cursor.peek() != Some(b'[') {
-                let mut cursor = self.cursor;
-                cells[0] = self.number::<N, E>(&mut cursor, 0)?;
-                self.cursor = cursor;
-                return Ok(N);
-            }
-            if shape.dims().len() >= 2 && self.is_nested() {
-                self.nested::<N, E>(shape.dims(), 0, cells)?;
-                return Ok(size_of_val(cells));
+    /// The row holds an input.
+    fn commit(&mut self, bytes: usize, rows: &mut impl Rows) {
+        rows.commit(bytes);
+        self.step = Step::MoreKeys;
+        if let Some(inputs) = &mut self.inputs {
+            inputs.count += 1;
+            if inputs.is_batch {
+                self.step = Step::MoreInputs;
             }
         }
-        let count = self.flat::<N, E>(cells, 0)?;
-        self.check_length(count * N, count, unit)?;
-        Ok(count * N)
     }
 
-    /// Whether the array that begins here holds arrays.
-    fn is_nested(&self) -> bool {
-        let mut ahead = self.cursor;
-        let is_array = ahead.take(b'[');
-        ahead.skip_space();
-        is_array && ahead.peek() == Some(b'[')
-    }
-
-    /// Arrays in arrays, as deep as there are dimensions. `cells` are those of `dims` alone, the
-    /// first of them is element `first` of the input.
-    fn nested<const N: usize, E: Element<N>>(
-        &mut self,
-        dims: &[u32],
-        first: usize,
-        cells: &mut [[u8; N]],
-    ) -> Result<(), JsonError> {
-        let Some((&wanted, inner)) = dims.split_first() else { return Ok(()) };
-        let start = self.cursor.at();
-        let mut found = 0;
-        if inner.is_empty() {
-            found = self.flat::<N, E>(cells, first)?;
-        } else {
-            let size: usize = inner.iter().map(|dim| *dim as usize).product();
-            self.cursor.expect(b'[', ARRAY)?;
-            self.cursor.skip_space();
-            let mut more = !self.cursor.take(b']');
-            while more {
-                self.cursor.skip_space();
-                if found < wanted as usize {
-                    let cells = &mut cells[found * size..(found + 1) * size];
-                    self.nested::<N, E>(inner, first + found * size, cells)?;
-                } else {
-                    // Too many. They are only counted.
-                    self.cursor.skip_value(dims.len())?;
-                }
-                found += 1;
-                more = self.cursor.more(b']', NEXT)?;
-            }
+    fn more_inputs(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        let more = cursor.more(b']', "',' or ']'")?;
+        let batch_max = self.batch_max;
+        if more && self.inputs.is_some_and(|inputs| inputs.count >= batch_max) {
+            return Err(Stop::Wrong(JsonError::BatchTooLong { batch_max }));
         }
-        if found == wanted as usize { Ok(()) } else { Err(self.dimension(dims, found, start)) }
+        self.step = if more { Step::Input } else { Step::MoreKeys };
+        Ok(())
     }
 
-    /// An array of numbers. Those beyond the cells are checked and counted, and go nowhere.
-    fn flat<const N: usize, E: Element<N>>(
-        &mut self,
-        cells: &mut [[u8; N]],
-        first: usize,
-    ) -> Result<usize, JsonError> {
-        // In a local, the cursor lives in registers.
-        let mut cursor = self.cursor;
-        cursor.expect(b'[', ARRAY)?;
-        cursor.skip_space();
-        let mut count = 0;
-        let mut more = !cursor.take(b']');
-        while more {
-            cursor.skip_space();
-            let element = self.number::<N, E>(&mut cursor, first + count)?;
-            if let Some(cell) = cells.get_mut(count) {
-                *cell = element;
-            }
-            count += 1;
-            more = cursor.more(b']', NEXT)?;
+    fn version(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        text::read(cursor, |piece| self.text_bytes += piece.len())?;
+        if self.text_bytes > NAME_BYTES_MAX {
+            let (position, found) = (Position::unlocated(self.text_at), self.text_bytes);
+            return Err(Stop::Wrong(JsonError::VersionTooLong { position, found }));
         }
-        self.cursor = cursor;
-        Ok(count)
+        self.version = Some(Version { start: self.text_at, end: cursor.at() - 1 });
+        self.step = Step::MoreKeys;
+        Ok(())
     }
 
-    /// Element `index` of the input.
-    #[inline(always)]
-    fn number<const N: usize, E: Element<N>>(
-        &self,
-        cursor: &mut Cursor<'a>,
-        index: usize,
-    ) -> Result<[u8; N], JsonError> {
-        let start = cursor.at();
-        let literal = number::scan(cursor);
-        if let Some(expected) = literal.expected {
-            return Err(cursor.syntax(expected));
+    fn body<'a>(&self, body: &'a [u8], inputs: Inputs) -> Body<'a> {
+        let Inputs { count, is_batch } = inputs;
+        Body { count, is_batch, version: self.version.map(|version| version.text(body)) }
+    }
+}
+
+impl Key {
+    fn push(&mut self, piece: &str) {
+        let end = self.bytes + piece.len();
+        if let Some(place) = self.text.get_mut(self.bytes..end) {
+            place.copy_from_slice(piece.as_bytes());
         }
-        match E::quick(&literal) {
-            Some(element) => Ok(element),
-            None => self.slow_number::<N, E>(start, cursor.at(), index),
-        }
+        self.bytes = end;
     }
 
-    #[cold]
-    fn slow_number<const N: usize, E: Element<N>>(
-        &self,
-        start: usize,
-        end: usize,
-        index: usize,
-    ) -> Result<[u8; N], JsonError> {
-        // A number is ASCII.
-        let text = str::from_utf8(self.cursor.slice(start, end)).unwrap_or_default();
-        E::slow(text).map_err(|unfit| {
-            let position = self.cursor.position(start);
-            let (place, spec, literal) = (self.place, self.spec, Excerpt::of(text));
-            match unfit {
-                Unfit::NotInteger => {
-                    JsonError::NotInteger { position, place, index, literal, spec }
-                }
-                Unfit::OutOfRange => {
-                    let element = spec.element;
-                    JsonError::OutOfRange { position, place, index, literal, element }
-                }
-            }
-        })
+    /// The key, if it is one of ours.
+    fn name(&self) -> Option<&'static str> {
+        let text = self.text.get(..self.bytes)?;
+        [INPUT, INPUT_BATCH, VERSION].into_iter().find(|name| name.as_bytes() == text)
     }
+}
 
-    fn check_length(&self, bytes: usize, found: usize, unit: Unit) -> Result<(), JsonError> {
-        if self.spec.admits_bytes(bytes) {
-            return Ok(());
+impl Version {
+    /// What it means. Copies only if there are escapes.
+    fn text<'a>(&self, body: &'a [u8]) -> Cow<'a, str> {
+        let written = &body[self.start..self.end];
+        if !written.contains(&b'\\') {
+            return Cow::Borrowed(str::from_utf8(written).unwrap_or_default());
         }
-        Err(JsonError::Length { place: self.place, found, unit, spec: self.spec })
+        let mut text = String::with_capacity(NAME_BYTES_MAX);
+        let mut cursor = Cursor::new(body, self.start, usize::MAX);
+        let read = text::read(&mut cursor, |piece| text.push_str(piece));
+        debug_assert_eq!(read, Ok(()), "it was read before");
+        Cow::Owned(text)
     }
+}
 
-    #[cold]
-    fn dimension(&self, dims: &[u32], found: usize, start: usize) -> JsonError {
-        let Extent::Exact(shape) = self.spec.extent else {
-            unreachable!("only an exact shape has dimensions")
-        };
-        JsonError::Dimension {
-            position: self.cursor.position(start),
-            place: self.place,
-            dimension: shape.dims().len() - dims.len() + 1,
-            found,
-            wanted: dims[0],
-            spec: self.spec,
+/// What errors say of the input that is being read.
+fn asked(spec: &TensorSpec, inputs: Option<Inputs>) -> Asked<'_> {
+    match inputs {
+        Some(Inputs { count, is_batch: true }) => {
+            Asked { spec, place: Place::BatchItem(count), depth: 2 }
         }
+        _ => Asked { spec, place: Place::Single, depth: 1 },
     }
 }

@@ -1,21 +1,40 @@
-//! A place in the body, and what is common to all readers: bytes, space, punctuation, and values
-//! that nobody asked for, which are checked and skipped.
+//! A place in the body, and what is common to all readers: bytes, space and punctuation.
+//!
+//! A cursor sees the body only up to where the piece being read ends. What it finds missing there
+//! is no error: it is a [`Stop::Cut`], and whoever reads stands then where the next piece begins.
+//! So the end of a piece costs nothing until it is reached: it is the end of the slice.
 
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::JSON_OVERSHOOT_BYTES_MAX;
 
 use super::error::{Found, JsonError, Position};
-use super::{number, string};
 
-/// Reads forward over a body. It never stands beyond the end.
+/// Reads forward over a piece of the body. It never stands beyond the piece's end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
-    body: &'a [u8],
+    /// The body up to the end of the piece.
+    seen: &'a [u8],
     at: usize,
+    /// Whether the body goes on behind the piece.
+    is_cut: bool,
+}
+
+/// Why a reader does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The piece ends here.
+    Cut,
+    /// The body is wrong. The position in the error is not located yet.
+    Wrong(JsonError),
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Self {
-        Self { body, at: 0 }
+    /// At byte `at` of the body. About `budget_bytes` may be read, and never more than
+    /// [`JSON_OVERSHOOT_BYTES_MAX`] beyond them.
+    pub(super) fn new(body: &'a [u8], at: usize, budget_bytes: usize) -> Self {
+        let end = at.saturating_add(budget_bytes).saturating_add(JSON_OVERSHOOT_BYTES_MAX);
+        let seen = body.get(..end).unwrap_or(body);
+        assert!(at <= seen.len(), "a body is whole, and the same in each call");
+        Self { seen, at, is_cut: seen.len() < body.len() }
     }
 
     /// The offset of the next byte.
@@ -26,25 +45,69 @@ impl<'a> Cursor<'a> {
 
     /// The bytes between two offsets.
     pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
-        self.body.get(start..end).unwrap_or_default()
+        self.seen.get(start..end).unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.body.get(self.at).copied()
+        self.seen.get(self.at).copied()
     }
 
     /// The next `N` bytes; none when fewer are left.
     #[inline(always)]
     pub(super) fn peek_chunk<const N: usize>(&self) -> Option<&'a [u8; N]> {
-        self.body.get(self.at..)?.first_chunk()
+        self.seen.get(self.at..)?.first_chunk()
+    }
+
+    /// The body up to the end of this piece.
+    pub(super) fn seen(&self) -> &'a [u8] {
+        self.seen
+    }
+
+    /// All bytes that are left of the piece.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.seen.get(self.at..).unwrap_or_default()
     }
 
     /// Steps over bytes that were looked at before.
     #[inline]
     pub(super) fn advance(&mut self, bytes: usize) {
         self.at += bytes;
-        debug_assert!(self.at <= self.body.len());
+        debug_assert!(self.at <= self.seen.len());
+    }
+
+    /// Steps to a place where this cursor, or a copy of it, stood before.
+    #[inline]
+    pub(super) fn move_to(&mut self, at: usize) {
+        self.at = at;
+        debug_assert!(self.at <= self.seen.len());
+    }
+
+    /// Here, in the piece for itself.
+    pub(super) fn of_piece(&self) -> Self {
+        Self { is_cut: false, ..*self }
+    }
+
+    /// Whether the piece ends here, and the body does not.
+    #[inline]
+    pub(super) fn is_at_cut(&self) -> bool {
+        self.is_cut_at(self.at)
+    }
+
+    /// Whether the piece ends at this offset, and the body does not.
+    pub(super) fn is_cut_at(&self, at: usize) -> bool {
+        self.is_cut && at == self.seen.len()
+    }
+
+    /// Whether the body goes on behind this piece, of which fewer than so many bytes are left.
+    pub(super) fn is_cut_within(&self, bytes: usize) -> bool {
+        self.is_cut && self.seen.len() - self.at < bytes
+    }
+
+    /// Whether what began at `start` does not fit a piece's overshoot. The next piece may not have
+    /// more of it either, so it is to be read byte by byte.
+    pub(super) fn is_long_since(&self, start: usize) -> bool {
+        self.seen.len() - start > JSON_OVERSHOOT_BYTES_MAX
     }
 
     /// Steps over the next byte if it is this one.
@@ -66,14 +129,20 @@ impl<'a> Cursor<'a> {
 
     /// Skips space, then steps over this byte or says that it was expected.
     #[inline]
-    pub(super) fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
+    pub(super) fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), Stop> {
         self.skip_space();
         if self.take(byte) { Ok(()) } else { Err(self.syntax(expected)) }
     }
 
+    /// After the opening byte of an array or object: whether it is closed at once.
+    pub(super) fn closes(&mut self, close: u8) -> Result<bool, Stop> {
+        self.skip_space();
+        if self.is_at_cut() { Err(Stop::Cut) } else { Ok(self.take(close)) }
+    }
+
     /// After an entry of an array or object: true at a comma, false at the closing byte.
     #[inline]
-    pub(super) fn more(&mut self, close: u8, expected: &'static str) -> Result<bool, JsonError> {
+    pub(super) fn more(&mut self, close: u8, expected: &'static str) -> Result<bool, Stop> {
         self.skip_space();
         if self.take(b',') {
             Ok(true)
@@ -84,91 +153,42 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Nothing but space may be left.
-    pub(super) fn expect_end(&mut self) -> Result<(), JsonError> {
-        self.skip_space();
-        if self.peek().is_none() { Ok(()) } else { Err(self.syntax("the end of the body")) }
+    /// Steps over the opening quote of a string.
+    pub(super) fn expect_quote(&mut self, expected: &'static str) -> Result<(), Stop> {
+        self.expect(b'"', expected)
     }
 
-    /// Checks any value and steps over it; `depth` arrays and objects are open around it.
-    pub(super) fn skip_value(&mut self, depth: usize) -> Result<(), JsonError> {
-        self.skip_space();
-        match self.peek() {
-            Some(b'{') => self.skip_object(depth + 1),
-            Some(b'[') => self.skip_array(depth + 1),
-            Some(b'"') => string::scan(self)?.check(),
-            Some(b't') => self.skip_word(b"true", "true"),
-            Some(b'f') => self.skip_word(b"false", "false"),
-            Some(b'n') => self.skip_word(b"null", "null"),
-            Some(b'-' | b'0'..=b'9') => match number::scan(self).expected {
-                None => Ok(()),
-                Some(expected) => Err(self.syntax(expected)),
-            },
-            _ => Err(self.syntax("a value")),
-        }
-    }
-
-    /// The error for what stands here. By value, since a cursor whose address is taken cannot live
-    /// in registers.
-    #[cold]
-    pub(super) fn syntax(self, expected: &'static str) -> JsonError {
-        let found = self.peek().map_or(Found::End, Found::Byte);
-        JsonError::Syntax { position: self.position(self.at), found, expected }
-    }
-
-    #[cold]
-    pub(super) fn position(self, offset: usize) -> Position {
-        Position::of(self.body, offset)
-    }
-
-    fn skip_object(&mut self, depth: usize) -> Result<(), JsonError> {
-        self.open(depth)?;
-        if self.take(b'}') {
-            return Ok(());
-        }
-        loop {
-            self.skip_space();
-            if self.peek() != Some(b'"') {
-                return Err(self.syntax("a key in quotes"));
-            }
-            string::scan(self)?.check()?;
-            self.expect(b':', "':'")?;
-            self.skip_value(depth)?;
-            if !self.more(b'}', "',' or '}'")? {
-                return Ok(());
-            }
-        }
-    }
-
-    fn skip_array(&mut self, depth: usize) -> Result<(), JsonError> {
-        self.open(depth)?;
-        if self.take(b']') {
-            return Ok(());
-        }
-        loop {
-            self.skip_value(depth)?;
-            if !self.more(b']', "',' or ']'")? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Steps over the opening byte and the space after it, unless this is too deep.
-    fn open(&mut self, depth: usize) -> Result<(), JsonError> {
-        if depth > JSON_DEPTH_MAX {
-            return Err(JsonError::TooDeep { position: self.position(self.at) });
-        }
-        self.advance(1);
-        self.skip_space();
-        Ok(())
-    }
-
-    fn skip_word(&mut self, word: &[u8], expected: &'static str) -> Result<(), JsonError> {
-        if self.body[self.at..].starts_with(word) {
+    /// Steps over a word, such as `null`.
+    pub(super) fn expect_word(&mut self, word: &'static str) -> Result<(), Stop> {
+        let rest = self.rest();
+        if rest.starts_with(word.as_bytes()) {
             self.advance(word.len());
-            Ok(())
-        } else {
-            Err(self.syntax(expected))
+            return Ok(());
         }
+        if self.is_cut_within(word.len()) && word.as_bytes().starts_with(rest) {
+            return Err(Stop::Cut);
+        }
+        Err(self.syntax(word))
+    }
+
+    /// Nothing but space may be left.
+    pub(super) fn expect_end(&mut self) -> Result<(), Stop> {
+        self.skip_space();
+        if self.peek().is_none() && !self.is_cut {
+            return Ok(());
+        }
+        Err(self.syntax("the end of the body"))
+    }
+
+    /// What stands here is wrong, unless it only is not there yet. By value, since a cursor whose
+    /// address is taken cannot live in registers.
+    #[cold]
+    pub(super) fn syntax(self, expected: &'static str) -> Stop {
+        if self.is_at_cut() {
+            return Stop::Cut;
+        }
+        let found = self.peek().map_or(Found::End, Found::Byte);
+        let position = Position::unlocated(self.at);
+        Stop::Wrong(JsonError::Syntax { position, found, expected })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::{JSON_DEPTH_MAX, JSON_EXCERPT_CHARS_MAX};
+use crate::limits::{JSON_DEPTH_MAX, JSON_EXCERPT_CHARS_MAX, NAME_BYTES_MAX};
 use cutter_protocol::tensor::{ElementType, TensorSpec};
 
 /// Why a body was refused.
@@ -55,6 +55,11 @@ pub enum JsonError {
     },
     #[error("{position}: \"{key}\" is given twice")]
     Duplicate { position: Position, key: &'static str },
+    #[error(
+        "{position}: \"version\" has {found} bytes; no model version has more than \
+         {NAME_BYTES_MAX}"
+    )]
+    VersionTooLong { position: Position, found: usize },
     #[error("{position}: both \"input\" and \"input_batch\" are given; send one of them")]
     BothInputs { position: Position },
     #[error("the body has neither \"input\" nor \"input_batch\"; it needs one of them")]
@@ -65,6 +70,28 @@ pub enum JsonError {
     BatchTooLong { batch_max: usize },
 }
 
+impl JsonError {
+    /// The position that the error names, if it names one.
+    pub(super) fn position_mut(&mut self) -> Option<&mut Position> {
+        match self {
+            Self::Syntax { position, .. }
+            | Self::TooDeep { position }
+            | Self::Text { position, .. }
+            | Self::Base64 { position, .. }
+            | Self::OutOfRange { position, .. }
+            | Self::NotInteger { position, .. }
+            | Self::Dimension { position, .. }
+            | Self::Duplicate { position, .. }
+            | Self::VersionTooLong { position, .. }
+            | Self::BothInputs { position } => Some(position),
+            Self::Length { .. }
+            | Self::NoInput
+            | Self::EmptyBatch { .. }
+            | Self::BatchTooLong { .. } => None,
+        }
+    }
+}
+
 /// Where in the body: both count from 1, and columns count characters, not bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -73,14 +100,54 @@ pub struct Position {
 }
 
 impl Position {
-    /// The place of the byte at `offset`. Only errors pay for this second look at the body.
-    pub(super) fn of(body: &[u8], offset: usize) -> Self {
-        let before = body.get(..offset).unwrap_or(body);
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    /// The place of the byte at `offset`, of which line and column are not known yet: line 0, and
+    /// the offset for a column. [`Locator`] makes a position of it before anybody sees it.
+    pub(super) fn unlocated(offset: usize) -> Self {
+        Self { line: 0, column: offset }
+    }
+}
+
+/// An error on its way to the client: lines and columns before it are counted, in pieces.
+///
+/// Only errors pay for this second look at the body.
+#[derive(Clone, Debug)]
+pub(super) struct Locator {
+    error: JsonError,
+    /// Of the bytes before `at`.
+    counted: Position,
+    at: usize,
+}
+
+impl Locator {
+    pub(super) fn new(error: JsonError) -> Self {
+        Self { error, counted: Position { line: 1, column: 1 }, at: 0 }
+    }
+
+    /// Looks at up to so many bytes of the body; the error once it is located.
+    pub(super) fn locate(&mut self, body: &[u8], budget_bytes: usize) -> Option<JsonError> {
+        let Some(position) = self.error.position_mut() else { return Some(self.error.clone()) };
+        let offset = position.column.min(body.len());
+        let end = self.at.saturating_add(budget_bytes).min(offset);
+        self.counted = self.counted.behind(&body[self.at..end]);
+        self.at = end;
+        if end < offset {
+            return None;
+        }
+        *position = self.counted;
+        Some(self.error.clone())
+    }
+}
+
+impl Position {
+    /// The position of what stands behind these bytes, which stand here.
+    fn behind(self, bytes: &[u8]) -> Self {
+        let line_start = bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
         // The bytes 10xxxxxx continue a character of UTF-8.
         let starts = |byte: &&u8| **byte & 0xC0 != 0x80;
-        Self { line, column: 1 + before[line_start..].iter().filter(starts).count() }
+        let characters = bytes[line_start.unwrap_or(0)..].iter().filter(starts).count();
+        let column = if line_start.is_some() { 1 } else { self.column };
+        Self { line: self.line + lines, column: column + characters }
     }
 }
 
@@ -162,7 +229,10 @@ pub enum TextProblem {
 pub struct Excerpt(String);
 
 impl Excerpt {
-    pub(super) fn of(literal: &str) -> Self {
+    pub(super) fn of(literal: &[u8]) -> Self {
+        // A number is ASCII, so nothing is cut in two; and no more of it is looked at than needed.
+        let beginning = literal.get(..=JSON_EXCERPT_CHARS_MAX).unwrap_or(literal);
+        let literal = str::from_utf8(beginning).unwrap_or_default();
         match literal.char_indices().nth(JSON_EXCERPT_CHARS_MAX) {
             Some((cut, _)) => Self(format!("{}…", &literal[..cut])),
             None => Self(literal.to_owned()),

@@ -1,57 +1,54 @@
 //! Prediction bodies in, output tensors out: the JSON of the query path.
 //!
-//! Owner: the engine thread. Pure: bytes in, bytes out; no clock, no I/O, no state between calls.
+//! Owner: the engine thread. Pure: bytes in, bytes out; no clock, no I/O.
 //!
 //! ```text
-//!  body ─▸ body.rs ──▸ number.rs ─▸ row in shared memory        outputs ─▸ render.rs ─▸ reply
-//!          keys, shapes └▸ string.rs ─▸ row, version
-//!               └────────── cursor.rs: bytes, space, skipped values, positions of errors
+//!  body ─▸ body.rs ─┬▸ numbers.rs ─▸ number.rs, literal.rs ─▸ row in shared memory
+//!          keys,    ├▸ text.rs, base64.rs ──────────────────▸ row, version
+//!          inputs   └▸ skip.rs: values that nobody asked for
+//!               └── cursor.rs: a piece of the body, its bytes and space; error.rs: positions
+//!
+//!  outputs ─▸ render/ ─▸ reply
 //! ```
 //!
-//! [`read_predict`] goes over the body once and writes every value straight to where the model will
-//! read it. There is no tree and no second copy, and nothing is taken from the heap unless the
-//! client escapes characters in a key, a version or base64 text, or makes an error.
+//! [`PredictReader`] goes over the body once and writes every value straight to where the model
+//! will read it. There is no tree and no second copy, and nothing is taken from the heap unless the
+//! client escapes characters in a version, or makes an error.
+//!
+//! **In pieces.** One large body or output must not keep the engine thread from everybody else, so
+//! reading and rendering stop when a budget of bytes is used up and go on in the next call. Both
+//! keep a state of some hundred bytes that borrows nothing. A piece may go beyond its budget by a
+//! constant of [`limits`](crate::limits), which is enough for what is taken whole: a number that is
+//! not unusually long, a word, an escape. All that can be longer can stop inside: arrays of
+//! numbers, strings, base64, skipped values, keys, white space, numbers of many digits, and the
+//! count of lines and columns that an error asks for. What is read, what is written, and every
+//! error with its position are the same wherever the pieces end.
 //!
 //! Invariants:
 //! - What is accepted is JSON as RFC 8259 has it, with these rules of our own on top: no key that
 //!   we read twice, not both `input` and `input_batch`, no nesting beyond
 //!   [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX), no number that overflows its element type,
-//!   and only integer literals for `int32`.
-//! - Floats are rounded correctly: a value is the one that `str::parse` gives for its literal.
+//!   only integer literals for `int32`, and no version of more than
+//!   [`NAME_BYTES_MAX`](crate::limits::NAME_BYTES_MAX) bytes.
+//! - Floats are rounded correctly, whatever the length of the literal: a value is the one that
+//!   `str::parse` gives.
 //! - No body can cause a panic. Work is linear in the body's length.
+//! - What outputs become is said in [`render`].
 
 #![forbid(unsafe_code)]
 
+mod base64;
 mod body;
 mod cursor;
 mod error;
+mod literal;
 mod number;
+mod numbers;
 pub mod render;
-mod string;
+mod skip;
 #[cfg(test)]
 mod tests;
+mod text;
 
-pub use body::{Body, Rows, read_predict};
+pub use body::{Body, PredictReader, Progress, Rows, read_predict};
 pub use error::{Excerpt, Found, JsonError, Place, Position, TextProblem, Unit};
-
-/// shim
-#[derive(Debug)]
-pub struct PredictReader(cutter_protocol::tensor::TensorSpec, usize);
-#[derive(Debug)]
-pub enum Progress<'a> {
-    Paused,
-    Done(Body<'a>),
-}
-impl PredictReader {
-    pub fn new(spec: cutter_protocol::tensor::TensorSpec, batch_max: usize) -> Self {
-        Self(spec, batch_max)
-    }
-    pub fn read<'a>(
-        &mut self,
-        body: &'a [u8],
-        _budget_bytes: usize,
-        rows: &mut impl Rows,
-    ) -> Result<Progress<'a>, JsonError> {
-        read_predict(body, &self.0, self.1, rows).map(Progress::Done)
-    }
-}

@@ -1,11 +1,12 @@
 //! What is read, what is written, and every error word for word.
 
 mod differential;
+mod pieces;
+mod rendering;
 
 use crate::limits::JSON_DEPTH_MAX;
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 
-use super::render::{embed_text, write_tensor};
 use super::{Body, JsonError, Rows, read_predict};
 
 /// Rows as a server would keep them, each as long as was committed.
@@ -19,6 +20,10 @@ struct Kept {
 impl Rows for Kept {
     fn next_row(&mut self) -> &mut [u8] {
         self.next = vec![0xEE; self.bytes_max];
+        &mut self.next
+    }
+
+    fn row(&mut self) -> &mut [u8] {
         &mut self.next
     }
 
@@ -290,7 +295,13 @@ fn errors_about_inputs_name_both_sides() {
 #[test]
 fn errors_about_keys_and_batches_say_what_to_do() {
     let spec = exact(I32, &[1]);
-    let cases: [(&str, &str); 8] = [
+    let version = "v".repeat(64);
+    let long_version = format!("{{\"input\":[1],\"version\":\"{version}\"}}");
+    let cases: [(&str, &str); 9] = [
+        (
+            &long_version,
+            "line 1, column 25: \"version\" has 64 bytes; no model version has more than 63",
+        ),
         ("{}", "the body has neither \"input\" nor \"input_batch\"; it needs one of them"),
         (
             r#"{"inputs":[1]}"#,
@@ -415,55 +426,4 @@ fn long_numbers_and_large_exponents_are_rounded_correctly_or_refused() {
         let body = format!("{{\"input\":[{literal}]}}");
         assert!(refusal(body.as_bytes(), exact(F32, &[1])).ends_with("float32 cannot hold"));
     }
-}
-
-fn written(spec: TensorSpec, bytes: &[u8]) -> String {
-    let mut out = b"[".to_vec();
-    let _ = write_tensor(&mut out, &spec, bytes, crate::json::render::TextRule::String);
-    String::from_utf8(out).expect("JSON is UTF-8")[1..].to_owned()
-}
-
-#[test]
-fn tensors_are_written_by_their_shapes() {
-    assert_eq!(written(exact(F32, &[]), &floats(&[0.1])), "0.1");
-    assert_eq!(written(exact(F64, &[3]), &doubles(&[1.0, -0.0, 1e300])), "[1.0,-0.0,1e+300]");
-    assert_eq!(
-        written(exact(I32, &[2, 2]), &integers(&[1, -2, 3, i32::MIN])),
-        "[[1,-2],[3,-2147483648]]"
-    );
-    assert_eq!(written(exact(I32, &[2, 0]), &[]), "[[],[]]");
-    assert_eq!(written(exact(I32, &[0]), &[]), "[]");
-    assert_eq!(written(TensorSpec::at_most(F32, 12), &floats(&[1.5, 2.5])), "[1.5,2.5]");
-    assert_eq!(written(TensorSpec::at_most(BYTES, 9), &[0, 1, 2, 255]), "\"AAEC/w==\"");
-    assert_eq!(written(TensorSpec::at_most(BYTES, 9), &[]), "\"\"");
-}
-
-#[test]
-fn floats_that_json_does_not_know_are_null() {
-    let spec = exact(F32, &[3]);
-    let bytes = floats(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
-    assert_eq!(written(spec, &bytes), "[null,null,null]");
-}
-
-#[test]
-fn text_that_is_json_is_embedded_and_other_text_is_quoted() {
-    let cases = [
-        ("-1", "-1"),
-        (" {\"class\": [3, null]} ", " {\"class\": [3, null]} "),
-        ("\"a\"", "\"a\""),
-        ("cat", "\"cat\""),
-        ("", "\"\""),
-        ("1 2", "\"1 2\""),
-        ("01", "\"01\""),
-        ("{\"a\":}", "\"{\\\"a\\\":}\""),
-        ("\"\\ud800\"", "\"\\\"\\\\ud800\\\"\""),
-        ("a\"\\\n\u{1}é", "\"a\\\"\\\\\\n\\u0001é\""),
-    ];
-    for (text, expected) in cases {
-        let mut out = Vec::new();
-        embed_text(&mut out, text);
-        assert_eq!(str::from_utf8(&out), Ok(expected));
-        assert_eq!(written(TensorSpec::at_most(STRING, 100), text.as_bytes()), expected);
-    }
-    assert_eq!(written(TensorSpec::at_most(STRING, 9), b"a\xFF"), "\"a\u{FFFD}\"");
 }

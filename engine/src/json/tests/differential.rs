@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::super::render::{write_string, write_tensor};
+use super::super::render::{TextRule, write_string, write_tensor};
 use super::*;
 
 /// What `serde_json` makes of a body under our rules: keys once, one of both inputs.
@@ -111,13 +111,13 @@ fn mutation() -> impl Strategy<Value = u8> {
 }
 
 /// What to do (replace, insert, remove), where, and with which byte.
-type Mutation = (u8, prop::sample::Index, u8);
+pub(super) type Mutation = (u8, prop::sample::Index, u8);
 
-fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
+pub(super) fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     prop::collection::vec((0u8..3, any::<prop::sample::Index>(), mutation()), 0..3)
 }
 
-fn mutate(body: &mut Vec<u8>, mutations: &[Mutation]) {
+pub(super) fn mutate(body: &mut Vec<u8>, mutations: &[Mutation]) {
     for (kind, index, byte) in mutations {
         let at = index.index(body.len());
         let (removed, inserted) = [(1, 1), (0, 1), (1, 0)][usize::from(*kind)];
@@ -204,7 +204,7 @@ proptest! {
         for element in [I32, F64, BYTES] {
             let spec = TensorSpec::at_most(element, 64);
             let mut body = b"{\"input\":".to_vec();
-            let _ = write_tensor(&mut body, &spec, kept, crate::json::render::TextRule::String);
+            prop_assert_eq!(write_tensor(&mut body, &spec, kept, TextRule::String), Ok(()));
             body.push(b'}');
             let written = String::from_utf8_lossy(&body);
             prop_assume!(!written.contains("null"));
