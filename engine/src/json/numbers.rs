@@ -1,8 +1,8 @@
 //! Numbers in any of the forms that a shape allows: bare, in one array, or in arrays in arrays.
 //!
 //! The loop over the numbers of one array is where bodies spend their time. It gives up at whatever
-//! it does not expect, the end of a piece of the body too, and stands then before the number that it
-//! began last. That one is looked at closely: it may be wrong, or cut, or too long for any piece.
+//! it does not expect, the end of a piece of the body too, and stands then before the number that
+//! it began last. That one is looked at closely: it may be wrong, cut, or too long for any piece.
 
 use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
 

@@ -7,7 +7,7 @@
 //! | numbers of which only the bytes are bounded | a flat array |
 //! | bytes | a string of base64 |
 //! | a string | a string, whatever stands in it: `17` is `"17"` |
-//! | a string, where the application says that its outputs are JSON | itself if it is JSON, else a string |
+//! | a string of an application whose outputs are JSON | itself if it is JSON, else a string |
 //!
 //! Floats have the fewest digits that read back as the same float. JSON knows neither NaN nor
 //! infinity; both become `null`. A string that is not UTF-8 is an error, found before anything of

@@ -259,7 +259,7 @@ fn long_bodies() -> Vec<(String, TensorSpec)> {
         (format!("{{\"input\":[1],\"version\":\"{}\"}}", repeat("1")), any_floats),
         (format!("{{\"input\":[1]}}{}", repeat("\n ")), any_floats),
         (format!("{{\"input\":[1]}}{}é?", repeat("\n\r\t")), any_floats),
-        (format!("{}", repeat(" ")), any_floats),
+        (repeat(" "), any_floats),
     ]
 }
 
