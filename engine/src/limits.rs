@@ -13,8 +13,33 @@ cutter_limits::limits! {
         CRASHES_MAX: u8 = 2, "containers";
         /// Each query moves the measured overhead by one part in two to this power.
         OVERHEAD_GAIN_SHIFT: u32 = 6, "bits";
-        /// Times in a row that a replica may wake the engine without having published anything.
+        /// Wakes of the engine that a replica may cause without having published anything, beyond
+        /// those that its completions account for and those that are forgiven with time.
         WAKES_WITHOUT_NEWS_MAX: u32 = 1_000, "wakes";
+        /// How many of them are forgiven in each second.
+        WAKES_WITHOUT_NEWS_PER_SECOND: u64 = 1_000, "wakes/s";
+        /// Entries that a model's queue has room for, for each row: one whose query is closed takes
+        /// its place until it is met, or until all these are looked for at once.
+        QUEUE_ROOM_PER_ROW: usize = 2, "entries";
+        /// Times that a query is sent again because its batch failed: in halves down to itself
+        /// alone, and then once on another replica.
+        RETRIES_MAX: u32 = BATCH_MAX.next_power_of_two().ilog2() + 1, "times";
+        /// Each batch moves the share of failed batches of its replica by one part in two to this
+        /// power.
+        FAILURE_GAIN_SHIFT: u32 = 4, "bits";
+        /// Percent of recent batches that failed, above which a replica counts as failing.
+        FAILING_SHARE_PERCENT: u32 = 75, "percent";
+        /// Percent of recent batches that failed, below which it does not count as failing any more.
+        RECOVERED_SHARE_PERCENT: u32 = 25, "percent";
+        /// How long a replica is held back, while another one can do the work, after a second
+        /// failure in a row. It doubles with each further one.
+        FAILED_PAUSE_NS_MIN: u64 = 1_000_000, "ns";
+        /// The longest that it becomes.
+        FAILED_PAUSE_NS_MAX: u64 = 100_000_000, "ns";
+        /// The failures of a model are told to its operator once in this time.
+        FAILURE_REPORT_PERIOD_NS: u64 = 1_000_000_000, "ns";
+        /// Bytes of a failure's text that are told.
+        FAILURE_TEXT_BYTES_MAX: usize = 512, "bytes";
     }
     "HTTP" {
         /// Bytes of a request head, from the request line to the empty line, both included. Beyond:
@@ -300,6 +325,16 @@ cutter_limits::limits! {
 }
 
 // Front end and HTTP: what is within what.
+const _: () = {
+    assert!(WAKES_WITHOUT_NEWS_PER_SECOND > 0 && WAKES_WITHOUT_NEWS_PER_SECOND <= 1_000_000_000);
+    assert!(QUEUE_ROOM_PER_ROW >= 2, "looking for the dead must free as many as may live");
+    assert!(1 << (RETRIES_MAX - 1) >= BATCH_MAX);
+    assert!(FAILING_SHARE_PERCENT > 50, "half of the batches fail while a bad input is looked for");
+    assert!(FAILED_PAUSE_NS_MIN > 0 && FAILED_PAUSE_NS_MIN <= FAILED_PAUSE_NS_MAX);
+    assert!(RECOVERED_SHARE_PERCENT > 0 && RECOVERED_SHARE_PERCENT < 50);
+    assert!(FAILING_SHARE_PERCENT < 100);
+};
+
 const _: () = {
     assert!(REQUEST_LINE_BYTES_MAX > TARGET_BYTES_MAX + "OPTIONS  HTTP/1.1\r\n".len());
     assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);

@@ -7,7 +7,7 @@
 //! When a replica of the model has room, the engine asks the replica's [`BatchLimit`] how many to
 //! take, and its [`ServiceEstimate`] how long that will be, so that a query which would come too
 //! late is answered at once instead of being sent. When the batch comes back, its size and service
-//! time go to both. [`service_objective_ns`] turns the SLOs of the linked applications into what
+//! time go to both; whether it failed goes to its [`FailureShare`]. [`service_objective_ns`] turns the SLOs of the linked applications into what
 //! one batch may take.
 //!
 //! ```text
@@ -18,12 +18,14 @@
 #![forbid(unsafe_code)]
 
 mod aimd;
+mod failure_share;
 mod limiter;
 mod objective;
 mod queue;
 mod service;
 
 pub use aimd::Aimd;
+pub use failure_share::FailureShare;
 pub use limiter::BatchLimit;
 pub use objective::service_objective_ns;
 pub use queue::{DeadlineQueue, Full, Queued};

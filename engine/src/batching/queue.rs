@@ -12,12 +12,19 @@
 //!  push with an earlier one ▸ [ heap: sorted on the way out ] ─┘
 //! ```
 //!
-//! Invariants: the ring is sorted by (deadline, arrival); ring and heap together hold at most
-//! `capacity` entries, and each has room for that many, so nothing allocates after [`new`].
-//! There is no removal from the middle: whoever answers a waiting query marks it on its side and
-//! drops it when it is popped. Such an entry counts against the capacity until then.
+//! There is no removal from the middle. An entry whose query has been answered, or whose client has
+//! gone, is *dead*: the user of the queue knows that, and says so when it is asked. Dead entries
+//! are dropped when they come to an end of the queue ([`drop_dead`]), and all at once when the room
+//! is used up ([`push`]). With room for twice as many as can live, that happens at most once in so
+//! many pushes as can live: it costs a push a few steps, on average.
+//!
+//! Invariants: the ring is sorted by (deadline, arrival); what is in the heap was pushed with a
+//! deadline before one that was pushed earlier; ring and heap together hold at most `room` entries,
+//! and each has memory for that many, so nothing allocates after [`new`].
 //!
 //! [`new`]: DeadlineQueue::new
+//! [`push`]: DeadlineQueue::push
+//! [`drop_dead`]: DeadlineQueue::drop_dead
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -36,14 +43,14 @@ pub struct Queued<T> {
 /// The queue holds as much as it may. The value is given back, to be answered as overloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the queue holds {capacity} queries, which is its limit; \
+    "the queue holds {room} queries, which is its limit; \
      the model is slower than the load: add replicas, or send less"
 )]
 pub struct Full<T> {
     /// What could not be queued.
     pub value: T,
     /// The queue's bound.
-    pub capacity: usize,
+    pub room: usize,
 }
 
 /// A bounded queue in the order of deadlines; equal deadlines in the order of arrival.
@@ -51,38 +58,66 @@ pub struct Full<T> {
 pub struct DeadlineQueue<T: Copy> {
     ring: VecDeque<Entry<T>>,
     heap: BinaryHeap<Entry<T>>,
-    capacity: usize,
+    room: usize,
     next_arrival: u64,
+    /// No entry has a later deadline. One has this, unless it was dropped as dead.
+    bound_ns: u64,
 }
 
 impl<T: Copy> DeadlineQueue<T> {
-    /// Takes all the memory that the queue will ever need: twice `capacity` entries.
+    /// Takes all the memory that the queue will ever need: twice `room` entries. `room` is twice
+    /// what can live at once, so that the dead need not be looked for often.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
+    pub fn new(room: usize) -> Self {
         Self {
-            ring: VecDeque::with_capacity(capacity),
-            heap: BinaryHeap::with_capacity(capacity),
-            capacity,
+            ring: VecDeque::with_capacity(room),
+            heap: BinaryHeap::with_capacity(room),
+            room,
             next_arrival: 0,
+            bound_ns: 0,
         }
     }
 
-    /// Queues `value` until `deadline_ns`.
+    /// Queues `value` until `deadline_ns`. The dead make room for it if there is none.
     ///
     /// # Errors
-    /// [`Full`], with the value, when the queue is at its capacity.
+    /// [`Full`], with the value, when as many live as there is room for.
     #[inline]
-    pub fn push(&mut self, deadline_ns: u64, value: T) -> Result<(), Full<T>> {
-        if self.len() >= self.capacity {
-            return Err(Full { value, capacity: self.capacity });
+    pub fn push(
+        &mut self,
+        deadline_ns: u64,
+        value: T,
+        is_live: impl Fn(&T) -> bool,
+    ) -> Result<(), Full<T>> {
+        if self.len() >= self.room {
+            self.purge(is_live);
+            if self.len() >= self.room {
+                return Err(Full { value, room: self.room });
+            }
         }
         let entry = Entry { deadline_ns, arrival: self.next_arrival, value };
         self.next_arrival += 1;
-        match self.ring.back() {
-            Some(last) if deadline_ns < last.deadline_ns => self.heap.push(entry),
-            _ => self.ring.push_back(entry),
+        if self.is_empty() || deadline_ns >= self.bound_ns {
+            self.bound_ns = deadline_ns;
+            self.ring.push_back(entry);
+        } else {
+            self.heap.push(entry);
         }
         Ok(())
+    }
+
+    /// Drops the dead at both ends: what is first and what is last afterwards lives.
+    #[inline]
+    pub fn drop_dead(&mut self, is_live: impl Fn(&T) -> bool) {
+        while self.ring.front().is_some_and(|entry| !is_live(&entry.value)) {
+            self.ring.pop_front();
+        }
+        while self.ring.back().is_some_and(|entry| !is_live(&entry.value)) {
+            self.ring.pop_back();
+        }
+        while self.heap.peek().is_some_and(|entry| !is_live(&entry.value)) {
+            self.heap.pop();
+        }
     }
 
     /// The entry with the earliest deadline, which stays where it is.
@@ -107,37 +142,49 @@ impl<T: Copy> DeadlineQueue<T> {
         self.peek().map(|head| head.deadline_ns)
     }
 
-    /// The latest deadline, or `None` when nothing waits. It is the ring's last: what went to the
-    /// heap was earlier, and leaves before it.
+    /// The latest deadline, or `None` when nothing waits; to be asked after
+    /// [`DeadlineQueue::drop_dead`]. It is the ring's last: what went to the heap was earlier. Only
+    /// when the latest of all was dropped as dead, the heap has to be looked through.
     #[inline]
     #[must_use]
-    pub fn latest_deadline_ns(&self) -> Option<u64> {
-        self.ring.back().map(|last| last.deadline_ns)
+    pub fn latest_deadline_ns(&self, is_live: impl Fn(&T) -> bool) -> Option<u64> {
+        let last = self.ring.back().map(|last| last.deadline_ns);
+        if last == Some(self.bound_ns) {
+            return last;
+        }
+        let heap = self.heap.iter().filter(|entry| is_live(&entry.value));
+        heap.map(|entry| entry.deadline_ns).chain(last).max()
     }
 
-    /// How many entries wait, those included that their user has answered already.
+    /// The first entry that lives, wherever it is: for a report, since it looks at all of them.
+    #[must_use]
+    pub fn first_live(&self, is_live: impl Fn(&T) -> bool) -> Option<Queued<T>> {
+        let entries = self.ring.iter().chain(&self.heap);
+        entries.filter(|entry| is_live(&entry.value)).max().map(Entry::queued)
+    }
+
+    /// How many entries there are, the dead included.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len() + self.heap.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether there is no entry, not even a dead one.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty() && self.heap.is_empty()
     }
 
-    /// The most entries that may wait.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.capacity
+    /// Drops all that are dead.
+    fn purge(&mut self, is_live: impl Fn(&T) -> bool) {
+        self.ring.retain(|entry| is_live(&entry.value));
+        self.heap.retain(|entry| is_live(&entry.value));
     }
 
-    /// Of equal deadlines the ring's arrived first. For when an entry went to the heap, the ring's
-    /// last was later than it; and as long as such a one is in the ring, nothing earlier than it
-    /// can be added there. It leaves only after the heap's entry.
+    /// Of equal deadlines the ring's arrived first: when an entry goes to the heap, its deadline is
+    /// below the bound, and while it is there nothing below the bound can be added to the ring.
     #[inline]
     fn heap_is_first(&self) -> bool {
         match (self.heap.peek(), self.ring.front()) {
@@ -191,11 +238,21 @@ impl<T> Eq for Entry<T> {}
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, HashSet};
 
     use proptest::prelude::*;
 
     use super::*;
+
+    fn alive<T>(_: &T) -> bool {
+        true
+    }
+
+    fn push_all(queue: &mut DeadlineQueue<u32>, entries: &[(u64, u32)]) {
+        for (deadline_ns, value) in entries {
+            queue.push(*deadline_ns, *value, alive).unwrap();
+        }
+    }
 
     fn drain(queue: &mut DeadlineQueue<u32>) -> Vec<(u64, u32)> {
         std::iter::from_fn(|| queue.pop()).map(|head| (head.deadline_ns, head.value)).collect()
@@ -204,59 +261,73 @@ mod tests {
     #[test]
     fn the_latest_deadline_is_known_wherever_its_entry_is() {
         let mut queue = DeadlineQueue::new(4);
-        assert_eq!(queue.latest_deadline_ns(), None);
-        [30, 10, 20].into_iter().for_each(|deadline_ns| queue.push(deadline_ns, ()).unwrap());
-        let latest: Vec<_> = (0..4).map(|_| (queue.latest_deadline_ns(), queue.pop()).0).collect();
+        assert_eq!(queue.latest_deadline_ns(alive), None);
+        push_all(&mut queue, &[(30, 0), (10, 1), (20, 2)]);
+        let latest: Vec<_> =
+            (0..4).map(|_| (queue.latest_deadline_ns(alive), queue.pop()).0).collect();
         assert_eq!(latest, [Some(30), Some(30), Some(30), None]);
     }
 
     #[test]
     fn the_earliest_deadline_comes_first() {
         let mut queue = DeadlineQueue::new(8);
-        [(30, 0), (10, 1), (20, 2), (40, 3), (5, 4)]
-            .into_iter()
-            .for_each(|(deadline_ns, value)| queue.push(deadline_ns, value).unwrap());
+        push_all(&mut queue, &[(30, 0), (10, 1), (20, 2), (40, 3), (5, 4)]);
         assert_eq!(drain(&mut queue), [(5, 4), (10, 1), (20, 2), (30, 0), (40, 3)]);
     }
 
     #[test]
     fn equal_deadlines_come_in_the_order_of_arrival() {
         let mut queue = DeadlineQueue::new(8);
-        [(10, 0), (20, 1), (10, 2), (20, 3), (10, 4)]
-            .into_iter()
-            .for_each(|(deadline_ns, value)| queue.push(deadline_ns, value).unwrap());
+        push_all(&mut queue, &[(10, 0), (20, 1), (10, 2), (20, 3), (10, 4)]);
         assert_eq!(drain(&mut queue), [(10, 0), (10, 2), (10, 4), (20, 1), (20, 3)]);
+    }
+
+    #[test]
+    fn equal_deadlines_keep_their_order_when_the_latest_of_all_was_dead() {
+        let mut queue = DeadlineQueue::new(8);
+        push_all(&mut queue, &[(10, 0), (30, 1), (20, 2)]);
+        queue.drop_dead(|value| *value != 1);
+        assert_eq!(queue.latest_deadline_ns(alive), Some(20));
+        push_all(&mut queue, &[(20, 3)]);
+        assert_eq!(drain(&mut queue), [(10, 0), (20, 2), (20, 3)]);
     }
 
     #[test]
     fn a_full_queue_gives_the_value_back_and_says_its_limit() {
         let mut queue = DeadlineQueue::new(2);
-        queue.push(10, 0).unwrap();
-        queue.push(5, 1).unwrap();
-        let full = queue.push(1, 7).unwrap_err();
-        assert_eq!(full, Full { value: 7, capacity: 2 });
+        push_all(&mut queue, &[(10, 0), (5, 1)]);
+        let full = queue.push(1, 7, alive).unwrap_err();
+        assert_eq!(full, Full { value: 7, room: 2 });
         assert!(full.to_string().contains("holds 2 queries"), "{full}");
         assert_eq!(queue.pop(), Some(Queued { deadline_ns: 5, value: 1 }));
-        queue.push(1, 7).unwrap();
+        push_all(&mut queue, &[(1, 7)]);
         assert_eq!(drain(&mut queue), [(1, 7), (10, 0)]);
     }
 
     #[test]
+    fn the_dead_make_room() {
+        let mut queue = DeadlineQueue::new(4);
+        push_all(&mut queue, &[(10, 0), (20, 1), (15, 2), (30, 3)]);
+        queue.push(5, 4, |value| *value != 1 && *value != 2).unwrap();
+        assert_eq!(drain(&mut queue), [(5, 4), (10, 0), (30, 3)]);
+    }
+
+    #[test]
     fn a_queue_without_room_refuses_everything() {
-        assert!(DeadlineQueue::new(0).push(1, 0).is_err());
+        assert!(DeadlineQueue::new(0).push(1, 0, alive).is_err());
     }
 
     #[test]
     fn an_empty_queue_has_no_head() {
         let mut queue = DeadlineQueue::<u32>::new(1);
         assert_eq!((queue.peek(), queue.pop(), queue.deadline_ns()), (None, None, None));
-        assert_eq!((queue.is_empty(), queue.capacity()), (true, 1));
+        assert!(queue.is_empty());
     }
 
     #[test]
     fn in_order_entries_never_reach_the_heap() {
         let mut queue = DeadlineQueue::new(64);
-        (0_u32..64).for_each(|i| queue.push(u64::from(i) / 2, i).unwrap());
+        (0_u32..64).for_each(|i| queue.push(u64::from(i) / 2, i, alive).unwrap());
         assert_eq!((queue.ring.len(), queue.heap.len()), (64, 0));
     }
 
@@ -264,35 +335,54 @@ mod tests {
     fn filling_it_in_any_order_takes_no_more_memory() {
         let mut queue = DeadlineQueue::new(100);
         let before = (queue.ring.capacity(), queue.heap.capacity());
-        (0..100).for_each(|i| queue.push(u64::from(i), i).unwrap());
+        (0..100).for_each(|i| queue.push(u64::from(i), i, alive).unwrap());
         drain(&mut queue);
-        (0..100).for_each(|i| queue.push(u64::from(100 - i), i).unwrap());
+        (0..100).for_each(|i| queue.push(u64::from(100 - i), i, alive).unwrap());
+        (0..100).for_each(|i| queue.push(u64::from(i), i, |value| value % 2 > 0).unwrap());
         assert_eq!((queue.ring.capacity(), queue.heap.capacity()), before);
     }
 
     proptest! {
-        /// Each step pushes one entry (refused when full) and then pops some.
+        /// Each step pushes one entry (refused when full), lets some die, and pops some.
         #[test]
-        fn it_agrees_with_a_sorted_map(
-            capacity in 0_usize..20,
-            steps in prop::collection::vec((0_u64..12, 0_usize..3), 0..200),
+        fn it_agrees_with_a_sorted_map_of_those_that_live(
+            room in 0_usize..20,
+            steps in prop::collection::vec((0_u64..12, 0_usize..3, any::<u8>()), 0..200),
         ) {
-            let mut queue = DeadlineQueue::new(capacity);
+            let mut queue = DeadlineQueue::new(room);
             let mut model = BTreeMap::new();
-            for (arrival, (deadline_ns, pops)) in steps.into_iter().enumerate() {
-                let room = model.len() < capacity;
-                prop_assert_eq!(queue.push(deadline_ns, arrival).is_ok(), room);
-                room.then(|| model.insert((deadline_ns, arrival), arrival));
+            let mut dead = HashSet::new();
+            for (arrival, (deadline_ns, pops, dies)) in steps.into_iter().enumerate() {
+                let is_full = model.len() >= room;
+                let pushed = queue.push(deadline_ns, arrival, |value| !dead.contains(value));
+                prop_assert_eq!(pushed.is_err(), is_full);
+                pushed.is_ok().then(|| model.insert((deadline_ns, arrival), arrival));
+                // One in four lets an entry die: which one follows from the number.
+                let unlucky = usize::from(dies / 4) % model.len().max(1);
+                let unlucky = model.keys().nth(unlucky).filter(|_| dies % 4 == 0).copied();
+                if let Some(key) = unlucky {
+                    dead.extend(model.remove(&key));
+                }
+                queue.drop_dead(|value| !dead.contains(value));
+                let key = |((deadline_ns, _), value): (&(u64, usize), &usize)| Queued {
+                    deadline_ns: *deadline_ns,
+                    value: *value,
+                };
+                let expected = model.first_key_value().map(key);
+                prop_assert_eq!(queue.deadline_ns(), expected.map(|head| head.deadline_ns));
+                prop_assert_eq!(queue.peek(), expected);
+                prop_assert_eq!(queue.first_live(|value| !dead.contains(value)), expected);
+                let latest_ns = model.keys().next_back().map(|key| key.0);
+                let found_ns = queue.latest_deadline_ns(|value| !dead.contains(value));
+                prop_assert_eq!(found_ns, latest_ns);
                 for _ in 0..pops {
+                    queue.drop_dead(|value| !dead.contains(value));
                     let expected = model
                         .pop_first()
                         .map(|((deadline_ns, _), value)| Queued { deadline_ns, value });
-                    prop_assert_eq!(queue.deadline_ns(), expected.map(|head| head.deadline_ns));
-                    prop_assert_eq!(queue.peek(), expected);
                     prop_assert_eq!(queue.pop(), expected);
                 }
-                prop_assert_eq!(queue.len(), model.len());
-                prop_assert_eq!(queue.is_empty(), model.is_empty());
+                prop_assert!(queue.len() >= model.len() && queue.len() <= room);
             }
         }
     }

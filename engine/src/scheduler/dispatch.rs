@@ -1,9 +1,12 @@
 //! Forming batches and taking them back.
 
 use cutter_protocol::engine::{Item, RowRef};
+use cutter_protocol::tensor::TensorSpec;
 
+use super::apart::Formed;
+use super::queries::Place;
 use super::replica::{QueryRef, row_count};
-use super::{ItemResults, Outcome, Scheduler, Sink, row_ref};
+use super::{ItemResults, Outcome, Scheduler, Sink, is_live, row_ref};
 use crate::stats::Reason;
 
 /// A batch to submit now.
@@ -37,7 +40,8 @@ impl Scheduler {
     /// Forms the next batch of a replica, if there is one to send, and puts its rows into `rows`.
     /// The caller submits it and calls [`Scheduler::sent`].
     ///
-    /// Queries that could not be in time are answered here.
+    /// What waits apart and what waits in the queue take turns. Queries that could not be in time
+    /// are answered here.
     pub fn next_batch(
         &mut self,
         now_ns: u64,
@@ -51,21 +55,24 @@ impl Scheduler {
         }
         let life = self.replicas[replica].incarnation.as_mut().filter(|l| l.has_free_ticket())?;
         life.forming.queries.clear();
-        let busy = life.in_flight > 0;
-        if let Some(suspect) = self.next_suspect(model) {
-            // It must not share its fate with others: only a replica with nothing to do takes it.
-            if busy {
-                self.models[model].suspects.push_front(suspect);
-                return None;
-            }
-            let life = self.replicas[replica].incarnation.as_mut()?;
-            life.alone = true;
-            life.forming.queries.push(suspect);
-            life.forming.cut_off = false;
-        } else {
-            self.fill(now_ns, replica, sink);
+        life.forming.cut_off = false;
+        let queue_first = life.apart_was_last && self.models[model].open_in_queue > 0;
+        if self.is_benched(now_ns, replica) {
+            return None;
         }
-        let forming = &self.replicas[replica].incarnation.as_ref()?.forming.queries;
+        let mut apart = Formed::No;
+        if !queue_first {
+            apart = self.form_apart(now_ns, replica, sink);
+        }
+        if apart == Formed::No && !self.fill(now_ns, replica, sink) && queue_first {
+            apart = self.form_apart(now_ns, replica, sink);
+        }
+        if apart == Formed::NotYet {
+            return None;
+        }
+        let life = self.replicas[replica].incarnation.as_mut()?;
+        life.apart_was_last = apart == Formed::Yes;
+        let forming = &life.forming.queries;
         rows.clear();
         rows.extend(forming.iter().map(|query| row_ref(&self.applications, *query)));
         let first = *forming.first()?;
@@ -101,14 +108,20 @@ impl Scheduler {
         let began_ns = life.land(slot as usize, now_ns);
         let batch = &mut life.batches[slot as usize];
         let dispatched_ns = batch.dispatched_ns;
-        let queries = std::mem::take(&mut batch.queries);
+        let mut queries = std::mem::take(&mut batch.queries);
         let cut_off = batch.cut_off;
         let output = life.output;
         let service_ns = now_ns.saturating_sub(began_ns);
         let count = row_count(&queries);
-        state.limit.set_objective_ns(self.models[model].objective_ns());
-        state.limit.observe(count, cut_off, service_ns);
-        state.estimate.observe(count, service_ns, now_ns);
+        let failed = matches!(results, BatchResults::Failed(_));
+        state.observe(failed, now_ns);
+        // One that failed says nothing about how long a batch takes.
+        if !failed {
+            state.limit.set_objective_ns(self.models[model].objective_ns());
+            state.limit.observe(count, cut_off, service_ns);
+            state.estimate.observe(count, service_ns, now_ns);
+        }
+        self.models[model].soonest = None;
         let stats = &self.stats.models[model];
         stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
         stats.service.record_many(service_ns, count);
@@ -116,26 +129,16 @@ impl Scheduler {
         by_replica.batches.increment();
         by_replica.rows.add(u64::from(count));
         by_replica.service_ns.add(service_ns);
-        for (index, query) in queries.iter().enumerate() {
-            if self.applications[query.application as usize].queries.is_open(query.row) {
-                match results {
-                    BatchResults::Failed(message) => {
-                        self.answer_default(now_ns, *query, Reason::ModelError, message, sink);
-                    }
-                    BatchResults::Items(items) => match items.get(index) {
-                        Item::Output(bytes) => {
-                            let outcome = Outcome::Prediction { output: bytes, spec: &output };
-                            let application = query.application as usize;
-                            self.stats.applications[application].predictions.increment();
-                            self.answer(now_ns, *query, outcome, sink);
-                        }
-                        Item::Failed(message) => {
-                            self.answer_default(now_ns, *query, Reason::ModelError, message, sink);
-                        }
-                    },
-                }
+        match results {
+            BatchResults::Failed(message) => {
+                queries.retain(|query| {
+                    self.applications[query.application as usize].queries.take_back(query.row)
+                });
+                self.batch_failed(now_ns, replica, count, &queries, message, sink);
             }
-            self.applications[query.application as usize].queries.let_go(query.row);
+            BatchResults::Items(items) => {
+                self.answer_items(now_ns, replica, &queries, items, &output, sink);
+            }
         }
         // The list goes back to its batch, so that steady state allocates nothing.
         if let Some(life) = &mut self.replicas[replica].incarnation {
@@ -144,16 +147,35 @@ impl Scheduler {
         }
     }
 
-    /// The next suspect that still waits for an answer.
-    fn next_suspect(&mut self, model: usize) -> Option<QueryRef> {
-        while let Some(suspect) = self.models[model].suspects.pop_front() {
-            let queries = &mut self.applications[suspect.application as usize].queries;
-            if queries.is_open(suspect.row) {
-                return Some(suspect);
+    /// Answers each query of a batch with what its item came to.
+    fn answer_items<I: ItemResults>(
+        &mut self,
+        now_ns: u64,
+        replica: usize,
+        queries: &[QueryRef],
+        items: &I,
+        output: &TensorSpec,
+        sink: &mut impl Sink,
+    ) {
+        for (index, query) in queries.iter().enumerate() {
+            if !self.applications[query.application as usize].queries.take_back(query.row) {
+                continue;
             }
-            queries.let_go(suspect.row);
+            match items.get(index) {
+                Item::Output(bytes) => {
+                    let outcome = Outcome::Prediction { output: bytes, spec: output };
+                    let application = query.application as usize;
+                    self.stats.applications[application].predictions.increment();
+                    self.answer(now_ns, *query, outcome, sink);
+                }
+                Item::Failed(message) => {
+                    let model = self.replicas[replica].model;
+                    self.stats.models[model].items_failed.increment();
+                    self.note_failure(now_ns, replica, message);
+                    self.answer_default(now_ns, *query, Reason::ModelError, message, sink);
+                }
+            }
         }
-        None
     }
 
     /// Fills the forming batch from the queue, earliest deadline first, up to the limit.
@@ -162,62 +184,79 @@ impl Scheduler {
     /// replica would is left to that one. There is one exception: when nothing that waits could be
     /// in time, a replica that has nothing to do takes what is not late yet, for the estimates may
     /// be wrong and only a batch can tell.
-    fn fill(&mut self, now_ns: u64, replica: usize, sink: &mut impl Sink) {
+    /// Says whether there is a batch now.
+    fn fill(&mut self, now_ns: u64, replica: usize, sink: &mut impl Sink) -> bool {
         let state = &self.replicas[replica];
-        let model = state.model;
-        let Some(life) = &state.incarnation else { return };
-        let limit = state.limit.limit().min(life.items_max);
-        let Done { here_ns, anywhere_ns } = self.done(now_ns, model, replica, life.in_flight);
+        let (model, limit) = (state.model, state.rows_max());
+        let Some(life) = &state.incarnation else { return false };
+        let in_flight = life.in_flight;
+        let (applications, queue) = (&self.applications, &mut self.models[model].queue);
+        queue.drop_dead(|waiting| is_live(applications, waiting));
+        let Done { here_ns, anywhere_ns } = self.done(now_ns, model, replica, in_flight);
         let mut taken = 0;
         while taken < limit {
             let Some(head) = self.models[model].queue.peek() else { break };
-            let query = head.value;
-            let queries = &mut self.applications[query.application as usize].queries;
-            if !queries.is_open(query.row) {
-                queries.let_go(query.row);
-            } else if anywhere_ns > head.deadline_ns {
-                self.stats.models[model].expired.increment();
-                self.answer_default(now_ns, query, Reason::Late, &[], sink);
-                self.applications[query.application as usize].queries.let_go(query.row);
-            } else if here_ns > head.deadline_ns {
-                break;
-            } else {
-                taken += 1;
-                if let Some(life) = &mut self.replicas[replica].incarnation {
-                    life.forming.queries.push(query);
+            let query = head.value.query;
+            if is_live(&self.applications, &head.value) {
+                if anywhere_ns > head.deadline_ns {
+                    let (reason, detail) = self.why_late(model, query);
+                    self.stats.models[model].expired.increment();
+                    self.answer_default(now_ns, query, reason, detail, sink);
+                } else if here_ns > head.deadline_ns {
+                    break;
+                } else {
+                    taken += 1;
+                    self.move_to(query, Place::Batch);
+                    if let Some(life) = &mut self.replicas[replica].incarnation {
+                        life.forming.queries.push(query);
+                    }
                 }
             }
             self.models[model].queue.pop();
         }
-        let cut_off = taken == limit && !self.models[model].queue.is_empty();
+        let cut_off = taken == limit && self.models[model].open_in_queue > 0;
         if let Some(life) = &mut self.replicas[replica].incarnation {
             life.forming.cut_off = cut_off;
         }
+        taken > 0
     }
 
     /// When a batch formed now would be done. The other replicas are only asked when it matters:
-    /// when something would be late here.
-    fn done(&self, now_ns: u64, model: usize, replica: usize, in_flight: u32) -> Done {
-        let queue = &self.models[model].queue;
-        let here_ns = self.done_ns(now_ns, replica);
-        if queue.deadline_ns().is_none_or(|head_ns| here_ns <= head_ns) {
+    /// when something would be late here. They are asked once in a turn; what is sent meanwhile can
+    /// only make them later, so that a query is left waiting rather than answered too early.
+    fn done(&mut self, now_ns: u64, model: usize, replica: usize, in_flight: u32) -> Done {
+        let state = &self.models[model];
+        let waiting = u32::try_from(state.open_in_queue).unwrap_or(u32::MAX);
+        let here_ns = self.done_ns(now_ns, replica, waiting);
+        if state.queue.deadline_ns().is_none_or(|head_ns| here_ns <= head_ns) {
             return Done { here_ns, anywhere_ns: here_ns };
         }
-        let replicas = self.replicas_of(model).map(|other| self.done_ns(now_ns, other));
-        let anywhere_ns = replicas.fold(here_ns, u64::min);
-        let hopeless = queue.latest_deadline_ns().is_none_or(|latest_ns| latest_ns < anywhere_ns);
+        let known = state.soonest.filter(|(at_ns, _)| *at_ns == now_ns);
+        let soonest_ns = known.map_or_else(
+            || {
+                let replicas = self.replicas_of(model);
+                replicas.map(|other| self.done_ns(now_ns, other, waiting)).fold(u64::MAX, u64::min)
+            },
+            |(_, soonest_ns)| soonest_ns,
+        );
+        self.models[model].soonest = Some((now_ns, soonest_ns));
+        let anywhere_ns = here_ns.min(soonest_ns);
+        let applications = &self.applications;
+        let latest_ns =
+            self.models[model].queue.latest_deadline_ns(|waiting| is_live(applications, waiting));
+        let hopeless = latest_ns.is_none_or(|latest_ns| latest_ns < anywhere_ns);
         if in_flight == 0 && hopeless {
             return Done { here_ns: now_ns, anywhere_ns: now_ns };
         }
         Done { here_ns, anywhere_ns }
     }
 
-    /// When the next batch of a replica would be done, as predicted; never, if it is not up.
-    fn done_ns(&self, now_ns: u64, replica: usize) -> u64 {
+    /// When the next batch of a replica would be done, as predicted, if it has so many rows of
+    /// `waiting` as may go together; never, if the replica is not up.
+    pub(super) fn done_ns(&self, now_ns: u64, replica: usize, waiting: u32) -> u64 {
         let state = &self.replicas[replica];
         let Some(life) = &state.incarnation else { return u64::MAX };
-        let waiting = u32::try_from(self.models[state.model].queue.len()).unwrap_or(u32::MAX);
-        let rows = state.limit.limit().min(life.items_max).min(waiting);
+        let rows = state.rows_max().min(waiting);
         let busy_ns = life.busy_ns(&state.estimate, now_ns);
         let service_ns = state.estimate.predict(rows, now_ns);
         now_ns.saturating_add(busy_ns).saturating_add(service_ns)

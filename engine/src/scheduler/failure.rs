@@ -1,8 +1,8 @@
 //! What goes wrong: deadlines that pass, containers that hang, die or are taken away.
 
 use super::replica::{Incarnation, QueryRef};
-use super::{Reason, Scheduler, Sink};
-use crate::limits::CRASHES_MAX;
+use super::{Reason, Scheduler, Sink, is_live};
+use crate::limits::{CRASHES_MAX, FAILURE_REPORT_PERIOD_NS, FAILURE_TEXT_BYTES_MAX};
 
 /// How an incarnation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,33 @@ pub enum Death {
     Crash,
     /// It was asked to end. What it left undone is innocent.
     Stopped,
+}
+
+/// A failure of a model, in its own words, for its operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureReport {
+    pub model: usize,
+    pub replica: usize,
+    /// Cut off after [`FAILURE_TEXT_BYTES_MAX`]. It may be empty, and it may hold any bytes.
+    pub text: Box<[u8]>,
+}
+
+/// What is to be told of a model's failures.
+#[derive(Debug)]
+pub struct FailureNews {
+    replica: usize,
+    text: Vec<u8>,
+    /// It stands in the list of models with news.
+    listed: bool,
+    /// Nothing is told before.
+    quiet_until_ns: u64,
+}
+
+impl FailureNews {
+    pub fn new() -> Self {
+        let text = Vec::with_capacity(FAILURE_TEXT_BYTES_MAX);
+        Self { replica: 0, text, listed: false, quiet_until_ns: 0 }
+    }
 }
 
 /// An incarnation to be killed, since a batch of it hangs.
@@ -63,12 +90,42 @@ impl Scheduler {
         let Some(mut life) = self.replicas[replica].incarnation.take() else { return };
         self.replica_stats(replica).up.set(0);
         let model = self.replicas[replica].model;
+        self.models[model].soonest = None;
         life.batches.sort_unstable_by_key(|batch| batch.order);
-        for batch in life.batches.iter().filter(|batch| batch.in_flight) {
-            for query in &batch.queries {
-                self.send_again(now_ns, model, *query, death, sink);
+        for batch in life.batches.iter_mut().filter(|batch| batch.in_flight) {
+            batch.queries.retain(|query| {
+                self.applications[query.application as usize].queries.take_back(query.row)
+            });
+            match death {
+                Death::Crash => self.crashed(now_ns, model, &batch.queries, sink),
+                Death::Stopped => self.taken_away(now_ns, model, &batch.queries, sink),
             }
         }
+        self.replicas[replica].tables = Some(life.into_tables());
+    }
+
+    /// The last failure of a model that is due to be told: at most one in each
+    /// [`FAILURE_REPORT_PERIOD_NS`] for each model, the first of several.
+    pub fn take_failure_report(&mut self) -> Option<FailureReport> {
+        let model = self.failure_news.pop()?;
+        let news = &mut self.models[model].failure_news;
+        news.listed = false;
+        Some(FailureReport { model, replica: news.replica, text: news.text.as_slice().into() })
+    }
+
+    /// A batch or an item failed with these words.
+    pub(super) fn note_failure(&mut self, now_ns: u64, replica: usize, text: &[u8]) {
+        let model = self.replicas[replica].model;
+        let news = &mut self.models[model].failure_news;
+        if news.listed || now_ns < news.quiet_until_ns {
+            return;
+        }
+        news.replica = replica;
+        news.text.clear();
+        news.text.extend_from_slice(&text[..text.len().min(FAILURE_TEXT_BYTES_MAX)]);
+        news.listed = true;
+        news.quiet_until_ns = now_ns.saturating_add(FAILURE_REPORT_PERIOD_NS);
+        self.failure_news.push(model);
     }
 
     /// Answers every query of a model that waits for a replica.
@@ -80,91 +137,64 @@ impl Scheduler {
         sink: &mut impl Sink,
     ) {
         while let Some(head) = self.models[model].queue.pop() {
-            self.settle(now_ns, head.value, reason, sink);
+            if is_live(&self.applications, &head.value) {
+                self.answer_default(now_ns, head.value.query, reason, &[], sink);
+            }
         }
-        while let Some(suspect) = self.models[model].suspects.pop_front() {
-            self.settle(now_ns, suspect, reason, sink);
+        while let Some(query) = self.take_apart(model) {
+            self.answer_default(now_ns, query, reason, &[], sink);
         }
     }
 
     fn answer_due(&mut self, now_ns: u64, application: usize, sink: &mut impl Sink) {
         let Some(model) = self.applications[application].model else { return };
-        let mut any = false;
         while let Some((row, query)) = self.applications[application].queries.earliest() {
             if query.deadline_ns > now_ns {
                 break;
             }
-            any = true;
-            let any_up = self.replicas_of(model).any(|replica| self.is_up(replica));
-            let reason = if any_up { Reason::Late } else { Reason::NotReady };
             let query = QueryRef { application: super::narrow(application), row };
-            self.answer_default(now_ns, query, reason, &[], sink);
-        }
-        if any {
-            self.drop_answered(model);
+            let (reason, detail) = self.why_late(model, query);
+            self.answer_default(now_ns, query, reason, detail, sink);
         }
     }
 
-    /// Drops answered queries, so that their rows become free. In the queue they are at the head.
-    fn drop_answered(&mut self, model: usize) {
-        self.models[model].suspects.retain(|suspect| {
-            let queries = &mut self.applications[suspect.application as usize].queries;
-            let open = queries.is_open(suspect.row);
-            if !open {
-                queries.let_go(suspect.row);
+    /// These were in flight when their container died: each goes out once more, alone.
+    fn crashed(&mut self, now_ns: u64, model: usize, queries: &[QueryRef], sink: &mut impl Sink) {
+        for query in queries {
+            let known = &mut self.applications[query.application as usize].queries;
+            if known.count_crash(query.row) >= CRASHES_MAX {
+                let detail = b"the model's container died each time it was given this input";
+                self.answer_default(now_ns, *query, Reason::ModelError, detail, sink);
+            } else {
+                self.stats.models[model].redispatches.increment();
+                self.suspect(model, *query);
             }
-            open
-        });
-        while let Some(head) = self.models[model].queue.peek() {
-            let query = head.value;
-            let queries = &mut self.applications[query.application as usize].queries;
-            if queries.is_open(query.row) {
-                break;
-            }
-            queries.let_go(query.row);
-            self.models[model].queue.pop();
         }
     }
 
-    /// A query that was in flight at an incarnation that is gone.
-    fn send_again(
+    /// These were in flight when their container was taken away: they wait again where they waited
+    /// before.
+    fn taken_away(
         &mut self,
         now_ns: u64,
         model: usize,
-        query: QueryRef,
-        death: Death,
+        queries: &[QueryRef],
         sink: &mut impl Sink,
     ) {
-        let queries = &mut self.applications[query.application as usize].queries;
-        if !queries.is_open(query.row) {
-            queries.let_go(query.row);
-            return;
+        self.stats.models[model].redispatches.add(queries.len() as u64);
+        let Some(first) = queries.first() else { return };
+        let first = *self.applications[first.application as usize].queries.get(first.row);
+        if first.crashes > 0 {
+            queries.iter().for_each(|query| self.suspect(model, *query));
+        } else if first.failures > 0 {
+            self.retry(model, queries, None);
+        } else {
+            for query in queries {
+                let deadline_ns = self.deadline_ns(*query);
+                if let Err(reason) = self.enqueue(model, *query, deadline_ns) {
+                    self.answer_default(now_ns, *query, reason, &[], sink);
+                }
+            }
         }
-        let deadline_ns = queries.get(query.row).deadline_ns;
-        let crashes = match death {
-            Death::Crash => queries.count_crash(query.row),
-            Death::Stopped => queries.get(query.row).crashes,
-        };
-        if crashes >= CRASHES_MAX {
-            let detail = b"the model's container died each time it was given this input";
-            self.answer_default(now_ns, query, Reason::ModelError, detail, sink);
-            self.applications[query.application as usize].queries.let_go(query.row);
-            return;
-        }
-        self.stats.models[model].redispatches.increment();
-        // The hold of the batch becomes the hold of the queue.
-        if crashes > 0 {
-            self.models[model].suspects.push_back(query);
-        } else if self.models[model].queue.push(deadline_ns, query).is_err() {
-            self.settle(now_ns, query, Reason::Overloaded, sink);
-        }
-    }
-
-    /// Answers a query that is still open, and lets the hold of a queue go.
-    fn settle(&mut self, now_ns: u64, query: QueryRef, reason: Reason, sink: &mut impl Sink) {
-        if self.applications[query.application as usize].queries.is_open(query.row) {
-            self.answer_default(now_ns, query, reason, &[], sink);
-        }
-        self.applications[query.application as usize].queries.let_go(query.row);
     }
 }

@@ -5,7 +5,7 @@
 //! the monotonic clock.
 
 use super::replica::{Batch, Incarnation, QueryRef};
-use super::{Application, Availability, Model, Replica, Scheduler};
+use super::{Application, Availability, Model, Replica, Scheduler, is_live};
 
 /// Everything, by the indexes of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct ModelView {
     pub queue_capacity: usize,
     /// Queries that were in flight when a container died, and wait to go out alone.
     pub suspects: usize,
+    /// Queries whose batch failed, and that wait to go out in smaller ones.
+    pub retries: usize,
     /// The head of the queue, which is due first.
     pub head: Option<QueryView>,
     pub objective_ns: u64,
@@ -79,7 +81,7 @@ pub struct QueryView {
     pub row: u32,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
-    /// Answered already; it is dropped when it is met.
+    /// Answered already, or its client has gone.
     pub is_answered: bool,
 }
 
@@ -110,12 +112,14 @@ impl Scheduler {
     }
 
     fn view_model(&self, state: &Model) -> ModelView {
+        let head = state.queue.first_live(|waiting| is_live(&self.applications, waiting));
         ModelView {
             availability: state.availability,
-            queued: state.queue.len(),
-            queue_capacity: state.queue.capacity(),
-            suspects: state.suspects.len(),
-            head: state.queue.peek().map(|head| self.view_query(head.value)),
+            queued: state.open_in_queue,
+            queue_capacity: state.rows,
+            suspects: state.apart.open_suspects,
+            retries: state.apart.open_retries,
+            head: head.map(|head| self.view_query(head.value.query)),
             objective_ns: state.objective_ns(),
             overhead_ns: state.parse_ns + state.reply_ns,
             batch_timeout_ns: state.batch_timeout_ns,

@@ -11,15 +11,18 @@
 //!
 //! Invariants:
 //! - A query that is admitted is answered exactly once, at its deadline at the latest (as soon as
-//!   [`Scheduler::tick`] is called then).
-//! - A row is free again when its query is answered and neither the queue nor a batch holds it.
+//!   [`Scheduler::tick`] is called then); unless its client goes before, then it is not answered.
+//! - A row is free again when its query is closed and no batch has it.
 //! - A query that was in flight when its container died is sent once more, alone; if it dies again
 //!   the query is answered with an error, so it costs two lives at most.
+//! - A query whose batch failed is sent again, each time in half as large a batch, and only one that
+//!   failed alone is answered with the text of a failure.
 //!
 //! [`rows`] free rows · [`queries`] the open queries of an application · [`replica`] what is in
-//! flight · [`dispatch`] forming batches · [`failure`] death, hangs, deadlines ·
-//! [`inspect`] one look at everything.
+//! flight · [`dispatch`] forming batches · [`apart`] what is sent again after a crash or a failure ·
+//! [`failure`] death, hangs, deadlines · [`inspect`] one look at everything.
 
+mod apart;
 mod dispatch;
 mod failure;
 mod inspect;
@@ -29,27 +32,30 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use cutter_protocol::engine::{Item, Items, OutputBytes, RowRef};
 use cutter_protocol::tensor::TensorSpec;
 
-use crate::batching::{Aimd, BatchLimit, DeadlineQueue, ServiceEstimate, service_objective_ns};
-use crate::limits::OVERHEAD_GAIN_SHIFT;
+use crate::batching::{
+    Aimd, BatchLimit, DeadlineQueue, FailureShare, ServiceEstimate, service_objective_ns,
+};
+use crate::limits::{OVERHEAD_GAIN_SHIFT, QUEUE_ROOM_PER_ROW};
 use crate::stats::{EngineStats, Reason};
 
 pub use dispatch::{BatchPlan, BatchResults};
-pub use failure::{Death, Kill};
+pub use failure::{Death, FailureReport, Kill};
 pub use inspect::{
     ApplicationView, BatchView, LifeView, ModelView, QueryView, ReplicaView, SchedulerView,
 };
 pub use queries::ReplyTo;
 pub use replica::QueryRef;
 
-use queries::{NewQuery, Queries};
-use replica::{Incarnation, Replica};
+use apart::Apart;
+use failure::FailureNews;
+use queries::{NewQuery, Place, Queries, Query};
+use replica::{Replica, Tables, Waiting};
 
 /// An application as the scheduler needs to know it.
 #[derive(Clone, Debug)]
@@ -125,9 +131,15 @@ struct Application {
 
 #[derive(Debug)]
 struct Model {
-    queue: DeadlineQueue<QueryRef>,
-    /// Queries that were in flight when a container died; each goes out alone.
-    suspects: VecDeque<QueryRef>,
+    /// The rows of its applications: no more queries can be open.
+    rows: usize,
+    queue: DeadlineQueue<Waiting>,
+    /// How many in the queue are not dead.
+    open_in_queue: usize,
+    apart: Apart,
+    /// When a batch formed at this time by any replica would be done, and that time.
+    soonest: Option<(u64, u64)>,
+    failure_news: FailureNews,
     replicas: std::ops::Range<usize>,
     availability: Availability,
     tightest_slo_ns: u64,
@@ -146,6 +158,8 @@ pub struct Scheduler {
     replicas: Box<[Replica]>,
     next_query_id: u64,
     kills: Vec<Kill>,
+    /// Models whose failures are to be told.
+    failure_news: Vec<usize>,
     stats: Arc<EngineStats>,
 }
 
@@ -193,6 +207,7 @@ impl Scheduler {
             replicas: replicas.into(),
             next_query_id: 1,
             kills: Vec::new(),
+            failure_news: Vec::new(),
             stats,
         }
     }
@@ -291,9 +306,10 @@ impl Scheduler {
         }
     }
 
-    /// The client of an open query has gone: the query is closed without an answer.
+    /// The client of an open query has gone: the query is closed without an answer. It is not sent
+    /// any more, and its row is free as soon as no batch has it.
     pub fn abandon(&mut self, application: usize, row: u32) {
-        self.applications[application].queries.close(row);
+        self.close(QueryRef { application: narrow(application), row });
         self.stats.applications[application].cancelled.increment();
     }
 
@@ -307,9 +323,8 @@ impl Scheduler {
         items_max: u32,
     ) {
         let state = &mut self.replicas[replica];
-        assert!(state.incarnation.is_none());
-        state.incarnation = Some(Incarnation::new(output, depth, items_max, now_ns));
-        state.estimate.reset();
+        state.begin(output, depth, items_max, now_ns);
+        self.models[state.model].soonest = None;
         self.models[state.model].availability = Availability::Expected;
         self.replica_stats(replica).up.set(1);
     }
@@ -359,13 +374,17 @@ impl Scheduler {
     /// Whether queries of a model wait for a replica.
     #[inline]
     pub fn has_waiting(&self, model: usize) -> bool {
-        let state = &self.models[model];
-        !state.queue.is_empty() || !state.suspects.is_empty()
+        self.models[model].waiting() > 0
     }
 
     /// Replicas of a model, as indexes.
     pub fn replicas_of(&self, model: usize) -> std::ops::Range<usize> {
         self.models[model].replicas.clone()
+    }
+
+    /// The most batches that a replica of a model holds.
+    pub fn depth(&self, model: usize) -> u32 {
+        self.models[model].depth
     }
 
     /// Brings the gauges up to date; they are not worth a store for every query.
@@ -374,13 +393,14 @@ impl Scheduler {
             stats.rows_in_use.set(u64::from(state.queries.rows_in_use()));
         }
         for (state, stats) in self.models.iter().zip(&self.stats.models) {
-            stats.queued.set((state.queue.len() + state.suspects.len()) as u64);
+            stats.queued.set(state.waiting() as u64);
         }
         for (index, replica) in self.replicas.iter().enumerate() {
             let stats = self.replica_stats(index);
             stats.batch_limit.set(u64::from(replica.limit.limit()));
             let in_flight = replica.incarnation.as_ref().map_or(0, |life| life.in_flight);
             stats.in_flight.set(u64::from(in_flight));
+            stats.failing.set(u64::from(replica.failures.is_failing()));
         }
     }
 
@@ -400,13 +420,44 @@ impl Scheduler {
     }
 
     fn enqueue(&mut self, model: usize, query: QueryRef, deadline_ns: u64) -> Result<(), Reason> {
-        let state = &mut self.models[model];
+        let waiting = self.waiting(query);
+        let (applications, state) = (&self.applications, &mut self.models[model]);
         if state.availability == Availability::Down {
             return Err(Reason::NotReady);
         }
-        state.queue.push(deadline_ns, query).map_err(|_| Reason::Overloaded)?;
-        self.applications[query.application as usize].queries.hold(query.row);
+        let pushed = state.queue.push(deadline_ns, waiting, |other| is_live(applications, other));
+        pushed.map_err(|_| Reason::Overloaded)?;
+        self.move_to(query, Place::Queue);
         Ok(())
+    }
+
+    /// An entry for an open query, in the queue or apart.
+    fn waiting(&self, query: QueryRef) -> Waiting {
+        let id = self.applications[query.application as usize].queries.get(query.row).id;
+        Waiting { query, id }
+    }
+
+    fn deadline_ns(&self, query: QueryRef) -> u64 {
+        self.applications[query.application as usize].queries.get(query.row).deadline_ns
+    }
+
+    /// An open query goes to another place. The entry there is the caller's matter.
+    fn move_to(&mut self, query: QueryRef, place: Place) {
+        let state = &mut self.applications[query.application as usize];
+        let left = state.queries.put(query.row, place);
+        if let Some(model) = state.model {
+            self.models[model].moved(left, place);
+        }
+    }
+
+    /// Closes an open query. If it waits, its entry is dead from now on.
+    fn close(&mut self, query: QueryRef) -> Query {
+        let state = &mut self.applications[query.application as usize];
+        let closed = state.queries.close(query.row);
+        if let Some(model) = state.model {
+            self.models[model].moved(closed.place, Place::Nowhere);
+        }
+        closed
     }
 
     /// Closes a query and answers it with the default output.
@@ -425,7 +476,7 @@ impl Scheduler {
 
     fn answer(&mut self, now_ns: u64, query: QueryRef, outcome: Outcome<'_>, sink: &mut impl Sink) {
         let application = query.application as usize;
-        let closed = self.applications[application].queries.close(query.row);
+        let closed = self.close(query);
         sink.answer(&Answer {
             application,
             query_id: closed.id,
@@ -462,9 +513,13 @@ impl Model {
             tightest_slo_ns = tightest_slo_ns.min(application.slo_ns);
         }
         Self {
-            // Every query in the queue has a row, so the queue cannot overflow before the pools.
-            queue: DeadlineQueue::new(rows.max(1)),
-            suspects: VecDeque::new(),
+            rows,
+            // Every open query has a row, so the queue cannot overflow before the pools.
+            queue: DeadlineQueue::new(QUEUE_ROOM_PER_ROW * rows.max(1)),
+            open_in_queue: 0,
+            apart: Apart::new(rows),
+            soonest: None,
+            failure_news: FailureNews::new(),
             replicas: first_replica..first_replica + plan.replicas as usize,
             availability: Availability::Expected,
             tightest_slo_ns,
@@ -472,6 +527,30 @@ impl Model {
             batch_timeout_ns: plan.batch_timeout_ns,
             parse_ns: 0,
             reply_ns: 0,
+        }
+    }
+
+    /// Open queries that are in no batch.
+    fn waiting(&self) -> usize {
+        self.open_in_queue + self.apart.open()
+    }
+
+    /// An open query went from one place to another, or was closed.
+    fn moved(&mut self, from: Place, to: Place) {
+        if let Some(open) = self.open_in(from) {
+            *open -= 1;
+        }
+        if let Some(open) = self.open_in(to) {
+            *open += 1;
+        }
+    }
+
+    fn open_in(&mut self, place: Place) -> Option<&mut usize> {
+        match place {
+            Place::Queue => Some(&mut self.open_in_queue),
+            Place::Suspects => Some(&mut self.apart.open_suspects),
+            Place::Retries => Some(&mut self.apart.open_retries),
+            Place::Nowhere | Place::Batch => None,
         }
     }
 
@@ -496,17 +575,36 @@ impl Replica {
             PolicyPlan::Fixed { max } => BatchLimit::Fixed { max },
         };
         let estimate = ServiceEstimate::new(horizon_ns);
-        Self { model, ordinal, limit, estimate, incarnation: None }
+        let (PolicyPlan::Aimd { max } | PolicyPlan::Fixed { max }) = plan.policy;
+        Self {
+            model,
+            ordinal,
+            limit,
+            estimate,
+            failures: FailureShare::default(),
+            failures_in_a_row: 0,
+            pause_until_ns: 0,
+            incarnation: None,
+            tables: Some(Tables::new(plan.depth, max)),
+        }
     }
 }
 
-/// Moves what is known a little towards what was seen.
+/// Moves what is known a little towards what was seen. The step is rounded up: what does not change
+/// any more is reached in the end, however little it is.
 fn smoothed(known_ns: u64, seen_ns: u64) -> u64 {
-    known_ns - (known_ns >> OVERHEAD_GAIN_SHIFT) + (seen_ns >> OVERHEAD_GAIN_SHIFT)
+    let step_ns = known_ns.abs_diff(seen_ns).div_ceil(1 << OVERHEAD_GAIN_SHIFT);
+    if seen_ns < known_ns { known_ns - step_ns } else { known_ns + step_ns }
 }
 
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).expect("few applications")
+}
+
+/// Whether an entry is one of a query that is open still.
+fn is_live(applications: &[Application], waiting: &Waiting) -> bool {
+    let queries = &applications[waiting.query.application as usize].queries;
+    queries.is_waiting(waiting.query.row, waiting.id)
 }
 
 fn row_ref(applications: &[Application], query: QueryRef) -> RowRef {

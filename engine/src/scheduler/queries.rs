@@ -1,8 +1,11 @@
 //! The queries of one application: a query lives as long as its row is in use.
 //!
-//! A query is indexed by its row. It is *open* until it is answered, and it keeps its row until
-//! nobody holds it: the queue, or a batch in flight. Open queries stand in a list in order of
-//! arrival, which is the order of their deadlines, since one SLO holds for all of an application.
+//! A query is indexed by its row. It is *open* until it is answered or its client goes, and it
+//! keeps its row until then, or until the batch comes back in which it is: a replica may read the
+//! row as long. Where it waits does not hold the row: an entry there names the query by its number
+//! too ([`Queries::is_waiting`]), and is dead when the query is closed. Open queries stand in a list
+//! in order of arrival, which is the order of their deadlines, since one SLO holds for all of an
+//! application.
 
 use super::rows::RowAllocator;
 
@@ -10,6 +13,21 @@ use super::rows::RowAllocator;
 pub type ReplyTo = u64;
 
 const NONE: u32 = u32::MAX;
+
+/// Where a query is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On its way from one place to another, or closed.
+    Nowhere,
+    /// In the queue of its model.
+    Queue,
+    /// Among those that were in flight when a container died.
+    Suspects,
+    /// Among those whose batch failed.
+    Retries,
+    /// In a batch in flight, or in one that is being formed.
+    Batch,
+}
 
 /// One query.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +39,13 @@ pub struct Query {
     pub deadline_ns: u64,
     /// Bytes of the input.
     pub bytes: u32,
+    pub place: Place,
     /// Containers that died with this query in flight.
     pub crashes: u8,
-    holders: u8,
+    /// Batches that failed with this query in them.
+    pub failures: u8,
+    /// Whether a batch of it alone has failed.
+    pub failed_alone: bool,
     open: bool,
     previous: u32,
     next: u32,
@@ -36,8 +58,10 @@ const VACANT: Query = Query {
     admitted_ns: 0,
     deadline_ns: 0,
     bytes: 0,
+    place: Place::Nowhere,
     crashes: 0,
-    holders: 0,
+    failures: 0,
+    failed_alone: false,
     open: false,
     previous: NONE,
     next: NONE,
@@ -96,11 +120,9 @@ impl Queries {
             admitted_ns,
             deadline_ns,
             bytes,
-            crashes: 0,
-            holders: 0,
             open: true,
             previous,
-            next: NONE,
+            ..VACANT
         };
         match self.at(previous) {
             Some(previous) => previous.next = row,
@@ -122,17 +144,42 @@ impl Queries {
         (self.first != NONE).then(|| (self.first, self.get(self.first)))
     }
 
-    pub fn hold(&mut self, row: u32) {
-        self.table[row as usize].holders += 1;
+    /// Whether an entry that was made for the query with this number is one to be served.
+    #[inline]
+    pub fn is_waiting(&self, row: u32, id: u64) -> bool {
+        let query = &self.table[row as usize];
+        query.open && query.id == id
     }
 
-    /// Lets a hold go; the row is free when the query is answered and nobody holds it.
-    pub fn let_go(&mut self, row: u32) {
+    /// An open query moves. Says where it was.
+    #[inline]
+    pub fn put(&mut self, row: u32, place: Place) -> Place {
         let query = &mut self.table[row as usize];
-        query.holders = query.holders.checked_sub(1).expect("a hold is let go once");
-        if query.holders == 0 && !query.open {
+        assert!(query.open, "only who is open waits or goes into a batch");
+        std::mem::replace(&mut query.place, place)
+    }
+
+    /// The batch is no longer in flight. Says whether the query is still open; if not, its row is
+    /// free now.
+    #[inline]
+    pub fn take_back(&mut self, row: u32) -> bool {
+        let query = &mut self.table[row as usize];
+        assert!(query.place == Place::Batch, "a query comes back from a batch");
+        query.place = Place::Nowhere;
+        if !query.open {
             self.rows.give_back(row);
         }
+        query.open
+    }
+
+    pub fn count_failure(&mut self, row: u32) {
+        let query = &mut self.table[row as usize];
+        query.failures = query.failures.saturating_add(1);
+    }
+
+    /// Says whether it is the first time.
+    pub fn mark_failed_alone(&mut self, row: u32) -> bool {
+        !std::mem::replace(&mut self.table[row as usize].failed_alone, true)
     }
 
     pub fn count_crash(&mut self, row: u32) -> u8 {
@@ -141,10 +188,11 @@ impl Queries {
         query.crashes
     }
 
-    /// Closes an open query, which is being answered.
+    /// Closes an open query, which is being answered or abandoned. Its row is free, unless it is in
+    /// a batch.
     pub fn close(&mut self, row: u32) -> Query {
         let query = self.table[row as usize];
-        assert!(query.open, "a query is answered once");
+        assert!(query.open, "a query is closed once");
         self.table[row as usize].open = false;
         match self.at(query.previous) {
             Some(previous) => previous.next = query.next,
@@ -154,7 +202,8 @@ impl Queries {
             Some(next) => next.previous = query.previous,
             None => self.last = query.previous,
         }
-        if query.holders == 0 {
+        if query.place != Place::Batch {
+            self.table[row as usize].place = Place::Nowhere;
             self.rows.give_back(row);
         }
         query
@@ -209,22 +258,34 @@ mod tests {
     }
 
     #[test]
-    fn an_answered_query_keeps_its_row_while_it_is_held() {
+    fn a_closed_query_keeps_its_row_while_it_is_in_a_batch() {
         let mut queries = Queries::new(2);
         let row = opened(&mut queries, 1);
-        queries.hold(row);
+        queries.put(row, Place::Batch);
         assert_eq!(queries.close(row).id, 1);
         assert_eq!(queries.rows_in_use(), 1);
-        queries.let_go(row);
+        assert!(!queries.take_back(row));
         assert_eq!(queries.rows_in_use(), 0);
     }
 
     #[test]
-    #[should_panic(expected = "answered once")]
-    fn a_query_cannot_be_answered_twice() {
+    fn a_row_that_has_a_new_query_is_not_taken_for_the_one_before() {
+        let mut queries = Queries::new(1);
+        let row = opened(&mut queries, 1);
+        queries.put(row, Place::Queue);
+        assert!(queries.is_waiting(row, 1));
+        queries.close(row);
+        assert!(!queries.is_waiting(row, 1));
+        assert_eq!(opened(&mut queries, 2), row);
+        assert_eq!([1, 2].map(|id| queries.is_waiting(row, id)), [false, true]);
+    }
+
+    #[test]
+    #[should_panic(expected = "closed once")]
+    fn a_query_cannot_be_closed_twice() {
         let mut queries = Queries::new(2);
         let row = opened(&mut queries, 1);
-        queries.hold(row);
+        queries.put(row, Place::Batch);
         queries.close(row);
         queries.close(row);
     }

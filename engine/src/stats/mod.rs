@@ -109,8 +109,12 @@ pub struct ModelStats {
     pub batch_size: Histogram,
     /// Incarnations started after the first of a replica.
     pub restarts: Counter,
-    /// Queries sent again because their replica died.
+    /// Queries sent again because their replica died or their batch failed.
     pub redispatches: Counter,
+    /// Batches that came back as failed.
+    pub batches_failed: Counter,
+    /// Queries answered with the model's own error: it failed on them, or on a batch of them alone.
+    pub items_failed: Counter,
     /// [`Stage::Queue`].
     pub queue: Histogram,
     /// [`Stage::BatchWait`], counted for each query of the batch.
@@ -132,6 +136,8 @@ pub struct ReplicaStats {
     pub in_flight: Gauge,
     /// 1 while an incarnation is connected and ready, else 0.
     pub up: Gauge,
+    /// 1 while most of its recent batches failed, else 0.
+    pub failing: Gauge,
     /// Batches that came back.
     pub batches: Counter,
     /// Rows in them.
@@ -226,6 +232,8 @@ impl ModelStats {
             batch_size: Histogram::of_batch_sizes(),
             restarts: Counter::new(),
             redispatches: Counter::new(),
+            batches_failed: Counter::new(),
+            items_failed: Counter::new(),
             queue: Histogram::of_times(),
             batch_wait: Histogram::of_times(),
             service: Histogram::of_times(),

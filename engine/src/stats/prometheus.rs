@@ -138,9 +138,21 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[ModelStats]) -> fm
     )?;
     families.counters(
         "cutter_redispatched_queries",
-        "Queries sent again because their replica died.",
+        "Queries sent again because their replica died or their batch failed.",
         None,
         per_model(|model| &model.redispatches),
+    )?;
+    families.counters(
+        "cutter_batches_failed",
+        "Batches that came back as failed.",
+        None,
+        per_model(|model| &model.batches_failed),
+    )?;
+    families.counters(
+        "cutter_items_failed",
+        "Queries answered with the model's own error.",
+        None,
+        per_model(|model| &model.items_failed),
     )?;
     families.counters(
         "cutter_protocol_violations",
@@ -206,6 +218,11 @@ fn encode_replicas(families: &mut Families<'_>, models: &[ModelStats]) -> fmt::R
         "cutter_replica_up",
         "1 while the replica is connected and ready, else 0.",
         per_replica(|replica| &replica.up),
+    )?;
+    families.gauges(
+        "cutter_replica_failing",
+        "1 while most of the replica's recent batches failed, else 0.",
+        per_replica(|replica| &replica.failing),
     )
 }
 

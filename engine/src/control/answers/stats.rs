@@ -77,6 +77,8 @@ struct ModelFigures<'a> {
     expired: u64,
     restarts: u64,
     redispatches: u64,
+    batches_failed: u64,
+    items_failed: u64,
     /// By kind; those that never occurred are left out.
     violations: BTreeMap<&'static str, u64>,
     batch_size: Distribution,
@@ -90,6 +92,8 @@ struct ModelFigures<'a> {
 struct ReplicaFigures {
     state: &'static str,
     up: bool,
+    /// Most of its recent batches failed.
+    failing: bool,
     restarts: u64,
     batch_limit: u64,
     in_flight: u64,
@@ -188,6 +192,8 @@ impl<'a> ModelFigures<'a> {
             expired: stats.expired.get(),
             restarts: stats.restarts.get(),
             redispatches: stats.redispatches.get(),
+            batches_failed: stats.batches_failed.get(),
+            items_failed: stats.items_failed.get(),
             violations: violations.filter(|(_, count)| *count > 0).collect(),
             batch_size: Distribution::of(&stats.batch_size),
             queue: Distribution::of(&stats.queue),
@@ -205,6 +211,7 @@ impl ReplicaFigures {
         Self {
             state,
             up: stats.up.get() == 1,
+            failing: stats.failing.get() == 1,
             restarts,
             batch_limit: stats.batch_limit.get(),
             in_flight: stats.in_flight.get(),
@@ -257,6 +264,9 @@ mod tests {
         replica.batches.add(2);
         replica.rows.add(9);
         replica.service_ns.add(1_500);
+        replica.failing.set(1);
+        stats.models[0].batches_failed.add(3);
+        stats.models[0].items_failed.add(4);
         let board = Board::new(&config, 0);
         let answer = StatsAnswer::new(11, 10, &stats, &config, &board);
         let answer: Value = serde_json::to_value(&answer).unwrap();
@@ -271,10 +281,12 @@ mod tests {
             json!({ "count": 3, "sum": 263, "max": 257, "buckets": [[3, 2], [258, 1]] });
         assert_eq!(digits["end_to_end"], distribution);
         let expected = json!({
-            "state": "starting", "up": false, "restarts": 0, "batch_limit": 0, "in_flight": 0,
-            "batches": 2, "rows": 9, "service_ns": 1_500,
+            "state": "starting", "up": false, "failing": true, "restarts": 0, "batch_limit": 0,
+            "in_flight": 0, "batches": 2, "rows": 9, "service_ns": 1_500,
         });
         assert_eq!(answer["models"][0]["replicas"][1], expected);
+        let failed = ["batches_failed", "items_failed"].map(|name| &answer["models"][0][name]);
+        assert_eq!(failed, [3, 4].map(|count| json!(count)).each_ref());
         assert_eq!(answer["models"][0]["violations"].as_object().unwrap().len(), 1);
     }
 }

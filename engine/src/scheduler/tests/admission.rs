@@ -118,18 +118,6 @@ fn a_server_that_ends_answers_all_that_is_open_wherever_it_is() {
 }
 
 #[test]
-fn a_query_whose_client_has_gone_is_neither_computed_nor_answered_and_is_counted() {
-    let mut world = Setup::simple().build();
-    world.queries_at(0, 2);
-    world.at(MS, Event::Abandon { number: 0 });
-    world.at(2 * MS, UP);
-    world.finish();
-    assert_eq!(world.batch_sizes(), [1]);
-    assert_eq!(world.answer(1), (3 * MS, Given::Prediction));
-    assert_eq!(world.stats.applications[0].cancelled.get(), 1);
-}
-
-#[test]
 fn an_answer_handed_over_after_the_deadline_is_late_whatever_it_carries() {
     let mut world = Setup::simple().build_up();
     world.queries_at(0, 1);

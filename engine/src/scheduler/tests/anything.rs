@@ -85,6 +85,7 @@ enum Fault {
     Lost(Death),
     Hang,
     Pace(u64),
+    Break(bool),
 }
 
 fn faults() -> impl Strategy<Value = Vec<(u64, prop::sample::Index, Fault)>> {
@@ -93,6 +94,7 @@ fn faults() -> impl Strategy<Value = Vec<(u64, prop::sample::Index, Fault)>> {
         Just(Fault::Lost(Death::Stopped)),
         Just(Fault::Hang),
         (0..1_000_u64).prop_map(Fault::Pace),
+        any::<bool>().prop_map(Fault::Break),
     ];
     prop::collection::vec((0..40 * MS, any::<prop::sample::Index>(), fault), 0..12)
 }
@@ -107,6 +109,7 @@ fn event(replica: usize, fault: Fault) -> Event {
         Fault::Lost(death) => Event::Lost { replica, death },
         Fault::Hang => Event::Hang { replica },
         Fault::Pace(percent) => Event::Pace { replica, percent },
+        Fault::Break(broken) => Event::Break { replica, broken },
     }
 }
 

@@ -1,6 +1,6 @@
-//! Containers that die, hang, are taken away, or say that they failed.
+//! Containers that die, hang, or are taken away.
 
-use super::fleet::{BATCH_MESSAGE, ITEM_MESSAGE, Input};
+use super::fleet::Input;
 use super::oracle::Given;
 use super::world::{Event, MS, START_NS, Setup, US, World};
 use crate::scheduler::Death;
@@ -64,8 +64,46 @@ fn every_suspect_goes_alone_and_then_batches_go_on() {
     world.queries_at(2 * MS, 3);
     world.finish();
     let expected: [(u64, &[usize]); 4] =
-        [(1_000, &[0, 1]), (6_500, &[0]), (7_500, &[1]), (8_500, &[2, 3, 4])];
+        [(1_000, &[0, 1]), (6_500, &[0]), (7_500, &[2, 3, 4]), (8_500, &[1])];
     assert_eq!(sent(&world), expected);
+}
+
+/// Ten suspects and a steady load, on one replica.
+#[test]
+fn suspects_and_batches_take_turns() {
+    let mut world = in_one_batch(&Setup::simple(), &[Input::Good; 10]);
+    world.at(1_500 * US, CRASH);
+    (0..100).for_each(|query| world.query_at(6 * MS + query * 100 * US, Input::Good));
+    world.finish();
+    let after_the_crash = &world.batch_sizes()[1..];
+    let suspects = |sizes: &[usize]| sizes.iter().filter(|size| **size == 1).count();
+    let (first, rest) = after_the_crash.split_at(14);
+    assert_eq!(suspects(first), 7, "{after_the_crash:?}");
+    assert!(first.windows(2).all(|pair| (pair[0] == 1) != (pair[1] == 1)), "{first:?}");
+    assert!(suspects(rest) <= 4, "{rest:?}");
+}
+
+/// The first has the batch that dies; the second takes the suspects one by one, until the first is
+/// back and makes batches of what has come meanwhile.
+#[test]
+fn one_replica_is_in_quarantine_and_the_other_goes_on() {
+    let mut setup = Setup::replicas(2);
+    setup.machines.iter_mut().for_each(|machine| machine.restart_ns = Some(MS / 10));
+    let mut world = setup.build();
+    world.queries_at(0, 12);
+    world.at(MS, Event::Up { replica: 0 });
+    world.at(1_200 * US, Event::Up { replica: 1 });
+    world.at(1_500 * US, CRASH);
+    (0..100).for_each(|query| world.query_at(2 * MS + query * 100 * US, Input::Good));
+    world.finish();
+    let of = |replica: usize| {
+        let batches = world.oracle.batches.iter().filter(move |sent| sent.replica == replica);
+        batches.map(|sent| sent.queries.iter().any(|query| *query < 12)).collect::<Vec<_>>()
+    };
+    // The oracle sees to it that no two suspects are in flight.
+    assert!(of(0)[1..=10].iter().all(|suspects| !suspects), "{:?}", of(0));
+    assert!(of(1).iter().filter(|suspect| **suspect).count() >= 8, "{:?}", of(1));
+    assert!((0..112).all(|query| world.answer(query).1 == Given::Prediction));
 }
 
 /// The third batch takes the slot of the first, so that the second lies behind it.
@@ -127,7 +165,7 @@ fn a_suspect_whose_replica_is_stopped_still_goes_alone() {
     world.queries_at(8 * MS, 1);
     world.finish();
     let expected: [(u64, &[usize]); 5] =
-        [(1_000, &[0, 1]), (6_500, &[0]), (12_000, &[1]), (13_000, &[0]), (14_000, &[2])];
+        [(1_000, &[0, 1]), (6_500, &[0]), (12_000, &[1]), (13_000, &[2]), (14_000, &[0])];
     assert_eq!(sent(&world), expected);
 }
 
@@ -188,25 +226,6 @@ fn when_no_replica_will_be_back_what_was_in_flight_is_answered_at_once() {
     world.at(500 * US, CRASH);
     world.finish();
     assert_eq!(world.answer(0), (500 * US, default(Reason::NotReady)));
-}
-
-#[test]
-fn a_failed_batch_is_answered_model_error_with_its_message() {
-    let mut world = in_one_batch(&Setup::simple(), &[Input::Good, Input::FailsBatch]);
-    world.finish();
-    let error = Given::Default(Reason::ModelError, BATCH_MESSAGE.to_vec());
-    assert_eq!(world.answer(0), (2 * MS, error.clone()));
-    assert_eq!(world.answer(1), (2 * MS, error));
-}
-
-#[test]
-fn a_failed_item_is_answered_model_error_and_its_neighbours_are_predicted() {
-    let inputs = [Input::Good, Input::FailsItem, Input::Good];
-    let mut world = in_one_batch(&Setup::simple(), &inputs);
-    world.finish();
-    let error = Given::Default(Reason::ModelError, ITEM_MESSAGE.to_vec());
-    let given = [0, 1, 2].map(|number| world.answer(number).1);
-    assert_eq!(given, [Given::Prediction, error, Given::Prediction]);
 }
 
 #[test]

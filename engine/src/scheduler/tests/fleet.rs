@@ -21,7 +21,13 @@ pub enum Input {
 }
 
 pub const ITEM_MESSAGE: &[u8] = b"this item failed";
-pub const BATCH_MESSAGE: &[u8] = b"the batch failed";
+/// What a machine says that fails whatever it is given.
+pub const BROKEN_MESSAGE: &[u8] = b"this machine is broken";
+
+/// What a batch says that fails because of this query.
+pub fn batch_message(number: usize) -> Vec<u8> {
+    format!("the batch failed because of {number}").into_bytes()
+}
 
 /// How long a container takes for a batch.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +76,8 @@ pub struct Machine {
     pub hung: bool,
     /// An incarnation is still to come, or is up.
     pub expected: bool,
+    /// Every batch fails.
+    pub broken: bool,
     /// Each batch takes this share of its service time.
     pub pace_percent: u64,
     pub tickets: VecDeque<Ticket>,
@@ -86,6 +94,7 @@ impl Machine {
             up: false,
             hung: false,
             expected: true,
+            broken: false,
             pace_percent: 100,
             tickets: VecDeque::new(),
             lives_lost: 0,
@@ -109,7 +118,7 @@ impl Machine {
     pub fn end_life(&mut self) -> VecDeque<Ticket> {
         self.life += 1;
         self.lives_lost += 1;
-        (self.up, self.hung, self.pace_percent) = (false, false, 100);
+        (self.up, self.hung, self.broken, self.pace_percent) = (false, false, false, 100);
         self.expected = self.plan.restart_ns.is_some();
         std::mem::take(&mut self.tickets)
     }

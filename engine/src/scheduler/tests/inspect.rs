@@ -46,7 +46,8 @@ fn a_replica_that_is_lost_has_no_life_and_its_query_is_a_suspect() {
     world.run_until(MS);
     let view = world.scheduler.view();
     assert_eq!(view.replicas[0].life, None);
-    assert_eq!((view.models[0].queued, view.models[0].suspects), (0, 1));
+    let model = &view.models[0];
+    assert_eq!((model.queued, model.suspects, model.retries), (0, 1, 0));
     assert_eq!(view.models[0].availability, Availability::Expected);
     world.finish();
 }

@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::fleet::Input;
+use super::fleet::{BROKEN_MESSAGE, Input};
 use crate::limits::CRASHES_MAX;
 use crate::scheduler::{Answer, Death, Outcome, Sink};
 use crate::stats::Reason;
+
+/// A query fails in halves, down to itself alone: once in each, once more in the first batch of all,
+/// and once more alone on another replica.
+const FIRST_AND_ALONE: u32 = 2;
 
 /// What a query was answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,14 @@ pub struct Record {
     pub sends: u32,
     pub crashes: u32,
     pub stops: u32,
+    /// Batches that failed with it.
+    pub failures: u32,
+    /// The size of the first of these.
+    first_batch: usize,
+    /// The most that may be in its next batch, since a batch failed.
+    batch_max: usize,
+    /// What was said when it failed alone.
+    own_failure: Option<Vec<u8>>,
     pub answer: Option<(u64, Given)>,
     /// Its client has gone: it must not be answered.
     pub abandoned: bool,
@@ -56,11 +68,14 @@ pub struct Oracle {
     rows: HashMap<(usize, u32), usize>,
     /// Per model, what waits and is no suspect.
     waiting: Vec<BTreeSet<(u64, usize)>>,
+    /// Per model, the suspects in flight.
+    suspects: Vec<usize>,
 }
 
 impl Oracle {
     pub fn new(models: usize, now_ns: u64) -> Self {
-        Self { now_ns, waiting: vec![BTreeSet::new(); models], ..Self::default() }
+        let waiting = vec![BTreeSet::new(); models];
+        Self { now_ns, waiting, suspects: vec![0; models], ..Self::default() }
     }
 
     /// A query arrived; it gets the next number.
@@ -83,6 +98,10 @@ impl Oracle {
             sends: 0,
             crashes: 0,
             stops: 0,
+            failures: 0,
+            first_batch: 0,
+            batch_max: usize::MAX,
+            own_failure: None,
             answer: None,
             abandoned: false,
         });
@@ -128,13 +147,23 @@ impl Oracle {
             assert!(!query.in_flight, "the row of query {number} is read twice at once");
             assert!(query.is_open(), "query {number} was sent though nobody waits for it");
             (query.in_flight, query.sends) = (true, query.sends + 1);
-            assert!(query.sends <= 1 + query.crashes + query.stops, "query {number} sent again");
+            let reasons = query.crashes + query.stops + query.failures;
+            assert!(query.sends <= 1 + reasons, "query {number} was sent again");
+            assert!(queries.len() <= query.batch_max, "query {number} is not in halves");
             self.waiting[model].remove(&(query.deadline_ns, number));
         }
-        let suspects = queries.iter().any(|number| self.queries[*number].crashes > 0);
-        if suspects {
+        let first = &self.queries[queries[0]];
+        let (suspect, again) = (first.crashes > 0, first.failures > 0);
+        for number in queries {
+            let query = &self.queries[*number];
+            let same = (query.crashes > 0, query.failures > 0) == (suspect, again);
+            assert!(same, "those that go apart are with others: {queries:?}");
+        }
+        if suspect {
             assert_eq!((queries.len(), others), (1, 0), "a suspect shares its fate: {queries:?}");
-        } else {
+            assert_eq!(self.suspects[model], 0, "two replicas are in quarantine");
+            self.suspects[model] += 1;
+        } else if !again {
             self.check_order(model, queries);
         }
         self.batches.push(Sent { at_ns: self.now_ns, replica, queries: queries.to_vec() });
@@ -146,7 +175,28 @@ impl Oracle {
             let Record { application, row, .. } = self.queries[number];
             let row = row.expect("it was sent from a row");
             assert_eq!(self.in_row(application, row), number, "the input was overwritten");
-            self.queries[number].in_flight = false;
+            let query = &mut self.queries[number];
+            query.in_flight = false;
+            if let Some(model) = query.model.filter(|_| query.crashes > 0) {
+                self.suspects[model] -= 1;
+            }
+        }
+    }
+
+    /// The batch came back and failed. To be called before the scheduler hears of it.
+    pub fn failed(&mut self, queries: &[usize], message: &[u8]) {
+        for &number in queries {
+            let query = &mut self.queries[number];
+            if query.failures == 0 {
+                query.first_batch = queries.len();
+            }
+            query.failures += 1;
+            query.batch_max = queries.len().div_ceil(2);
+            let most = FIRST_AND_ALONE + usize::BITS - (query.first_batch - 1).leading_zeros();
+            assert!(query.failures <= most, "query {number} failed too often");
+            if queries.len() == 1 {
+                query.own_failure = Some(message.to_vec());
+            }
         }
     }
 
@@ -160,7 +210,7 @@ impl Oracle {
                 Death::Crash => query.crashes += 1,
                 Death::Stopped => query.stops += 1,
             }
-            let waits = query.is_open() && query.crashes == 0;
+            let waits = query.is_open() && query.crashes == 0 && query.failures == 0;
             if let Some(model) = query.model.filter(|_| waits) {
                 self.waiting[model].insert((query.deadline_ns, number));
             }
@@ -253,7 +303,14 @@ impl Sink for Oracle {
                 assert_eq!(output.bytes(), expected, "the output of another query");
                 Given::Prediction
             }
-            Outcome::Default { reason, detail } => Given::Default(reason, detail.to_vec()),
+            Outcome::Default { reason, detail } => {
+                let words_of_another =
+                    [&b"the batch failed"[..], BROKEN_MESSAGE].iter().any(|words| {
+                        detail.starts_with(words) && Some(detail) != query.own_failure.as_deref()
+                    });
+                assert!(!words_of_another, "query {number} was told of another");
+                Given::Default(reason, detail.to_vec())
+            }
         };
         query.answer = Some((self.now_ns, given));
         if let Some(model) = query.model {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cutter_protocol::engine::RowRef;
 use cutter_protocol::tensor::{ElementType, TensorSpec};
 
-use super::fleet::{BATCH_MESSAGE, Input, Machine, MachinePlan, Outputs, Service};
+use super::fleet::{BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message};
 use super::oracle::{Given, Oracle};
 use crate::scheduler::{
     Admission, ApplicationPlan, Availability, BatchResults, Death, ModelPlan, PolicyPlan, Scheduler,
@@ -46,6 +46,11 @@ pub enum Event {
     Pace {
         replica: usize,
         percent: u64,
+    },
+    /// From now on every batch there fails, or none that should not.
+    Break {
+        replica: usize,
+        broken: bool,
     },
     Availability {
         model: usize,
@@ -262,6 +267,7 @@ impl World {
             Event::Lost { replica, death } => self.lose(replica, death),
             Event::Hang { replica } => self.machines[replica].hung = self.machines[replica].up,
             Event::Pace { replica, percent } => self.machines[replica].pace_percent = percent,
+            Event::Break { replica, broken } => self.machines[replica].broken = broken,
             Event::Availability { model, availability } => {
                 let sink = &mut self.oracle;
                 self.scheduler.set_availability(self.now_ns, model, availability, sink);
@@ -340,9 +346,16 @@ impl World {
         self.oracle.landed(&ticket.queries);
         let input_of = |number: &usize| self.oracle.queries[*number].input;
         let outputs = ticket.queries.iter().map(|n| (input_of(n), (*n as u64).to_le_bytes()));
-        let results = match ticket.queries.iter().map(input_of).any(|i| i == Input::FailsBatch) {
-            true => BatchResults::Failed(BATCH_MESSAGE),
-            false => BatchResults::Items(Outputs(outputs.collect())),
+        let outputs = Outputs(outputs.collect());
+        let guilty = ticket.queries.iter().find(|number| input_of(number) == Input::FailsBatch);
+        let broken = self.machines[replica].broken.then(|| BROKEN_MESSAGE.to_vec());
+        let message = broken.or(guilty.map(|number| batch_message(*number)));
+        if let Some(message) = &message {
+            self.oracle.failed(&ticket.queries, message);
+        }
+        let results = match &message {
+            Some(message) => BatchResults::Failed(message),
+            None => BatchResults::Items(outputs),
         };
         self.scheduler.complete(self.now_ns, replica, ticket.slot, &results, &mut self.oracle);
         self.begin(replica);

@@ -68,16 +68,21 @@ fn models_and_replicas_are_told_apart() {
     softmax.expired.add(5);
     softmax.restarts.add(2);
     softmax.redispatches.add(8);
+    softmax.batches_failed.add(6);
+    softmax.items_failed.add(9);
     softmax.violations(1).add(3);
     softmax.replicas[1].batch_limit.set(17);
     softmax.replicas[1].in_flight.set(2);
     softmax.replicas[0].up.set(1);
+    softmax.replicas[1].failing.set(1);
     let model = r#"model="softmax",version="1""#;
     let expected = [
         (format!("cutter_queued_queries{{{model}}}"), 4.0),
         (format!("cutter_expired_queries_total{{{model}}}"), 5.0),
         (format!("cutter_replica_restarts_total{{{model}}}"), 2.0),
         (format!("cutter_redispatched_queries_total{{{model}}}"), 8.0),
+        (format!("cutter_batches_failed_total{{{model}}}"), 6.0),
+        (format!("cutter_items_failed_total{{{model}}}"), 9.0),
         (format!(r#"cutter_protocol_violations_total{{{model},kind="stamp"}}"#), 0.0),
         (format!(r#"cutter_protocol_violations_total{{{model},kind="slot"}}"#), 3.0),
         (format!(r#"cutter_batch_limit_rows{{{model},replica="0"}}"#), 0.0),
@@ -85,6 +90,8 @@ fn models_and_replicas_are_told_apart() {
         (format!(r#"cutter_in_flight_batches{{{model},replica="1"}}"#), 2.0),
         (format!(r#"cutter_replica_up{{{model},replica="0"}}"#), 1.0),
         (format!(r#"cutter_replica_up{{{model},replica="1"}}"#), 0.0),
+        (format!(r#"cutter_replica_failing{{{model},replica="0"}}"#), 0.0),
+        (format!(r#"cutter_replica_failing{{{model},replica="1"}}"#), 1.0),
     ];
     let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
     assert_samples(&stats, &expected);
