@@ -324,7 +324,7 @@ cutter_limits::limits! {
     }
 }
 
-// Front end and HTTP: what is within what.
+// Scheduler: what bounds what.
 const _: () = {
     assert!(WAKES_WITHOUT_NEWS_PER_SECOND > 0 && WAKES_WITHOUT_NEWS_PER_SECOND <= 1_000_000_000);
     assert!(QUEUE_ROOM_PER_ROW >= 2, "looking for the dead must free as many as may live");
@@ -335,6 +335,7 @@ const _: () = {
     assert!(FAILING_SHARE_PERCENT < 100);
 };
 
+// Front end and HTTP: what is within what.
 const _: () = {
     assert!(REQUEST_LINE_BYTES_MAX > TARGET_BYTES_MAX + "OPTIONS  HTTP/1.1\r\n".len());
     assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);

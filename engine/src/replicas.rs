@@ -8,11 +8,11 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use cutter_protocol::engine::{EndView, EngineEnd, Polled, Results, RowRef};
-use cutter_protocol::limits::{BATCH_ITEMS_MAX, DEPTH_MAX};
+use cutter_protocol::limits::BATCH_ITEMS_MAX;
 use cutter_protocol::violation::Violation;
 
 use crate::clock::Clock;
-use crate::limits::WAKES_WITHOUT_NEWS_MAX;
+use crate::limits::{WAKES_WITHOUT_NEWS_MAX, WAKES_WITHOUT_NEWS_PER_SECOND};
 use crate::messages::KillReason;
 use crate::scheduler::{BatchResults, Death, Scheduler, Sink};
 use crate::stats::EngineStats;
@@ -22,7 +22,9 @@ use crate::stats::EngineStats;
 struct Link {
     incarnation: u64,
     end: Box<EngineEnd>,
-    wakes_without_news: u32,
+    idle_wakes: IdleWakes,
+    /// When the completion was first seen that is being copied.
+    seen_ns: Option<u64>,
 }
 
 /// An incarnation that the engine has given up and that is to be killed.
@@ -78,7 +80,8 @@ impl Replicas {
     ) {
         let geometry = *end.geometry();
         scheduler.replica_up(now_ns, replica, geometry.output, geometry.depth, geometry.items_max);
-        self.links[replica] = Some(Link { incarnation, end, wakes_without_news: 0 });
+        self.links[replica] =
+            Some(Link { incarnation, end, idle_wakes: IdleWakes::new(now_ns), seen_ns: None });
     }
 
     /// An incarnation is gone. What it published before is taken, but for what takes longer than a
@@ -180,14 +183,14 @@ impl Replicas {
     pub fn view(&self) -> Vec<Option<LinkView>> {
         let view = |link: &Link| LinkView {
             incarnation: link.incarnation,
-            wakes_without_news: link.wakes_without_news,
+            wakes_without_news: link.idle_wakes.level,
             end: link.end.view(),
         };
         self.links.iter().map(|link| link.as_ref().map(view)).collect()
     }
 
-    /// A doorbell rang. Without news that is a wasted wake; a replica that wastes too many in a row
-    /// is given up.
+    /// A doorbell rang. Without news that is a wasted wake; a replica that wastes too many is given
+    /// up.
     pub fn rang(
         &mut self,
         now_ns: u64,
@@ -199,8 +202,7 @@ impl Replicas {
         if link.end.has_news() {
             return;
         }
-        link.wakes_without_news += 1;
-        let wakes = link.wakes_without_news;
+        let wakes = link.idle_wakes.count(now_ns);
         if wakes > WAKES_WITHOUT_NEWS_MAX {
             let reason = Violation::WakeFlood { wakes }.into();
             self.give_up(now_ns, replica, reason, scheduler, sink);
@@ -223,15 +225,19 @@ impl Replicas {
             match link.end.poll() {
                 Ok(Polled::Nothing) => return worked,
                 // A large batch is copied over several turns, so that the others have theirs.
-                Ok(Polled::Copying) => return true,
+                Ok(Polled::Copying) => {
+                    link.seen_ns.get_or_insert(now_ns);
+                    return true;
+                }
                 Ok(Polled::Completed(completed)) => {
-                    link.wakes_without_news = 0;
+                    link.idle_wakes.pay();
+                    let seen_ns = link.seen_ns.take().unwrap_or(now_ns);
                     let results = match completed.results {
                         Results::Failed(message) => BatchResults::Failed(message),
                         Results::Items(items) => BatchResults::Items(items),
                     };
                     let slot = completed.ticket.slot;
-                    scheduler.complete(now_ns, replica, slot, &results, sink);
+                    scheduler.complete(seen_ns, now_ns, replica, slot, &results, sink);
                     worked = true;
                 }
                 Err(violation) => break violation,
@@ -250,7 +256,7 @@ impl Replicas {
         sink: &mut impl Sink,
     ) -> bool {
         let mut worked = false;
-        for in_flight in 0..DEPTH_MAX {
+        for in_flight in 0..scheduler.depth(model) {
             for replica in scheduler.replicas_of(model) {
                 if scheduler.in_flight(replica) != Some(in_flight) {
                     continue;
@@ -286,5 +292,91 @@ impl Replicas {
         self.given_up.push(GivenUp { replica, incarnation: link.incarnation, reason });
         self.retired.push(link.end);
         scheduler.replica_lost(now_ns, replica, Death::Crash, sink);
+    }
+}
+
+/// Wakes without news that a replica has caused, as a bucket with a leak.
+///
+/// A replica may ring once for each completion, and the engine may have taken that completion
+/// before it hears the bell: so a completion pays for one wake. What is not paid for leaks away at
+/// [`WAKES_WITHOUT_NEWS_PER_SECOND`]. Above [`WAKES_WITHOUT_NEWS_MAX`] the replica floods, whatever
+/// else it does.
+#[derive(Debug)]
+struct IdleWakes {
+    level: u32,
+    /// What has leaked until then is off the level already.
+    leaked_until_ns: u64,
+}
+
+const LEAK_NS: u64 = 1_000_000_000 / WAKES_WITHOUT_NEWS_PER_SECOND;
+
+impl IdleWakes {
+    fn new(now_ns: u64) -> Self {
+        Self { level: 0, leaked_until_ns: now_ns }
+    }
+
+    fn pay(&mut self) {
+        self.level = self.level.saturating_sub(1);
+    }
+
+    /// Counts one, and gives the level.
+    fn count(&mut self, now_ns: u64) -> u32 {
+        let leaks = now_ns.saturating_sub(self.leaked_until_ns) / LEAK_NS;
+        self.leaked_until_ns += leaks * LEAK_NS;
+        self.level = self.level.saturating_sub(u32::try_from(leaks).unwrap_or(u32::MAX));
+        self.level = self.level.saturating_add(1);
+        self.level
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    /// The highest level while this many wakes a second come for ten seconds, each with so many
+    /// completions.
+    fn highest(wakes_per_second: u64, completions_per_wake: u32) -> u32 {
+        let mut wakes = IdleWakes::new(SECOND_NS);
+        (0..10 * wakes_per_second)
+            .map(|wake| {
+                (0..completions_per_wake).for_each(|_| wakes.pay());
+                wakes.count(SECOND_NS + wake * SECOND_NS / wakes_per_second)
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn a_replica_that_rings_once_for_each_completion_never_floods() {
+        assert_eq!(highest(100_000, 1), 1);
+    }
+
+    #[test]
+    fn a_replica_that_serves_and_rings_all_the_time_floods() {
+        let mut wakes = IdleWakes::new(0);
+        let mut flooded = false;
+        // A bell each 10 us, and a completion with every hundredth.
+        for wake in 0..2_000 {
+            if wake % 100 == 0 {
+                wakes.pay();
+            }
+            flooded |= wakes.count(wake * 10_000) > WAKES_WITHOUT_NEWS_MAX;
+        }
+        assert!(flooded);
+    }
+
+    #[test]
+    fn a_few_wakes_for_nothing_are_forgiven_for_ever() {
+        assert!(highest(WAKES_WITHOUT_NEWS_PER_SECOND, 0) <= 2);
+        assert!(highest(2 * WAKES_WITHOUT_NEWS_PER_SECOND, 0) > WAKES_WITHOUT_NEWS_MAX);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_a_pause_of_years_does_no_harm() {
+        let mut wakes = IdleWakes::new(SECOND_NS);
+        assert_eq!((wakes.count(0), wakes.count(SECOND_NS)), (1, 2));
+        assert_eq!(wakes.count(u64::MAX), 1);
     }
 }

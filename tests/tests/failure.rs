@@ -135,6 +135,44 @@ fn a_failed_item_says_so_by_itself_and_the_rest_of_its_batch_is_predicted() {
     assert_eq!(items[1]["default_explanation"], "Model fragile failed: 13 is unlucky");
 }
 
+/// One bad input makes the batch fail in which it is: 1313, among inputs that the model takes.
+#[test]
+fn an_input_that_fails_its_batch_is_told_so_and_the_rest_of_the_batch_is_predicted() {
+    let fixed = "batch = { policy = \"fixed\", max = 16 }";
+    let server = Server::start(&served("fragile", &["fragile", "floats"], 10_000, fixed));
+    let body = "{\"input_batch\": [[1,0,0,0], [2,0,0,0], [1313,0,0,0], [4,0,0,0], [5,0,0,0]]}";
+    let answer = server.client().post("/fragile/predict", body).json();
+    let items = &answer["batch_predictions"];
+    let outputs = [0, 1, 3, 4].map(|item| &items[item]["output"]);
+    assert_eq!(outputs, [1.0, 2.0, 4.0, 5.0].map(|output| json!(output)).each_ref());
+    assert_eq!(items[2]["default_explanation"], "Model fragile failed: 1313 is a bad year");
+    let metrics = server.metrics();
+    let failed = ["cutter_batches_failed_total", "cutter_items_failed_total"];
+    let [batches, failed] = failed.map(|name| metrics.sum(name, &[]));
+    assert!(batches >= 1.0 && batches <= 4.0, "{batches} batches of 5, 3 or 2, 2 or 1, and 1");
+    assert_eq!(failed, 1.0);
+}
+
+/// As with a model of 4 ms and 0.1 ms a row and an objective of 20 ms, ten times as slow, so that a
+/// busy machine does not matter: what the 200 ask for takes longer than the good one has.
+#[test]
+#[ignore = "needs the connection to abandon"]
+fn what_was_asked_by_clients_that_have_gone_is_not_computed() {
+    let server = Server::start(&served("slow", &["slow", "40", "1000"], 200, ""));
+    let mut good = server.client();
+    for _ in 0..3 {
+        for _ in 0..200 {
+            let mut client = server.client();
+            client.send(post("/slow/predict", "{\"input\": [1, 2, 3, 4]}"));
+            client.reset();
+        }
+        let answer = good.predict("slow", vec![7, 0, 0, 0]);
+        assert_eq!((&answer["output"], &answer["default"]), (&json!(7.0), &json!(false)));
+    }
+    // A request may be lost with its connection before it is read; most are not.
+    server.wait_metric("cutter_cancelled_total", &[], 100.0);
+}
+
 #[test]
 fn a_model_that_is_down_is_answered_for_at_once_and_a_slow_one_at_the_deadline() {
     let down = "[[model]]\nname = \"down\"\ncommand = [\"./nothing-here\"]\n";

@@ -127,7 +127,7 @@ impl World {
         let planned = self.scheduler.next_batch(now_ns, 0, &mut rows, sink);
         planned.expect("queries are waiting");
         self.scheduler.sent(now_ns, 0, 0);
-        self.scheduler.complete(now_ns, 0, 0, &BatchResults::Items(Places), sink);
+        self.scheduler.complete(now_ns, now_ns, 0, 0, &BatchResults::Items(Places), sink);
         rows.len()
     }
 

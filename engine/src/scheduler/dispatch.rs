@@ -93,9 +93,11 @@ impl Scheduler {
         life.launch(slot as usize, now_ns);
     }
 
-    /// A batch came back. Its open queries are answered.
+    /// A batch came back: its completion was first seen at `seen_ns`, which ends its service time,
+    /// and its outputs have been copied by now. Its open queries are answered.
     pub fn complete<I: ItemResults>(
         &mut self,
+        seen_ns: u64,
         now_ns: u64,
         replica: usize,
         slot: u32,
@@ -105,13 +107,13 @@ impl Scheduler {
         let state = &mut self.replicas[replica];
         let model = state.model;
         let life = state.incarnation.as_mut().expect("a batch was in flight there");
-        let began_ns = life.land(slot as usize, now_ns);
+        let began_ns = life.land(slot as usize, seen_ns);
         let batch = &mut life.batches[slot as usize];
         let dispatched_ns = batch.dispatched_ns;
         let mut queries = std::mem::take(&mut batch.queries);
         let cut_off = batch.cut_off;
         let output = life.output;
-        let service_ns = now_ns.saturating_sub(began_ns);
+        let service_ns = seen_ns.saturating_sub(began_ns);
         let count = row_count(&queries);
         let failed = matches!(results, BatchResults::Failed(_));
         state.observe(failed, now_ns);

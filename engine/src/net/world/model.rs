@@ -93,7 +93,7 @@ impl Models {
         } else {
             BatchResults::Items(Outputs::of(&inputs))
         };
-        scheduler.complete(now_ns, replica, slot, &results, sink);
+        scheduler.complete(now_ns, now_ns, replica, slot, &results, sink);
         Some(())
     }
 

@@ -357,7 +357,14 @@ impl World {
             Some(message) => BatchResults::Failed(message),
             None => BatchResults::Items(outputs),
         };
-        self.scheduler.complete(self.now_ns, replica, ticket.slot, &results, &mut self.oracle);
+        self.scheduler.complete(
+            self.now_ns,
+            self.now_ns,
+            replica,
+            ticket.slot,
+            &results,
+            &mut self.oracle,
+        );
         self.begin(replica);
     }
 
