@@ -26,6 +26,7 @@ mod apart;
 mod dispatch;
 mod failure;
 mod inspect;
+mod plan;
 mod queries;
 mod replica;
 mod rows;
@@ -49,6 +50,7 @@ pub use failure::{Death, FailureReport, Kill};
 pub use inspect::{
     ApplicationView, BatchView, LifeView, ModelView, QueryView, ReplicaView, SchedulerView,
 };
+pub use plan::{ApplicationPlan, ModelPlan, PolicyPlan};
 pub use queries::ReplyTo;
 pub use replica::QueryRef;
 
@@ -56,32 +58,6 @@ use apart::Apart;
 use failure::FailureNews;
 use queries::{NewQuery, Place, Queries, Query};
 use replica::{Replica, Tables, Waiting};
-
-/// An application as the scheduler needs to know it.
-#[derive(Clone, Debug)]
-pub struct ApplicationPlan {
-    pub slo_ns: u64,
-    pub rows: u32,
-    /// The linked model. Several, and a policy to choose among them, come later.
-    pub model: Option<usize>,
-}
-
-/// A model as the scheduler needs to know it.
-#[derive(Clone, Debug)]
-pub struct ModelPlan {
-    pub replicas: u32,
-    pub depth: u32,
-    pub policy: PolicyPlan,
-    /// A batch that runs longer hangs.
-    pub batch_timeout_ns: u64,
-}
-
-/// How the batch limit of each replica is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyPlan {
-    Aimd { max: u32 },
-    Fixed { max: u32 },
-}
 
 /// Takes the answers.
 pub trait Sink {
