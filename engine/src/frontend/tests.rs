@@ -307,7 +307,7 @@ fn an_answer_for_a_client_that_left_reaches_nobody_else() {
     world.close(0);
     world.frontend.open(0, 2_000);
     let results = BatchResults::Items(Places);
-    world.scheduler.complete(3_000, 0, 0, &results, &mut world.frontend.replies);
+    world.scheduler.complete(3_000, 3_000, 0, 0, &results, &mut world.frontend.replies);
     assert_eq!(world.output(), "");
     assert!(world.frontend.is_idle(0));
 }
