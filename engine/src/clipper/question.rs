@@ -1,8 +1,10 @@
 //! What a request asks for.
 
+use std::borrow::Cow;
+
 use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
 
-use crate::http::{Head, Method, Status};
+use crate::http::{BadEscape, Head, Method, Status, decode_path_segment};
 use crate::json::render::embed_text;
 use crate::json::{self, JsonError, PredictReader, Progress};
 use crate::limits::{
@@ -70,15 +72,26 @@ pub struct Question {
     pub is_batch: bool,
 }
 
-/// Why a request is answered with an error instead of predictions.
+/// Why a request is answered with something else than predictions. The request was framed well, so
+/// its connection goes on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Problem {
     #[error("no application has the name {found:?}; there are: {known}")]
     UnknownApplication { found: String, known: String },
     #[error("there is nothing at {path:?}; predictions are at POST /{{application}}/predict")]
     UnknownPath { path: String },
+    #[error(
+        "the path {path:?} has a % without two hexadecimal digits behind it; write %25 for the \
+         character itself"
+    )]
+    Escape { path: String },
     #[error("only POST is answered here")]
     Method,
+    /// No error: the client asked which methods there are.
+    #[error("POST is answered here")]
+    Options,
+    #[error("the body has a Content-Encoding; send it as it is, since nothing is decoded here")]
+    Encoded,
     #[error("{0}")]
     Json(#[from] JsonError),
     #[error(
@@ -94,9 +107,12 @@ impl Problem {
         match self {
             Self::UnknownApplication { .. } | Self::UnknownPath { .. } => Status::NotFound,
             Self::Method => Status::MethodNotAllowed,
-            Self::Json(_) | Self::Version { .. } | Self::VersionOfNothing { .. } => {
-                Status::BadRequest
-            }
+            Self::Options => Status::NoContent,
+            Self::Encoded => Status::UnsupportedMediaType,
+            Self::Escape { .. }
+            | Self::Json(_)
+            | Self::Version { .. }
+            | Self::VersionOfNothing { .. } => Status::BadRequest,
         }
     }
 
@@ -104,7 +120,9 @@ impl Problem {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::UnknownApplication { .. } | Self::UnknownPath { .. } => "Not found",
-            Self::Method => "Method not allowed",
+            Self::Escape { .. } => "Path error",
+            Self::Method | Self::Options => "Method not allowed",
+            Self::Encoded => "Unsupported content coding",
             Self::Json(_) => "Json error",
             Self::Version { .. } | Self::VersionOfNothing { .. } => "Query processing error",
         }
@@ -112,14 +130,24 @@ impl Problem {
 
     /// The methods that the target has.
     pub fn allow(&self) -> Option<&'static str> {
-        matches!(self, Self::Method).then_some("POST")
+        matches!(self, Self::Method | Self::Options).then_some("POST")
+    }
+
+    /// The content codings that a body may have.
+    pub fn accept_encoding(&self) -> Option<&'static str> {
+        matches!(self, Self::Encoded).then_some("identity")
     }
 }
 
 /// The application that a target names: `/{application}/predict`, with or without a final slash.
 pub fn application_of(path: &str, applications: &[Application]) -> Option<usize> {
-    let name = named_in(path)?;
-    applications.iter().position(|application| application.name == name)
+    let known = |name: &[u8]| {
+        applications.iter().position(|application| application.name.as_bytes() == name)
+    };
+    // No name has a percent sign, so that what is escaped is not found before it is decoded.
+    named_in(path)
+        .and_then(|name| known(name.as_bytes()))
+        .or_else(|| known(&decoded_name_in(path).ok()??))
 }
 
 /// The largest body that a request to a path may have.
@@ -234,24 +262,55 @@ impl Reading {
 }
 
 fn route(head: &Head<'_>, applications: &[Application]) -> Result<usize, Problem> {
-    let Some(name) = named_in(head.path) else {
-        return Err(Problem::UnknownPath { path: head.path.to_owned() });
-    };
     let Some(application) = application_of(head.path, applications) else {
-        let known: Vec<&str> = applications.iter().map(|known| known.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Problem::UnknownApplication { found: name.to_owned(), known });
+        return Err(unknown(head.path, applications));
     };
-    if head.method != Method::Post {
-        return Err(Problem::Method);
+    match head.method {
+        Method::Post if head.is_encoded => Err(Problem::Encoded),
+        Method::Post => Ok(application),
+        Method::Options => Err(Problem::Options),
+        Method::Get | Method::Head | Method::Other => Err(Problem::Method),
     }
-    Ok(application)
+}
+
+/// What is wrong with a path that names no application.
+#[cold]
+fn unknown(path: &str, applications: &[Application]) -> Problem {
+    // Only OPTIONS can ask for the server as a whole.
+    if path == "*" {
+        return Problem::Options;
+    }
+    match decoded_name_in(path) {
+        Err(BadEscape) => Problem::Escape { path: path.to_owned() },
+        Ok(None) => Problem::UnknownPath { path: path.to_owned() },
+        Ok(Some(name)) => {
+            let known: Vec<&str> = applications.iter().map(|known| known.name.as_str()).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let found = String::from_utf8_lossy(&name).into_owned();
+            Problem::UnknownApplication { found, known }
+        }
+    }
 }
 
 fn named_in(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     path.strip_suffix("/predict").filter(|name| !name.contains('/'))
+}
+
+/// The same for any path, percent-decoded.
+fn decoded_name_in(path: &str) -> Result<Option<Cow<'_, [u8]>>, BadEscape> {
+    let segments = path.split('/').map(decode_path_segment);
+    let mut segments = segments.collect::<Result<Vec<_>, BadEscape>>()?;
+    if segments.len() == 4 && segments[3].is_empty() {
+        segments.pop();
+    }
+    match &mut segments[..] {
+        [start, name, predict] if start.is_empty() && predict[..] == b"predict"[..] => {
+            Ok(Some(std::mem::take(name)))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn check_version(application: &Application, asked: Option<&str>) -> Result<(), Problem> {
@@ -322,5 +381,101 @@ impl json::Rows for PoolRows<'_> {
         let row = self.row.take();
         let bytes = u32::try_from(bytes).expect("bounded by ITEM_BYTES_MAX");
         self.slots.push(row.map_or(Slot::Overloaded, |row| Slot::Row { row, bytes }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{RequestReader, Step};
+
+    fn application(name: &str) -> Application {
+        let input = TensorSpec::scalar(ElementType::Float32);
+        Application::new(name.to_owned(), input, "", None)
+    }
+
+    /// What a request with this line, these fields and no body is routed to.
+    fn routed(line: &str, fields: &str) -> Result<usize, Problem> {
+        let stream = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut reader = RequestReader::new();
+        match reader.read(stream.as_bytes(), |_, _| 0) {
+            Step::Request { head, .. } => route(&head, &[application("f4"), application("st")]),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_application_is_found_by_its_path_however_that_is_escaped() {
+        for path in [
+            "/st/predict",
+            "/st/predict/",
+            "/st/predict?f4",
+            "/%73t/predict",
+            "/%73%74/%70redict/",
+            "/st/predic%74",
+            "http://a/s%74/predict",
+        ] {
+            assert_eq!(routed(&format!("POST {path}"), ""), Ok(1), "{path}");
+        }
+        let mut applications = [application("f4"), application("st")];
+        applications[1].body_bytes_max = 20;
+        assert_eq!(body_bytes_max_of("/%73t/predict", &applications), 20);
+        assert_eq!(body_bytes_max_of("/%73/predict", &applications), UNROUTED_BODY_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_an_escape_stands_for_is_no_separator_and_is_not_decoded_again() {
+        let unknown = |path: &str| match routed(&format!("POST {path}"), "") {
+            Err(Problem::UnknownApplication { found, .. }) => found,
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(unknown("/st%2Fpredict/predict"), "st/predict");
+        assert_eq!(unknown("/%2573t/predict"), "%73t");
+        assert_eq!(unknown("/st%00/predict"), "st\0");
+        assert_eq!(unknown("/%ff/predict"), "\u{fffd}");
+        for path in ["/st%2Fpredict", "/st/predict%2F", "/a/%73t/predict", "/st/predict//", "/"] {
+            let routed = routed(&format!("POST {path}"), "");
+            assert_eq!(routed, Err(Problem::UnknownPath { path: path.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn a_bad_escape_is_refused_wherever_it_stands() {
+        for path in ["/%/predict", "/s%7/predict", "/%7gt/predict", "/a/b/c%", "/%%373t/predict"] {
+            let refused = routed(&format!("POST {path}"), "").unwrap_err();
+            assert_eq!(refused, Problem::Escape { path: path.to_owned() });
+            assert_eq!(refused.status(), Status::BadRequest);
+        }
+    }
+
+    #[test]
+    fn methods_are_told_and_only_post_is_answered() {
+        for target in ["*", "/st/predict", "/%73t/predict"] {
+            let told = routed(&format!("OPTIONS {target}"), "").unwrap_err();
+            assert_eq!((told.status(), told.allow()), (Status::NoContent, Some("POST")));
+        }
+        for method in ["GET", "HEAD", "PUT", "post"] {
+            let refused = routed(&format!("{method} /st/predict"), "").unwrap_err();
+            assert_eq!(
+                (refused.status(), refused.allow()),
+                (Status::MethodNotAllowed, Some("POST"))
+            );
+        }
+        let nowhere = routed("OPTIONS /nobody/predict", "").unwrap_err();
+        assert_eq!((nowhere.status(), nowhere.allow()), (Status::NotFound, None));
+    }
+
+    #[test]
+    fn an_encoded_body_is_refused_with_what_is_possible() {
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        let refused = |coding: &str| {
+            let fields = format!("Content-Encoding: {coding}\r\n{chunked}\r\n0\r\n");
+            routed("POST /st/predict", &fields)
+        };
+        let encoded = refused("gzip").unwrap_err();
+        assert_eq!(encoded.status(), Status::UnsupportedMediaType);
+        assert_eq!(encoded.accept_encoding(), Some("identity"));
+        assert_eq!(refused("identity"), Ok(1));
+        assert_eq!(Problem::Method.accept_encoding(), None);
     }
 }

@@ -21,7 +21,7 @@ use super::ledger::{Bounds, Full, Ledger};
 use super::rendering::Renderings;
 use super::reply::{Form, Item, Reply};
 use crate::clipper;
-use crate::http::{Connection, ContentType, DATE_BYTES, ResponseHead, Status, write_head};
+use crate::http::{Connection, DATE_BYTES, ResponseHead, Status, write_head};
 use crate::limits::{
     CONNECTIONS_MAX, INPUT_BATCH_MAX, OWED_PAUSE_BYTES, PIECE_BYTES, PIPELINED_REQUESTS_MAX,
     SEND_BYTES_MAX, SPARE_REPLIES_MAX,
@@ -406,12 +406,5 @@ fn keep(spare: &mut Vec<Reply>, reply: Reply) {
 }
 
 fn success(date: &[u8; DATE_BYTES], connection: Connection) -> ResponseHead<'_> {
-    ResponseHead {
-        status: Status::Ok,
-        content_type: ContentType::Json,
-        date,
-        connection,
-        allow: None,
-        omit_body: false,
-    }
+    ResponseHead::json(Status::Ok, date, connection)
 }

@@ -128,11 +128,11 @@ impl Frontend {
                     return Used::UpTo(large);
                 }
                 Ok(Asked::Whole(question)) => {
-                    inbound.reader.release();
+                    inbound.reader.finish_request();
                     self.admit(connection, after, question, arrived_ns, clock, scheduler);
                 }
                 Err(problem) => {
-                    inbound.reader.release();
+                    inbound.reader.finish_request();
                     self.answer_problem(connection, (after, omit_body), &problem);
                 }
             }
@@ -238,7 +238,9 @@ impl Frontend {
         (after, omit_body): (Connection, bool),
         problem: &Problem,
     ) {
-        self.stats.http_errors(problem.status().code()).increment();
+        if problem.status().is_error() {
+            self.stats.http_errors(problem.status().code()).increment();
+        }
         let date = self.replies.date;
         let write = |out: &mut Vec<u8>| {
             super::refusal::write_problem(out, problem, &date, (after, omit_body));

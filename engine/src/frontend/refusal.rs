@@ -7,7 +7,7 @@ use super::Frontend;
 use super::waiting::Turn;
 use crate::clipper::{self, Problem};
 use crate::http::{
-    Connection, ContentType, DATE_BYTES, HttpError, Phase, ResponseHead, ResponseWriter, Status,
+    Connection, DATE_BYTES, HttpError, Phase, ResponseHead, ResponseWriter, Status,
     write_http_error,
 };
 use crate::limits::GARBAGE_BYTES_MIN;
@@ -84,7 +84,7 @@ impl Frontend {
         let date = self.replies.date;
         let status = Status::ServiceUnavailable;
         self.refuse(connection, status, |out| {
-            let head = head(status, &date, (Connection::Close, false), None);
+            let head = ResponseHead::json(status, &date, Connection::Close);
             let mut writer = ResponseWriter::begin(out, &head);
             writer.body().extend_from_slice(body);
             writer.finish();
@@ -107,17 +107,14 @@ pub(super) fn write_problem(
     date: &[u8; DATE_BYTES],
     after: (Connection, bool),
 ) {
-    let head = head(problem.status(), date, after, problem.allow());
+    let (connection, omit_body) = after;
+    let head = ResponseHead {
+        allow: problem.allow(),
+        accept_encoding: problem.accept_encoding(),
+        omit_body,
+        ..ResponseHead::json(problem.status(), date, connection)
+    };
     let mut writer = ResponseWriter::begin(out, &head);
     clipper::write_problem(writer.body(), problem);
     writer.finish();
-}
-
-fn head<'a>(
-    status: Status,
-    date: &'a [u8; DATE_BYTES],
-    (connection, omit_body): (Connection, bool),
-    allow: Option<&'a str>,
-) -> ResponseHead<'a> {
-    ResponseHead { status, content_type: ContentType::Json, date, connection, allow, omit_body }
 }

@@ -6,16 +6,17 @@
 //! that a cut between any two bytes changes nothing:
 //!
 //! ```text
-//!   Size ─┬─ ';' ─▶ Extension ─┐            size > 0: Data ─▶ DataCr ─▶ DataLf ─▶ Size
-//!         └─── CR ────────────┴─▶ SizeLf ─┤
-//!                                           size = 0: TrailerStart ─┬─ CR ─▶ EndLf ─▶ Done
+//!   Size ─┬─▶ Extension ─┐                 size > 0: Data ─▶ DataCr ─▶ DataLf ─▶ Size
+//!         └───────────────┴─ CR ─▶ SizeLf ─┤
+//!                                          size = 0: TrailerStart ─┬─ CR ─▶ EndLf ─▶ Done
 //!                      TrailerName ─':'─▶ TrailerValue ─ CR ─▶ TrailerLf ─▶ TrailerStart
 //! ```
 //!
-//! A chunk size is a claim: memory grows with the bytes that arrive, and a claim beyond the body's
-//! limit is refused before its data.
+//! A chunk size is a claim: memory grows with the bytes that arrive, to twice of them at most and
+//! never beyond the body's limit, and a claim beyond that limit is refused before its data.
 
 use super::error::HttpError;
+use super::extension::Extension;
 use super::head::is_token_byte;
 use crate::limits::{
     CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX,
@@ -25,7 +26,7 @@ use crate::limits::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Size { digits: u8 },
-    Extension { quoted: bool, escaped: bool },
+    Extension(Extension),
     SizeLf,
     Data,
     DataCr,
@@ -75,7 +76,7 @@ impl ChunkDecoder {
             if self.at == At::Data {
                 let run =
                     usize::try_from(self.size).map_or(rest.len(), |left| left.min(rest.len()));
-                body.extend_from_slice(&rest[..run]);
+                append(body, &rest[..run], self.body_bytes_max);
                 used += run;
                 self.size -= run as u64;
                 if self.size == 0 {
@@ -92,7 +93,7 @@ impl ChunkDecoder {
     fn step(&mut self, byte: u8, body_len: usize) -> Result<At, HttpError> {
         match self.at {
             At::Size { digits } => self.size_step(byte, digits, body_len),
-            At::Extension { quoted, escaped } => self.extension_step(byte, quoted, escaped),
+            At::Extension(extension) => self.extension_step(byte, extension),
             At::SizeLf => match (expect(b'\n', byte, At::SizeLf)?, self.size) {
                 (_, 0) => Ok(At::TrailerStart),
                 _ => Ok(At::Data),
@@ -115,7 +116,7 @@ impl ChunkDecoder {
             self.size = self.size << 4 | u64::from(digit);
             return Ok(At::Size { digits: digits + 1 });
         }
-        if digits == 0 || !matches!(byte, b';' | b'\r') {
+        if digits == 0 || !matches!(byte, b';' | b' ' | b'\t' | b'\r') {
             return Err(HttpError::ChunkSize { byte });
         }
         let room = self.body_bytes_max.saturating_sub(body_len);
@@ -126,25 +127,17 @@ impl ChunkDecoder {
             return Ok(At::SizeLf);
         }
         self.extension_bytes = 0;
-        self.count_extension_byte()?;
-        Ok(At::Extension { quoted: false, escaped: false })
+        self.extension_step(byte, Extension::Semicolon)
     }
 
-    /// Extensions are skipped, but quotes are followed: a line end inside a quoted string is where
-    /// two parsers would part.
-    fn extension_step(&mut self, byte: u8, quoted: bool, escaped: bool) -> Result<At, HttpError> {
-        let is_text = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
-        if byte == b'\r' && !quoted {
-            return Ok(At::SizeLf);
+    fn extension_step(&mut self, byte: u8, extension: Extension) -> Result<At, HttpError> {
+        match extension.step(byte)? {
+            None => Ok(At::SizeLf),
+            Some(next) => {
+                self.count_extension_byte()?;
+                Ok(At::Extension(next))
+            }
         }
-        if !is_text {
-            return Err(HttpError::ChunkExtension { byte });
-        }
-        self.count_extension_byte()?;
-        Ok(At::Extension {
-            quoted: quoted ^ (byte == b'"' && !escaped),
-            escaped: quoted && !escaped && byte == b'\\',
-        })
     }
 
     fn count_extension_byte(&mut self) -> Result<(), HttpError> {
@@ -172,6 +165,17 @@ impl ChunkDecoder {
             _ => Err(HttpError::Trailer { byte }),
         }
     }
+}
+
+/// Appends to a body that may have `bytes_max` bytes, and has room for these.
+fn append(body: &mut Vec<u8>, data: &[u8], bytes_max: usize) {
+    let needed = body.len() + data.len();
+    debug_assert!(needed <= bytes_max, "a chunk's size is judged before its data");
+    if needed > body.capacity() {
+        let capacity = needed.max(body.capacity().saturating_mul(2)).min(bytes_max);
+        body.reserve_exact(capacity.max(needed) - body.len());
+    }
+    body.extend_from_slice(data);
 }
 
 fn expect(wanted: u8, byte: u8, next: At) -> Result<At, HttpError> {

@@ -3,8 +3,9 @@
 //! Owner: the engine thread.
 //!
 //! `httparse` reads the grammar with every leniency off. The scanner has already refused bare line
-//! ends and control bytes. The framing rules are ours, because that is where two parsers in a row
-//! come to differ: which header decides the length, what a second one means, what is unknown.
+//! ends, control bytes and what is no request line. The framing rules are ours, because that is
+//! where two parsers in a row come to differ: which header decides the length, what a second one
+//! means, what is unknown.
 
 use std::mem::MaybeUninit;
 
@@ -35,7 +36,10 @@ pub enum Framing {
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     pub method: Method,
-    /// The target's path, as sent: not percent-decoded. `*` for `OPTIONS *`.
+    /// The target's path, as sent: not percent-decoded ([`decode_path_segment`] does that). `*` for
+    /// `OPTIONS *`.
+    ///
+    /// [`decode_path_segment`]: super::decode_path_segment
     pub path: &'a str,
     /// What follows the first `?`, or nothing.
     pub query: &'a str,
@@ -46,6 +50,9 @@ pub struct Head<'a> {
     pub http_1_0: bool,
     /// The client asked for `100 Continue`, whether or not it was still needed.
     pub expect_continue: bool,
+    /// The body has a content coding such as gzip, which nobody here can read. It is framed all the
+    /// same.
+    pub is_encoded: bool,
     bytes: &'a [u8],
 }
 
@@ -109,6 +116,7 @@ pub(super) struct Facts {
     pub keep_alive: bool,
     pub http_1_0: bool,
     pub expect_continue: bool,
+    pub is_encoded: bool,
 }
 
 impl Facts {
@@ -123,6 +131,7 @@ impl Facts {
             keep_alive: self.keep_alive,
             http_1_0: self.http_1_0,
             expect_continue: self.expect_continue,
+            is_encoded: self.is_encoded,
             bytes,
         }
     }
@@ -176,6 +185,8 @@ pub(super) fn parse_head(head: &[u8]) -> Result<Facts, HttpError> {
         http_1_0,
         // RFC 9110 10.1.1: a 1.0 client cannot read an interim answer.
         expect_continue: fields.expect_continue && !http_1_0,
+        // No body is in no coding.
+        is_encoded: fields.is_encoded && framing != Framing::Length(0),
     })
 }
 
@@ -189,6 +200,7 @@ struct Fields {
     close: bool,
     keep_alive: bool,
     expect_continue: bool,
+    is_encoded: bool,
 }
 
 impl Fields {
@@ -207,13 +219,15 @@ impl Fields {
                 self.host = true;
             }
             6 if is("expect") => {
-                if !value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(HttpError::ExpectationUnsupported);
+                for expectation in elements(value) {
+                    if !expectation.eq_ignore_ascii_case(b"100-continue") {
+                        return Err(HttpError::ExpectationUnsupported);
+                    }
+                    self.expect_continue = true;
                 }
-                self.expect_continue = true;
             }
             10 if is("connection") => {
-                for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                for token in elements(value) {
                     self.close |= token.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
                 }
@@ -227,9 +241,18 @@ impl Fields {
                 let start = value.as_ptr().addr() - head.as_ptr().addr();
                 self.length = Some((length, Span::new(start, start + value.len())));
             }
+            16 if is("content-encoding") => {
+                let is_coding = |coding: &[u8]| !coding.eq_ignore_ascii_case(b"identity");
+                self.is_encoded |= elements(value).any(is_coding);
+            }
             17 if is("transfer-encoding") => {
+                // A second field is refused, though it would be the same list: whoever looks at one
+                // of them only would see another end of the body.
                 let first = self.encoding_is_chunked.is_none();
-                self.encoding_is_chunked = Some(first && value.eq_ignore_ascii_case(b"chunked"));
+                let mut codings = elements(value);
+                let is_chunked =
+                    codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+                self.encoding_is_chunked = Some(first && is_chunked && codings.next().is_none());
             }
             _ => {}
         }
@@ -249,6 +272,11 @@ impl Fields {
             (None, None) => Ok((Framing::Length(0), Span::default())),
         }
     }
+}
+
+/// The elements of a list. Empty ones count for nothing (RFC 9110 5.6.1.2).
+fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// 1*DIGIT that fits 64 bits. Not `str::parse`, which would take a plus sign.
@@ -273,7 +301,6 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 fn explain(head: &[u8], error: httparse::Error) -> HttpError {
     let lines =
         || head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let request_line = lines().next().unwrap_or_default();
     match error {
         httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,
         httparse::Error::HeaderName => lines()
@@ -286,8 +313,7 @@ fn explain(head: &[u8], error: httparse::Error) -> HttpError {
             let line = lines().position(|text| text.iter().any(is_bad)).unwrap_or(0);
             HttpError::HeaderValue { line }
         }
-        _ if request_line.iter().any(|byte| *byte >= 0x7f) => HttpError::Target,
-        _ => version_fault(request_line).unwrap_or(HttpError::RequestLine),
+        _ => HttpError::RequestLine,
     }
 }
 
@@ -301,16 +327,4 @@ fn name_fault(line: usize, text: &[u8]) -> Option<HttpError> {
         _ => (!name.iter().all(|byte| is_token_byte(*byte)) || name.len() == text.len())
             .then_some(HttpError::HeaderName { line }),
     }
-}
-
-/// A request line that is right but for a version that is not ours. Its fault is not its shape.
-fn version_fault(request_line: &[u8]) -> Option<HttpError> {
-    let mut words = request_line.split(|byte| *byte == b' ');
-    let (_method, _target, version) = (words.next()?, words.next()?, words.next()?);
-    let [major, b'.', minor] = *version.strip_prefix(b"HTTP/")? else {
-        return None;
-    };
-    let ours = major == b'1' && (minor == b'0' || minor == b'1');
-    let is_version = major.is_ascii_digit() && minor.is_ascii_digit() && words.next().is_none();
-    (is_version && !ours).then(|| HttpError::Version { major: major - b'0', minor: minor - b'0' })
 }

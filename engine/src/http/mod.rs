@@ -8,6 +8,7 @@
 //!                      │   │
 //!                      │   ├ template  the head is like the last one but for Content-Length: done
 //!                      │   ├ scan      where does the head end? Each byte is looked at once
+//!                      │   ├ line      can this still become a request line?
 //!                      │   ├ head      httparse, then our framing rules: one meaning or an error
 //!                      │   └ chunked   chunked bodies into the reader's own buffer
 //!                      └ HttpError ─▶ its own status and text; the connection ends
@@ -19,12 +20,16 @@
 //! - What comes out depends on the bytes, never on how the network cut them.
 //! - A message has one length or it is refused: framing that two parsers could read differently is
 //!   an error (RFC 9112 sections 6 and 11).
-//! - After an error nothing more is read from that connection: we never resynchronise.
+//! - After an error nothing more is read from that connection: we never resynchronise. Only what
+//!   breaks the framing is such an error: what a well-framed request asks for is judged by others,
+//!   and its connection goes on.
 
 mod chunked;
 mod date;
 mod error;
+mod extension;
 mod head;
+mod line;
 mod request;
 mod response;
 mod scan;
@@ -44,4 +49,5 @@ pub use response::{
     Connection, ContentType, ResponseHead, ResponseWriter, write_head, write_http_error,
 };
 pub use status::Status;
+pub use target::{BadEscape, decode_path_segment};
 pub use timing::{Pace, Verdict};

@@ -113,6 +113,7 @@ impl RequestReader {
         buf: &'a [u8],
         body_bytes_max: impl FnOnce(Method, &str) -> usize,
     ) -> Step<'a> {
+        self.finish_request();
         match self.advance(buf, body_bytes_max) {
             Ok(Progress::NeedMore { consumed, wanted }) => Step::NeedMore { consumed, wanted },
             Ok(Progress::Continue100 { consumed }) => Step::Continue100 { consumed },
@@ -127,6 +128,7 @@ impl RequestReader {
             }
             Err(error) => {
                 self.state = State::Failed(error);
+                self.release();
                 Step::Bad(error)
             }
         }
@@ -147,7 +149,7 @@ impl RequestReader {
         self.template = Template::default();
     }
 
-    /// Memory that the reader holds for chunked requests, by capacity.
+    /// Bytes of memory held for chunked requests, whether anything is in it or not.
     #[inline]
     pub fn decoded_bytes(&self) -> usize {
         self.chunked_head.capacity() + self.chunked_body.capacity()
@@ -158,10 +160,26 @@ impl RequestReader {
         std::mem::take(&mut self.chunked_body)
     }
 
-    /// The request that was read last is done with.
-    #[inline]
+    /// The request given out last is finished with: memory beyond what is kept for the next one is
+    /// given back. To be called after each request; nothing happens in the middle of one.
+    pub fn finish_request(&mut self) {
+        if self.chunked_body.capacity() > DECODED_BODY_KEPT_BYTES && !self.is_decoding() {
+            self.chunked_body = Vec::new();
+        }
+    }
+
+    /// Gives all memory for chunked requests back. A body that is being decoded is given up, and
+    /// nothing more is read from its connection.
     pub fn release(&mut self) {
-        self.shrink();
+        if self.is_decoding() {
+            self.state = State::Done;
+        }
+        self.chunked_head = Vec::new();
+        self.chunked_body = Vec::new();
+    }
+
+    fn is_decoding(&self) -> bool {
+        matches!(self.state, State::Chunked { .. })
     }
 
     fn advance(
@@ -184,7 +202,6 @@ impl RequestReader {
         mut scanner: HeadScanner,
         body_bytes_max: impl FnOnce(Method, &str) -> usize,
     ) -> Result<Progress, HttpError> {
-        self.shrink();
         let start = if scanner.is_fresh() { self.skip_empty_lines(buf)? } else { 0 };
         let bytes = &buf[start..];
         let recognised = if scanner.is_fresh() { self.template.recognise(bytes) } else { None };
@@ -298,12 +315,5 @@ impl RequestReader {
     fn end_request(&mut self, facts: &Facts) {
         self.empty_lines = 0;
         self.state = if facts.keep_alive { State::default() } else { State::Done };
-    }
-
-    /// One large body must not hold its memory for the life of the connection.
-    fn shrink(&mut self) {
-        if self.chunked_body.capacity() > DECODED_BODY_KEPT_BYTES {
-            self.chunked_body = Vec::new();
-        }
     }
 }

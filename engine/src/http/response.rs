@@ -68,8 +68,29 @@ pub struct ResponseHead<'a> {
     pub connection: Connection,
     /// The methods that the target has, as `GET, HEAD`: with a 405, or the answer to OPTIONS.
     pub allow: Option<&'a str>,
+    /// The content codings that a body may have: with a 415.
+    pub accept_encoding: Option<&'a str>,
     /// The request was HEAD: say how long the body is and leave it out.
     pub omit_body: bool,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// An answer in JSON with nothing unusual about it.
+    pub const fn json(
+        status: Status,
+        date: &'a [u8; DATE_BYTES],
+        connection: Connection,
+    ) -> ResponseHead<'a> {
+        ResponseHead {
+            status,
+            content_type: ContentType::Json,
+            date,
+            connection,
+            allow: None,
+            accept_encoding: None,
+            omit_body: false,
+        }
+    }
 }
 
 const LENGTH_NAME: &[u8] = b"Content-Length: ";
@@ -81,11 +102,13 @@ const _: () = assert!(LENGTH_BLANK.len() == LENGTH_DIGITS + 4);
 /// An answer being written at the end of a buffer, possibly behind others.
 ///
 /// Append the body through [`body`](Self::body). Dropping the writer completes the answer, so that
-/// no path can send a length that is not the body's.
+/// no path can send a length that is not the body's. Of a status without content no body is sent,
+/// whatever was appended.
 #[derive(Debug)]
 pub struct ResponseWriter<'a> {
     out: &'a mut Vec<u8>,
     body_start: usize,
+    has_length: bool,
     omit_body: bool,
 }
 
@@ -101,17 +124,26 @@ impl<'a> ResponseWriter<'a> {
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(head.date);
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(head.content_type.line().as_bytes());
+        let has_content = head.status.has_content();
+        if has_content {
+            out.extend_from_slice(head.content_type.line().as_bytes());
+        }
         out.extend_from_slice(head.connection.line().as_bytes());
         if let Some(methods) = head.allow {
-            out.extend_from_slice(b"Allow: ");
-            out.extend_from_slice(methods.as_bytes());
+            write_field(out, b"Allow: ", methods);
+        }
+        if let Some(codings) = head.accept_encoding {
+            write_field(out, b"Accept-Encoding: ", codings);
+        }
+        if has_content {
+            out.extend_from_slice(LENGTH_NAME);
+            out.extend_from_slice(LENGTH_BLANK);
+        } else {
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(LENGTH_NAME);
-        out.extend_from_slice(LENGTH_BLANK);
         let body_start = out.len();
-        ResponseWriter { out, body_start, omit_body: head.omit_body }
+        let omit_body = head.omit_body || !has_content;
+        ResponseWriter { out, body_start, has_length: has_content, omit_body }
     }
 
     /// The buffer to append the body to. What is there already must stay.
@@ -125,10 +157,10 @@ impl<'a> ResponseWriter<'a> {
     /// Leaves the body to the caller, who knows its length.
     fn end_with(self, body_bytes: usize) {
         let mut writer = std::mem::ManuallyDrop::new(self);
-        writer.write_length(body_bytes);
+        writer.fill_length(body_bytes);
     }
 
-    fn write_length(&mut self, body_bytes: usize) {
+    fn fill_length(&mut self, body_bytes: usize) {
         let mut left = body_bytes;
         let field_end = self.body_start - b"\r\n\r\n".len();
         let field = &mut self.out[field_end - LENGTH_DIGITS..field_end];
@@ -146,24 +178,25 @@ impl<'a> ResponseWriter<'a> {
 impl Drop for ResponseWriter<'_> {
     fn drop(&mut self) {
         assert!(self.out.len() >= self.body_start, "a body writer took bytes that are not its own");
-        self.write_length(self.out.len() - self.body_start);
+        if self.has_length {
+            self.fill_length(self.out.len() - self.body_start);
+        }
         if self.omit_body {
             self.out.truncate(self.body_start);
         }
     }
 }
 
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The whole answer to a request that could not be read. The connection closes behind it.
 pub fn write_http_error(out: &mut Vec<u8>, error: &HttpError, date: &[u8; DATE_BYTES]) {
     use std::io::Write;
-    let head = ResponseHead {
-        status: error.status(),
-        content_type: ContentType::Json,
-        date,
-        connection: Connection::Close,
-        allow: None,
-        omit_body: false,
-    };
+    let head = ResponseHead::json(error.status(), date, Connection::Close);
     let mut writer = ResponseWriter::begin(out, &head);
     // The texts are ours and hold neither quotes nor backslashes (a test looks at each of them).
     write!(writer.body(), r#"{{"error":"HTTP error","cause":"{error}"}}"#)

@@ -2,19 +2,20 @@
 //!
 //! Owner: the engine thread, one scanner in each connection's reader.
 //!
-//! The scanner also refuses what no head may hold (bare CR, bare LF, control bytes) and what is too
-//! long, at the first offending byte: a client that does not speak HTTP hears of it at once and not
-//! after a timeout. Which error is found depends on positions in the stream only, so the same bytes
-//! give the same error however they were cut.
+//! The scanner also refuses what no head may hold (bare CR, bare LF, control bytes, a first line
+//! that is no request line) and what is too long, at the first offending byte: a client that does
+//! not speak HTTP hears of it at once and not after a timeout. Which error is found depends on
+//! positions in the stream only, so the same bytes give the same error however they were cut.
 
 use super::error::HttpError;
-use super::head::is_token_byte;
+use super::line::RequestLine;
 use crate::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 
 /// How far the current head has been looked at. Positions count from the head's first byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScanner {
-    /// Bytes before this position need no second look.
+    line: RequestLine,
+    /// Bytes behind the request line before this position need no second look.
     scanned: usize,
     /// Where the line at `scanned` begins; 0 while that is the request line.
     line_start: usize,
@@ -23,29 +24,32 @@ pub(super) struct HeadScanner {
 impl HeadScanner {
     /// True until a byte of a head was seen.
     pub(super) fn is_fresh(&self) -> bool {
-        self.scanned == 0
+        self.line.looked() == 0
     }
 
     /// The length of the head at the start of `bytes` with its empty line, or `None` when it is not
     /// complete. A later call must pass the same bytes and then more.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
-        if self.scanned == 0 {
-            check_first_byte(bytes)?;
-        }
-        loop {
-            let (bytes_max, too_long) = if self.line_start == 0 {
-                (REQUEST_LINE_BYTES_MAX, HttpError::RequestLineTooLong)
-            } else {
-                (HEAD_BYTES_MAX, HttpError::HeadTooLarge)
+        if self.line_start == 0 {
+            let window = &bytes[..bytes.len().min(REQUEST_LINE_BYTES_MAX)];
+            let Some(end) = self.line.look(window)? else {
+                let is_full = window.len() == REQUEST_LINE_BYTES_MAX;
+                return if is_full { Err(HttpError::RequestLineTooLong) } else { Ok(None) };
             };
-            let window = &bytes[..bytes.len().min(bytes_max)];
-            let found = find_control(window, self.scanned);
+            (self.scanned, self.line_start) = (end, end);
+        }
+        self.scan_fields(&bytes[..bytes.len().min(HEAD_BYTES_MAX)])
+    }
+
+    fn scan_fields(&mut self, window: &[u8]) -> Result<Option<usize>, HttpError> {
+        loop {
             // A CR at the end of the window stays unscanned until its LF can be seen.
-            let at = match found {
+            let at = match find_control(window, self.scanned) {
                 Some(at) if window[at] != b'\r' || at + 1 < window.len() => at,
                 partial => {
                     self.scanned = partial.unwrap_or(window.len());
-                    return if window.len() == bytes_max { Err(too_long) } else { Ok(None) };
+                    let is_full = window.len() == HEAD_BYTES_MAX;
+                    return if is_full { Err(HttpError::HeadTooLarge) } else { Ok(None) };
                 }
             };
             match window[at] {
@@ -62,16 +66,6 @@ impl HeadScanner {
                 byte => return Err(HttpError::ControlByte { byte, at }),
             }
         }
-    }
-}
-
-/// A line end may come first (the reader forgives empty lines, the scanner judges half of one).
-fn check_first_byte(bytes: &[u8]) -> Result<(), HttpError> {
-    match bytes.first() {
-        Some(&byte) if !is_token_byte(byte) && byte != b'\r' && byte != b'\n' => {
-            Err(HttpError::NotHttp { byte })
-        }
-        _ => Ok(()),
     }
 }
 

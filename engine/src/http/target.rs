@@ -1,6 +1,8 @@
 //! Request targets and the Host field: RFC 9112 section 3.2, as far as a server without proxies
 //! needs it.
 
+use std::borrow::Cow;
+
 use super::error::HttpError;
 use super::head::{Method, Span};
 use crate::limits::TARGET_BYTES_MAX;
@@ -48,6 +50,37 @@ fn absolute_path_start(target: &[u8]) -> Option<usize> {
         rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let authority = &rest[..authority_bytes];
     (!authority.is_empty() && is_host(authority)).then_some(scheme.len() + authority_bytes)
+}
+
+/// A `%` without two hexadecimal digits behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadEscape;
+
+/// One segment of a path, percent-decoded once (RFC 3986 2.1). A segment is what stands between
+/// slashes *before* decoding, so that an encoded slash is a byte of a name and not a separator.
+pub fn decode_path_segment(segment: &str) -> Result<Cow<'_, [u8]>, BadEscape> {
+    if !segment.contains('%') {
+        return Ok(Cow::Borrowed(segment.as_bytes()));
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    loop {
+        rest = match *rest {
+            [] => break,
+            [b'%', high, low, ..] => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(BadEscape);
+                let value = digit(high)? << 4 | digit(low)?;
+                decoded.push(u8::try_from(value).expect("two hexadecimal digits are a byte"));
+                &rest[3..]
+            }
+            [b'%', ..] => return Err(BadEscape),
+            [byte, ..] => {
+                decoded.push(byte);
+                &rest[1..]
+            }
+        };
+    }
+    Ok(Cow::Owned(decoded))
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110 7.2). Empty is allowed: RFC 9112 3.2 asks it of clients whose

@@ -1,6 +1,7 @@
 //! Requests that must be understood, and how.
 
 use super::*;
+use crate::limits::DECODED_BODY_KEPT_BYTES;
 
 /// The only request of a stream, which must be whole.
 fn only_request(stream: impl AsRef<[u8]>) -> Outcome {
@@ -72,6 +73,8 @@ fn connections_are_kept_as_their_version_and_their_tokens_say() {
     assert!(keeps(&format!("{new}\r\nConnection: keep-alive, x")));
     assert!(!keeps(&format!("{new}\r\nConnection: close")));
     assert!(!keeps(&format!("{new}\r\nConnection: x ,\tCLOSE")));
+    assert!(!keeps(&format!("{new}\r\nConnection: ,, close ,")));
+    assert!(keeps(&format!("{new}\r\nConnection: ,")));
     assert!(!keeps(&format!("{new}\r\nConnection: keep-alive\r\nConnection: close")));
     assert!(keeps(&format!("{new}\r\nConnection: closed")));
     assert!(!keeps(old));
@@ -108,9 +111,57 @@ fn bodies_are_framed_by_their_length_or_their_chunks() {
     assert_eq!(body_of("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi"), b"hi");
     let chunked = |body: &str| body_of(post("transfer-encoding: \tCHUNKED\t\r\n") + body);
     assert_eq!(chunked("0\r\n\r\n"), b"");
+    for list in ["chunked,", ",chunked", ", chunked", " ,\t, chunked , ,"] {
+        let stream = post(&format!("Transfer-Encoding: {list}\r\n")) + "2\r\nhi\r\n0\r\n\r\n";
+        assert_eq!(body_of(stream), b"hi", "{list:?}");
+    }
     assert_eq!(chunked("5\r\nhello\r\n6\r\n world\r\n000\r\n\r\n"), b"hello world");
     assert_eq!(chunked("00000000000000a\r\n0123456789\r\n0\r\n\r\n"), b"0123456789");
     assert_eq!(chunked("1;a;b=c;d=\"e;\\\\\\\"\"\r\nA\r\n0;z\r\nVary: *\r\nX:\r\n\r\n"), b"A");
+    assert_eq!(chunked("1 ;a\t= \"b\" ; c\r\nA\r\n0 ;a\r\n\r\n"), b"A");
+}
+
+/// Whether a POST with these fields and this body says that the body is encoded.
+fn is_encoded(fields: &str, body: &str) -> bool {
+    match only_request(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}")) {
+        Outcome::Request { is_encoded, .. } => is_encoded,
+        other => panic!("{fields}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_body_with_a_content_coding_is_framed_and_said_to_be_encoded() {
+    let coded = |value: &str| {
+        is_encoded(&format!("Content-Encoding: {value}\r\nContent-Length: 2\r\n"), "\u{1f}x")
+    };
+    for value in ["gzip", "GZIP", "br, identity", ", deflate", "x"] {
+        assert!(coded(value), "{value}");
+    }
+    for value in ["", "identity", "Identity", " , identity,"] {
+        assert!(!coded(value), "{value}");
+    }
+    let gzip = "content-encoding: gzip\r\n";
+    assert!(is_encoded(&format!("{gzip}Transfer-Encoding: chunked\r\n"), "1\r\nx\r\n0\r\n\r\n"));
+    assert!(!is_encoded(gzip, ""));
+    assert!(!is_encoded(&format!("{gzip}Content-Length: 0\r\n"), ""));
+}
+
+#[test]
+fn an_encoded_body_does_not_spoil_the_request_behind_it() {
+    let stream = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n\
+                  Content-Length: 3\r\n\r\n\0\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let outcomes = outcomes_of([stream.as_bytes()]);
+    assert!(
+        matches!(
+            &outcomes[..],
+            [
+                Outcome::Request { is_encoded: true, .. },
+                Outcome::Request { is_encoded: false, path, .. },
+                Outcome::Waiting(Phase::Idle)
+            ] if path == "/b"
+        ),
+        "{outcomes:?}"
+    );
 }
 
 #[test]
@@ -151,9 +202,18 @@ fn continues(pieces: &[&str]) -> usize {
     let mut asked = 0;
     for piece in pieces {
         kept.push_str(piece);
-        while let Step::Continue100 { consumed } = reader.read(kept.as_bytes(), |_, _| 10) {
-            asked += 1;
-            kept.drain(..consumed);
+        loop {
+            match reader.read(kept.as_bytes(), |_, _| 10) {
+                Step::Continue100 { consumed } => {
+                    asked += 1;
+                    kept.drain(..consumed);
+                }
+                Step::NeedMore { consumed, .. } => {
+                    kept.drain(..consumed);
+                    break;
+                }
+                Step::Request { .. } | Step::Bad(_) => break,
+            }
         }
     }
     asked
@@ -165,6 +225,8 @@ fn consent_to_a_body_is_given_once_and_only_to_who_waits_for_it() {
     assert_eq!(continues(&[head]), 1);
     assert_eq!(continues(&["\r\n", &head[..9], &head[9..], "h"]), 1);
     assert_eq!(continues(&[&format!("{head}h")]), 0);
+    assert_eq!(continues(&[&head.replace("100-Continue", ", 100-continue ,")]), 1);
+    assert_eq!(continues(&[&head.replace("100-Continue", ",")]), 0);
     assert_eq!(continues(&[&head.replace("Length: 2", "Length: 0")]), 0);
     assert_eq!(continues(&[&head.replace("Length: 2", "Length: 11")]), 0);
     assert_eq!(continues(&[&head.replace("1.1", "1.0")]), 0);
@@ -172,15 +234,88 @@ fn consent_to_a_body_is_given_once_and_only_to_who_waits_for_it() {
     assert_eq!(continues(&[&chunked, "1\r\n"]), 1);
 }
 
-#[test]
-fn a_large_decoded_body_is_given_back_before_the_next_head() {
-    let large = crate::limits::DECODED_BODY_KEPT_BYTES + 1;
+/// A chunked request with a body of so many bytes, in one chunk.
+fn chunked_request(bytes: usize) -> Vec<u8> {
     let mut stream = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    stream.extend_from_slice(&streams::encode(&vec![b'x'; large], large, "", ""));
+    stream.extend_from_slice(&streams::encode(&vec![b'x'; bytes], bytes, "", ""));
+    stream
+}
+
+const LARGE: usize = DECODED_BODY_KEPT_BYTES + 1;
+
+#[test]
+fn a_large_decoded_body_is_given_back_as_soon_as_its_request_is_finished() {
     let mut reader = RequestReader::new();
-    let first = reader.read(&stream, |_, _| large);
-    assert!(matches!(first, Step::Request { body, .. } if body.len() == large));
-    assert!(reader.decoded_bytes() > large);
-    reader.read(b"", |_, _| 0);
-    assert!(reader.decoded_bytes() < large);
+    let stream = chunked_request(LARGE);
+    let first = reader.read(&stream, |_, _| LARGE);
+    assert!(matches!(first, Step::Request { body, .. } if body.len() == LARGE));
+    assert!(reader.decoded_bytes() > LARGE);
+    reader.finish_request();
+    assert!(reader.decoded_bytes() < DECODED_BODY_KEPT_BYTES);
+    // A reader that is not told finds out when it is asked for more, whatever comes next.
+    for fields in ["", "Connection: close\r\n"] {
+        let stream = String::from_utf8(stream.clone()).unwrap();
+        let stream = stream.replace("Host: a\r\n", &format!("Host: a\r\n{fields}"));
+        let mut reader = RequestReader::new();
+        reader.read(stream.as_bytes(), |_, _| LARGE);
+        reader.read(b"", |_, _| 0);
+        assert!(reader.decoded_bytes() < DECODED_BODY_KEPT_BYTES, "{fields:?}");
+    }
+}
+
+#[test]
+fn a_small_decoded_body_leaves_its_memory_to_the_next() {
+    let mut reader = RequestReader::new();
+    reader.read(&chunked_request(1000), |_, _| LARGE);
+    let held = reader.decoded_bytes();
+    reader.finish_request();
+    reader.read(&chunked_request(1000), |_, _| LARGE);
+    assert_eq!(reader.decoded_bytes(), held);
+    reader.release();
+    assert_eq!(reader.decoded_bytes(), 0);
+}
+
+#[test]
+fn a_body_that_is_being_decoded_is_kept_until_it_is_released() {
+    let mut reader = RequestReader::new();
+    let stream = chunked_request(LARGE);
+    let (first, second) = stream.split_at(LARGE);
+    reader.read(first, |_, _| LARGE);
+    reader.finish_request();
+    assert!(
+        matches!(reader.read(second, |_, _| LARGE), Step::Request { body, .. } if body.len() == LARGE)
+    );
+
+    let mut reader = RequestReader::new();
+    reader.read(first, |_, _| LARGE);
+    reader.release();
+    assert_eq!(reader.decoded_bytes(), 0);
+    // What is left of it is no request, and must not become one.
+    let after = reader.read(second, |_, _| LARGE);
+    assert!(matches!(after, Step::NeedMore { consumed, .. } if consumed == second.len()));
+}
+
+#[test]
+fn an_error_in_a_chunked_body_gives_its_memory_back() {
+    let mut reader = RequestReader::new();
+    let mut stream = chunked_request(LARGE);
+    let end = stream.len() - "\r\n0\r\n\r\n".len();
+    stream[end] = b'!';
+    assert!(matches!(reader.read(&stream, |_, _| LARGE), Step::Bad(_)));
+    assert_eq!(reader.decoded_bytes(), 0);
+}
+
+#[test]
+fn a_decoded_body_takes_at_most_twice_its_bytes_and_never_more_than_its_limit() {
+    let bytes_max = 100_000;
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut reader = RequestReader::new();
+    reader.read(head, |_, _| bytes_max);
+    let head_bytes = reader.decoded_bytes();
+    for body_bytes in (1000..=bytes_max).step_by(1000) {
+        let chunk = streams::encode(&[b'x'; 1000], 1000, "", "");
+        reader.read(&chunk[..chunk.len() - "0\r\n\r\n".len()], |_, _| 0);
+        let held = reader.decoded_bytes() - head_bytes;
+        assert!((body_bytes..=(2 * body_bytes).min(bytes_max)).contains(&held), "{held}");
+    }
 }

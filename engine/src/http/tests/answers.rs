@@ -5,14 +5,7 @@ use super::*;
 const DATE: [u8; DATE_BYTES] = *b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 fn ok() -> ResponseHead<'static> {
-    ResponseHead {
-        status: Status::Ok,
-        content_type: ContentType::Json,
-        date: &DATE,
-        connection: Connection::Keep,
-        allow: None,
-        omit_body: false,
-    }
+    ResponseHead::json(Status::Ok, &DATE, Connection::Keep)
 }
 
 fn answer(head: &ResponseHead<'_>, body: &str) -> String {
@@ -55,6 +48,18 @@ fn the_answer_to_a_head_request_has_the_length_and_not_the_body() {
 }
 
 #[test]
+fn an_answer_without_content_has_neither_length_nor_type_nor_body() {
+    let head = ResponseHead { status: Status::NoContent, allow: Some("POST"), ..ok() };
+    assert_eq!(
+        answer(&head, "what nobody may see"),
+        "HTTP/1.1 204 No Content\r\n\
+         Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+         Allow: POST\r\n\
+         \r\n"
+    );
+}
+
+#[test]
 fn an_answer_that_is_dropped_half_way_still_has_its_own_length() {
     let mut out = Vec::new();
     ResponseWriter::begin(&mut out, &ok()).body().extend_from_slice(b"abc");
@@ -62,11 +67,17 @@ fn an_answer_that_is_dropped_half_way_still_has_its_own_length() {
 }
 
 #[test]
-fn connection_and_allow_are_said_when_they_must_be() {
+fn connection_and_what_is_possible_are_said_when_they_must_be() {
     let refused =
         ResponseHead { status: Status::MethodNotAllowed, allow: Some("GET, HEAD"), ..ok() };
     assert!(answer(&refused, "").starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
     assert!(answer(&refused, "").contains("\r\nAllow: GET, HEAD\r\n"));
+    let encoded = ResponseHead {
+        status: Status::UnsupportedMediaType,
+        accept_encoding: Some("identity"),
+        ..ok()
+    };
+    assert!(answer(&encoded, "").contains("\r\nAccept-Encoding: identity\r\n"));
     let close = ResponseHead { connection: Connection::Close, ..ok() };
     assert!(answer(&close, "").contains("\r\nConnection: close\r\n"));
     let kept = ResponseHead { connection: Connection::KeepSaid, ..ok() };
@@ -96,24 +107,7 @@ fn an_answer_does_with_the_connection_what_the_request_asked() {
 
 #[test]
 fn status_lines_carry_their_own_codes() {
-    use Status::*;
-    for status in [
-        Ok,
-        BadRequest,
-        NotFound,
-        MethodNotAllowed,
-        RequestTimeout,
-        ContentTooLarge,
-        UriTooLong,
-        ExpectationFailed,
-        TooManyRequests,
-        HeaderFieldsTooLarge,
-        InternalServerError,
-        NotImplemented,
-        ServiceUnavailable,
-        GatewayTimeout,
-        VersionNotSupported,
-    ] {
+    for status in Status::ALL {
         let line = status.line();
         assert!(line.starts_with(&format!("HTTP/1.1 {} ", status.code())), "{line}");
         assert!(line.ends_with("\r\n") && line.len() > "HTTP/1.1 200 \r\n".len(), "{line}");
@@ -130,53 +124,17 @@ fn an_error_is_answered_in_json_and_closes_the_connection() {
          Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
          Content-Type: application/json\r\n\
          Connection: close\r\n\
-         Content-Length:        111\r\n\
+         Content-Length:        181\r\n\
          \r\n\
-         {\"error\":\"HTTP error\",\"cause\":\"the body is larger than 1000 bytes, the limit for \
-         this path; send less at once\"}"
+         {\"error\":\"HTTP error\",\"cause\":\"the body is larger than 1000 bytes, the most that this \
+         path takes (for an application, 1024 inputs and their white space); send fewer inputs at \
+         once\"}"
     );
 }
 
 #[test]
 fn no_error_text_needs_escaping_in_json() {
-    let (at, line, byte, bytes) = (1, 2, 0xff, 3);
-    for error in [
-        HttpError::NotHttp { byte },
-        HttpError::EmptyLines,
-        HttpError::BareLineFeed { at },
-        HttpError::BareCarriageReturn { at },
-        HttpError::ControlByte { byte, at },
-        HttpError::RequestLine,
-        HttpError::Version { major: 2, minor: 0 },
-        HttpError::Target,
-        HttpError::TargetTooLong { bytes },
-        HttpError::RequestLineTooLong,
-        HttpError::HeadTooLarge,
-        HttpError::TooManyHeaders,
-        HttpError::HeaderName { line },
-        HttpError::SpaceBeforeColon { line },
-        HttpError::FoldedHeader { line },
-        HttpError::HeaderValue { line },
-        HttpError::HostMissing,
-        HttpError::HostRepeated,
-        HttpError::HostInvalid,
-        HttpError::ContentLengthInvalid,
-        HttpError::ContentLengthRepeated,
-        HttpError::LengthAndEncoding,
-        HttpError::EncodingOnHttp10,
-        HttpError::EncodingUnsupported,
-        HttpError::ExpectationUnsupported,
-        HttpError::BodyTooLarge { bytes_max: bytes },
-        HttpError::ChunkSize { byte },
-        HttpError::ChunkSizeTooLong,
-        HttpError::ChunkExtensionTooLong,
-        HttpError::ChunkExtension { byte },
-        HttpError::ChunkEnd { byte },
-        HttpError::Trailer { byte },
-        HttpError::TrailersTooLarge,
-        HttpError::HeadTooSlow,
-        HttpError::BodyTooSlow,
-    ] {
+    for error in HttpError::ALL {
         let text = error.to_string();
         let is_plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
         assert!(text.bytes().all(is_plain), "{text}");

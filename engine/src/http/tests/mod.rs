@@ -23,6 +23,7 @@ enum Outcome {
         keep_alive: bool,
         http_1_0: bool,
         expect_continue: bool,
+        is_encoded: bool,
         body: Vec<u8>,
     },
     Bad(HttpError),
@@ -78,6 +79,7 @@ fn request_outcome(head: &Head<'_>, body: &[u8]) -> Outcome {
         keep_alive: head.keep_alive,
         http_1_0: head.http_1_0,
         expect_continue: head.expect_continue,
+        is_encoded: head.is_encoded,
         body: body.to_vec(),
     }
 }

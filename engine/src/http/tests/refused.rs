@@ -52,8 +52,11 @@ fn a_bad_request_line_is_refused() {
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400, "request line"),
         ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
         ("GET / a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
-        ("Extra lineGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
+        ("Extra lineGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request target"),
         ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
+        ("SSH-2.0-x\r\n", 400, "request line"),
+        ("EHLO there\r\n", 400, "request target"),
+        ("GET /\rx HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
         ("GET / http/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
         ("GET / HTTPS/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
         ("GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400, "request line"),
@@ -123,7 +126,6 @@ fn line_ends_other_than_cr_lf_are_refused() {
         ("GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", 400, "carriage return"),
         ("GET / HTTP/1.1\r\nHost: a\r\n\rX: b\r\n\r\n", 400, "carriage return"),
         ("GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", 400, "carriage return"),
-        ("GET /\rx HTTP/1.1\r\nHost: a\r\n\r\n", 400, "carriage return"),
         ("GET / HTTP/1.1\r\nx:\nTransfer-Encoding: chunked\r\n\r\n", 400, "line feed"),
     ]);
 }
@@ -235,13 +237,14 @@ fn a_body_has_one_framing() {
     ]);
     for encoding in [
         "",
+        ", ,",
         "identity",
         "gzip",
         "gzip, chunked",
         "chunked, gzip",
         "chunked, chunked",
-        "chunked,",
-        ",chunked",
+        "chunked,,chunked",
+        ", identity",
         "xchunked",
         "chunkedx",
         "chunked;q=1",
@@ -256,7 +259,7 @@ fn a_body_has_one_framing() {
 
 #[test]
 fn an_expectation_that_is_not_met_is_said_so() {
-    for expectation in ["", "200-ok", "100-continue, x", "100"] {
+    for expectation in ["200-ok", "100-continue, x", "100"] {
         let stream = post(&format!("Expect: {expectation}\r\nContent-Length: 1\r\n"));
         assert_refused(stream, 417, "leave the Expect header field out");
     }
@@ -279,7 +282,7 @@ fn a_body_beyond_the_limit_is_refused_before_it_is_sent() {
 #[test]
 fn bad_chunking_is_refused() {
     for size in
-        ["", "\r\n", "+5", "-5", "0x5", "5_0", " 5", "5 ", "5\t", "g", "5 ;a", "5,", "\u{665}"]
+        ["", "\r\n", "+5", "-5", "0x5", "5_0", " 5", "\t5", "g", "5,", "5=", "\u{665}", ";a"]
     {
         assert_refused(chunked(&format!("{size}\r\nhello\r\n0\r\n\r\n")), 400, "chunk size");
     }
@@ -293,6 +296,14 @@ fn bad_chunking_is_refused() {
         (&chunked("4\r\nhello\r\n0\r\n\r\n"), 400, "found byte 0x6f"),
         (&chunked("6\r\nhello\r\n0\r\n\r\n"), 400, "found byte 0x0a"),
         (&chunked("5\r\nhello\rx0\r\n\r\n"), 400, "found byte 0x78"),
+        (&chunked("5 \r\n"), 400, "extension has byte 0x0d"),
+        (&chunked("5\t\r\n"), 400, "extension has byte 0x0d"),
+        (&chunked("5 a\r\n"), 400, "extension has byte 0x61"),
+        (&chunked("5;\r\n"), 400, "extension has byte 0x0d"),
+        (&chunked("5;a=\r\n"), 400, "extension has byte 0x0d"),
+        (&chunked("5;a=b c\r\n"), 400, "extension has byte 0x63"),
+        (&chunked("5;a=\"b\"c\r\n"), 400, "extension has byte 0x63"),
+        (&chunked("0;\r\n\r\n"), 400, "extension has byte 0x0d"),
         (&chunked("5;a\nhello"), 400, "extension has byte 0x0a"),
         (&chunked("5;a=\"\r\n"), 400, "extension has byte 0x0d"),
         (&chunked("5;a=\"\\\"\r\n"), 400, "extension has byte 0x0d"),

@@ -24,6 +24,15 @@ pub(super) const TABLE: &[&str] = &[
     "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n",
     "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
     "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\nabc",
+    "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: , chunked ,\r\n\r\n\
+     2 ;a\t= \"\\\"\" ;b\r\nhi\r\n0;c\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;\r\nhi\r\n0\r\n\r\n",
+    "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=\"b\"c\r\n",
+    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\0\r\n\
+     GET http://h HTTP/1.1\r\nHost: h\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: a\r\nExpect: ,\r\n\r\nSSH-2.0-x\r\n",
+    "GET / HTTP/1.1x\r\nHost: a\r\n\r\n",
+    "GET httpx://a HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
@@ -48,7 +57,7 @@ fn framing_and_body() -> impl Strategy<Value = (String, Vec<u8>)> {
 
 /// A body in chunks of its own lengths, with an extension and a trailer now and then.
 fn chunked(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    let extension = prop_oneof![4 => Just(""), 1 => Just(";a=b"), 1 => Just(";q=\"\\\";\"")];
+    let extension = prop_oneof![4 => Just(""), 1 => Just(";a=b"), 1 => Just(" ;q\t=\"\\\";\" ;r")];
     let trailer = prop_oneof![3 => Just(""), 1 => Just("Sum: 1\r\n")];
     (body, 1usize..20, extension, trailer)
         .prop_map(|(body, chunk, extension, trailer)| encode(&body, chunk, extension, trailer))
