@@ -165,7 +165,7 @@ impl Client {
         let mut response = Response { status, head, body: Vec::new(), reads: 0 };
         let length = match response.field("content-length") {
             Some(length) => length.parse().map_err(|_| bad("no length"))?,
-            None if status == 100 => 0,
+            None if matches!(status, 100 | 204) => 0,
             None => return Err(bad("an answer without a length")),
         };
         while self.received.len() < end + length {

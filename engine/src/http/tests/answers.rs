@@ -126,9 +126,9 @@ fn an_error_is_answered_in_json_and_closes_the_connection() {
          Connection: close\r\n\
          Content-Length:        181\r\n\
          \r\n\
-         {\"error\":\"HTTP error\",\"cause\":\"the body is larger than 1000 bytes, the most that this \
-         path takes (for an application, 1024 inputs and their white space); send fewer inputs at \
-         once\"}"
+         {\"error\":\"HTTP error\",\"cause\":\"the body is larger than 1000 bytes, the most that \
+         this path takes (for an application, 1024 inputs and their white space); send fewer \
+         inputs at once\"}"
     );
 }
 
