@@ -6,6 +6,7 @@
 //!   server     one `cutter serve`, a folder of its own     http       exact bytes in and out
 //!   command    a program that runs to its end              load       many clients, closed loop
 //!   processes  what the kernel says of processes           metrics    what a scrape says
+//!   documents  their examples, which are run
 //! ```
 //!
 //! Nothing waits without a bound: sockets have time-outs, every wait has a deadline, and a server
@@ -14,6 +15,7 @@
 
 pub mod binaries;
 pub mod command;
+pub mod documents;
 pub mod http;
 pub mod limits;
 pub mod load;

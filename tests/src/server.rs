@@ -56,6 +56,14 @@ impl Plan {
         Plan { folder, server, body: body.to_owned() }
     }
 
+    /// A configuration as it stands, which begins with `[server]`.
+    #[track_caller]
+    pub fn whole(config: &str) -> Plan {
+        let (_, rest) = config.split_once("[server]\n").expect("it has a [server]");
+        let (server, body) = rest.split_at(rest.find("[[").unwrap_or(rest.len()));
+        Plan { server: server.to_owned(), ..Plan::new(body) }
+    }
+
     /// Adds a line to `[server]`.
     pub fn with(mut self, line: &str) -> Plan {
         writeln!(self.server, "{line}").expect("a string takes everything");

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod answers;
+mod documented;
 mod pieces;
 mod refused;
 mod streams;
