@@ -5,6 +5,9 @@
 //! means that no other process can get a writable one. There are no names, so nothing is left
 //! behind by a crash.
 //!
+//! A segment may be made in part: then only its first bytes are there from the start, and each page
+//! behind them is taken when it is first written. An address range is cheap, pages are not.
+//!
 //! A mapping is never shown as a slice here, with one exception: [`Segment::bytes_mut`], for memory
 //! that this process alone writes.
 
@@ -13,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::words::SharedWords;
@@ -53,7 +56,17 @@ pub enum Writer {
 impl Segment {
     /// Makes a segment. `name` shows in `/proc/<pid>/maps` and nowhere else.
     pub fn create(name: &CStr, bytes: usize, writer: Writer) -> Result<Segment, SegmentError> {
-        assert!(bytes > 0);
+        Self::create_in_part(name, bytes, bytes, writer)
+    }
+
+    /// Makes a segment of which the first `present` bytes are reserved, prefaulted and locked.
+    pub fn create_in_part(
+        name: &CStr,
+        bytes: usize,
+        present: usize,
+        writer: Writer,
+    ) -> Result<Segment, SegmentError> {
+        assert!(present > 0 && present <= bytes);
         let failed = |step| move |errno: Errno| step_error(step, bytes, errno.into());
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         // Kernels before 6.3 do not know NOEXEC_SEAL and refuse it.
@@ -62,9 +75,9 @@ impl Segment {
             .map_err(failed("create"))?;
         rustix::fs::ftruncate(&fd, bytes as u64).map_err(failed("size"))?;
         // Reserved now, so that a lack of memory is an error here and not a SIGBUS later.
-        rustix::fs::fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64)
+        rustix::fs::fallocate(&fd, FallocateFlags::empty(), 0, present as u64)
             .map_err(failed("reserve"))?;
-        let segment = Self::map(fd, bytes, writer == Writer::Maker)?;
+        let segment = Self::map(fd, bytes, present, writer == Writer::Maker)?;
         let mut seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         if writer == Writer::Maker {
             seals |= SealFlags::FUTURE_WRITE;
@@ -81,10 +94,19 @@ impl Segment {
         if found != bytes as u64 {
             return Err(SegmentError::Size { found, expected: bytes });
         }
-        Self::map(fd, bytes, writable)
+        // To populate a hole, even for reading, would take its pages.
+        let present = rustix::fs::seek(&fd, SeekFrom::Hole(0)).unwrap_or(found);
+        let present = usize::try_from(present).unwrap_or(bytes).min(bytes);
+        Self::map(fd, bytes, present, writable)
     }
 
-    fn map(fd: OwnedFd, bytes: usize, writable: bool) -> Result<Segment, SegmentError> {
+    /// Maps all of a segment; the first `present` bytes are prefaulted and locked.
+    fn map(
+        fd: OwnedFd,
+        bytes: usize,
+        present: usize,
+        writable: bool,
+    ) -> Result<Segment, SegmentError> {
         let failed = |step| move |error| step_error(step, bytes, error);
         let mut options = MmapOptions::new();
         options.len(bytes);
@@ -95,10 +117,11 @@ impl Segment {
         .map_err(failed("map"))?;
         let populate = if writable { Advice::PopulateWrite } else { Advice::PopulateRead };
         // Kernels before 5.14 do not know the populate advices; the pages then come at first use.
-        let _ = map.advise(populate);
+        let _ = map.advise_range(populate, 0, present);
         // A child of a model must not share the mapping: it would outlive the process we watch.
         map.advise(Advice::DontFork).map_err(failed("advise"))?;
-        let locked = map.lock().is_ok();
+        // SAFETY: within the mapping; locking changes neither its bytes nor its rights.
+        let locked = unsafe { rustix::mm::mlock(map.as_mut_ptr().cast(), present) }.is_ok();
         Ok(Segment { map, fd, writable, locked })
     }
 
@@ -106,7 +129,8 @@ impl Segment {
         self.map.len()
     }
 
-    /// Whether the pages are locked in memory; the limit on locked memory may not allow it.
+    /// Whether the pages that are there from the start are locked in memory; the limit on locked
+    /// memory may not allow it.
     pub fn is_locked(&self) -> bool {
         self.locked
     }
@@ -161,6 +185,22 @@ mod tests {
         let peer = Segment::open(fd, 8192, true).unwrap();
         peer.words().store_relaxed(1023, 42);
         assert_eq!(maker.words().load_relaxed(1023), 42);
+    }
+
+    #[test]
+    fn pages_of_a_segment_made_in_part_are_taken_when_they_are_written() {
+        let (bytes, present, page) = (64 << 20, 64 << 10, 4096);
+        let mut maker =
+            Segment::create_in_part(c"cutter-test", bytes, present, Writer::Maker).unwrap();
+        let taken = |segment: &Segment| rustix::fs::fstat(segment).unwrap().st_blocks * 512;
+        assert_eq!(taken(&maker), 64 << 10);
+        // A reader maps it and takes nothing.
+        let fd = maker.as_fd().try_clone_to_owned().unwrap();
+        let peer = Segment::open(fd, bytes, false).unwrap();
+        assert_eq!((peer.bytes(), taken(&peer)), (bytes, 64 << 10));
+        maker.bytes_mut(bytes - 8, 8).fill(1);
+        assert_eq!(peer.words().load_relaxed(bytes / 8 - 1), u64::from_ne_bytes([1; 8]));
+        assert_eq!(taken(&peer), (64 << 10) + page);
     }
 
     #[test]
