@@ -4,6 +4,8 @@
 //! Limits of what engine and containers share are in `cutter_protocol::limits`, those of the ring
 //! in `cutter_machine::limits`.
 
+pub mod sums;
+
 use cutter_machine::limits::RING_SEND_BYTES_MAX;
 pub use cutter_protocol::limits::{ITEM_BYTES_MAX, RANK_MAX, ROW_ALIGN_BYTES};
 
@@ -134,9 +136,10 @@ cutter_limits::limits! {
         POOL_ROWS_MIN: u32 = 16, "rows";
         /// The most rows of an input pool.
         POOL_ROWS_MAX: u32 = 4096, "rows";
-        /// The most bytes of a pool whose rows are not configured, unless `POOL_ROWS_MIN` needs
-        /// more.
-        POOL_BYTES_MAX: u64 = 64 << 20, "bytes";
+        /// The most bytes of a pool whose rows are not configured.
+        POOL_BYTES_MAX: u64 = 1 << 30, "bytes";
+        /// Those of them that are taken at start; the others when their rows are first used.
+        POOL_BYTES_AT_START_MAX: u64 = 64 << 20, "bytes";
         /// The most bytes of a pool whose rows are configured.
         POOL_BYTES_CONFIGURED_MAX: u64 = 4 << 30, "bytes";
         /// The most replicas of one model.
@@ -153,6 +156,9 @@ cutter_limits::limits! {
         BATCH_TIMEOUT_US_MIN: u32 = 1_000, "us";
         /// The longest time after which a running batch may be called a hang.
         BATCH_TIMEOUT_US_MAX: u32 = 600_000_000, "us";
+        /// The longest limit on loading a model that may be asked for: an hour. By default there
+        /// is none.
+        LOAD_TIMEOUT_US_MAX: u32 = 3_600_000_000, "us";
         /// The least that the batch timeout is when it is not configured.
         BATCH_TIMEOUT_DEFAULT_US_MIN: u32 = 1_000_000, "us";
         /// The batch timeout, when it is not configured, in multiples of the loosest linked
@@ -197,8 +203,12 @@ cutter_limits::limits! {
         BODY_BYTES_MIN: usize = 64 << 10, "bytes";
         /// Bytes of a body sent to a path that is not an application's.
         UNROUTED_BODY_BYTES_MAX: usize = 64 << 10, "bytes";
-        /// Bytes of JSON that a number of an input may take, its comma and white space included.
+        /// Bytes of JSON that a number of an input may take, its comma and line end included.
         JSON_BYTES_PER_NUMBER: usize = 32, "bytes";
+        /// Bytes of JSON that a bracket may take, its comma and line end included.
+        JSON_BYTES_PER_BRACKET: usize = 4, "bytes";
+        /// Bytes of white space that a line may begin with, for each level of nesting.
+        JSON_INDENT_BYTES: usize = 8, "bytes";
         /// Bytes of JSON that a byte of a string may take: `\u0000`.
         JSON_BYTES_PER_STRING_BYTE: usize = 6, "bytes";
         /// Bytes of base64 for three bytes.
@@ -251,10 +261,14 @@ cutter_limits::limits! {
         SEND_BYTES_KEPT: usize = 4 << 10, "bytes";
         /// Capacity from which a buffer is freed on the control thread, since that takes time.
         GARBAGE_BYTES_MIN: usize = 256 << 10, "bytes";
+        /// Bytes of the tables that have a line for each connection, for one of them.
+        CONNECTION_STATE_BYTES_MAX: usize = 2 << 10, "bytes";
     }
     "Engine thread" {
         /// Operations submitted in one go.
         RING_ENTRIES: u32 = 1024, "entries";
+        /// Bytes of the ring for each of them: a submission of 64 bytes, four completions of 16.
+        RING_ENTRY_BYTES: usize = 128, "bytes";
         /// Buffers for received bytes, of all connections together. A receive that finds none is
         /// started again as soon as one is free.
         RECEIVE_BUFFERS: u16 = 512, "buffers";
@@ -321,6 +335,18 @@ cutter_limits::limits! {
         INSPECT_ANSWER_NS: u64 = 1_000_000_000, "ns";
         /// Bytes of an admin request. Beyond: closed.
         ADMIN_REQUEST_BYTES_MAX: usize = 16 << 10, "bytes";
+        /// Descriptors of a replica: its socket, its pidfd, its two output pipes, three segments
+        /// and its doorbell; twice, since one incarnation may still end while another starts.
+        DESCRIPTORS_OF_REPLICA: u64 = 16, "descriptors";
+        /// Descriptors of an application: its pool, as each of the two threads has it.
+        DESCRIPTORS_OF_APPLICATION: u64 = 2, "descriptors";
+        /// Descriptors of a container started by hand that is in its handshake.
+        DESCRIPTORS_OF_CONTAINER: u64 = 2, "descriptors";
+        /// Descriptors that every server has: standard streams, ring, inbox, event loop, signals,
+        /// and what is open for a moment only.
+        DESCRIPTORS_OF_PROCESS: u64 = 48, "descriptors";
+        /// Threads of a server: main, engine, control, and one that writes the log.
+        THREADS: u64 = 4, "threads";
     }
 }
 
@@ -369,6 +395,8 @@ const _: () = {
     assert!(POOL_ROWS_MIN <= POOL_ROWS_MAX);
     assert!(POOL_ROWS_MIN as u64 * ITEM_BYTES_MAX as u64 <= POOL_BYTES_CONFIGURED_MAX);
     assert!(POOL_BYTES_MAX <= POOL_BYTES_CONFIGURED_MAX);
+    assert!(POOL_ROWS_MIN as u64 * ITEM_BYTES_MAX as u64 <= POOL_BYTES_MAX);
+    assert!(ITEM_BYTES_MAX as u64 <= POOL_BYTES_AT_START_MAX);
     assert!(BATCH_MAX_DEFAULT <= BATCH_MAX);
     assert!(BATCH_TIMEOUT_US_MIN <= BATCH_TIMEOUT_DEFAULT_US_MIN);
     assert!(SLO_US_MAX * BATCH_TIMEOUT_DEFAULT_SLOS <= BATCH_TIMEOUT_US_MAX);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use cutter_engine::check::Machine;
 use cutter_engine::config::Config;
 use cutter_engine::server::Server;
 use cutter_engine::{check, demo};
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     start_log(if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" });
     let done = match arguments.command {
         Command::Serve { config } => load(&config).and_then(serve),
-        Command::Check { config } => load(&config).and_then(|config| print_check(&config)),
+        Command::Check { config } => print_check(&config),
         Command::Demo(options) => demo::run(&options).map_err(|error| error.to_string()),
     };
     match done {
@@ -73,6 +74,9 @@ fn load(path: &std::path::Path) -> Result<Config, String> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    for warning in check::warnings(&config, &Machine::look()) {
+        tracing::warn!("{warning}");
+    }
     Ok(config)
 }
 
@@ -86,8 +90,7 @@ fn serve(config: Config) -> Result<(), String> {
     server.join().map_err(|error| error.to_string())
 }
 
-fn print_check(config: &Config) -> Result<(), String> {
-    let mut text = String::new();
-    check::print(config, &mut text).map_err(|error| error.to_string())?;
+fn print_check(path: &std::path::Path) -> Result<(), String> {
+    let text = check::report(path, &Machine::look())?;
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())
 }

@@ -18,8 +18,21 @@ pub struct InputPool {
 impl InputPool {
     /// Takes `rows` rows of `stride` bytes each, a multiple of 64.
     pub fn create(rows: u32, stride: usize) -> Result<Self, SegmentError> {
+        Self::create_in_part(rows, stride, rows)
+    }
+
+    /// Takes the first `rows_at_start` of its rows; the others take their memory when they are
+    /// first written, page by page.
+    pub fn create_in_part(
+        rows: u32,
+        stride: usize,
+        rows_at_start: u32,
+    ) -> Result<Self, SegmentError> {
         assert!(stride.is_multiple_of(cutter_protocol::limits::ROW_ALIGN_BYTES));
-        let segment = Segment::create(c"cutter-inputs", rows as usize * stride, Writer::Maker)?;
+        assert!(rows_at_start > 0 && rows_at_start <= rows);
+        let bytes = |rows: u32| rows as usize * stride;
+        let (all, at_start) = (bytes(rows), bytes(rows_at_start));
+        let segment = Segment::create_in_part(c"cutter-inputs", all, at_start, Writer::Maker)?;
         Ok(Self { segment, stride, rows })
     }
 
@@ -29,11 +42,6 @@ impl InputPool {
 
     pub fn stride(&self) -> usize {
         self.stride
-    }
-
-    /// Whether the pages are locked in memory.
-    pub fn is_locked(&self) -> bool {
-        self.segment.is_locked()
     }
 
     /// The first `bytes` bytes of a row, to be written.

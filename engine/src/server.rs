@@ -190,29 +190,25 @@ fn model_plan(model: &config::Model) -> ModelPlan {
 fn faces(config: &Config) -> Vec<clipper::Application> {
     let face = |application: &config::Application| {
         let model = application.models.first().map(|model| &config.models[*model]);
-        clipper::Application::new(
+        let mut face = clipper::Application::new(
             application.name.clone(),
             application.input,
             &application.default_output,
             model.map(|model| (model.name.clone(), model.version.clone())),
-        )
+        );
+        (face.rows, face.json_output) = (application.rows, application.json_output);
+        face
     };
     config.applications.iter().map(face).collect()
 }
 
 fn create_pools(config: &Config) -> Result<Vec<InputPool>, StartError> {
     let create = |application: &config::Application| {
-        InputPool::create(application.rows, application.row_stride())
+        let (rows, at_start) = (application.rows, application.rows_at_start);
+        InputPool::create_in_part(rows, application.row_stride(), at_start)
             .map_err(|source| StartError::Pool { application: application.name.clone(), source })
     };
-    let pools = config.applications.iter().map(create).collect::<Result<Vec<_>, _>>()?;
-    if pools.iter().any(|pool| !pool.is_locked()) {
-        tracing::warn!(
-            "input pools are not locked in memory; raise the limit on locked memory (ulimit -l) to \
-             keep them from being swapped out"
-        );
-    }
-    Ok(pools)
+    config.applications.iter().map(create).collect()
 }
 
 fn bind_admin(address: SocketAddr) -> Result<TcpListener, ListenError> {

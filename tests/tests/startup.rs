@@ -75,16 +75,19 @@ fn a_configuration_that_is_not_there_or_a_folder_is_named() {
 }
 
 #[test]
-fn check_prints_the_resolved_configuration_every_limit_and_the_memory() {
+fn check_prints_the_resolved_configuration_every_limit_and_every_sum() {
     let ended = ended("check", &sums());
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     for part in [
         "application sums\n  input           float32[4]\n  slo             10 s\n",
         "\nmodel sum\n",
         "\n  rows            4096, one every 64 bytes\n",
-        "\n  connections                 4096\n",
-        "\n  request head                16384 bytes\n",
-        "\nshared memory\n  input pools     262144 bytes (256.0 KiB)\n",
+        "\n  CONNECTIONS_MAX                   4096 connections",
+        "\n  HEAD_BYTES_MAX                    16384 bytes (16.0 KiB)",
+        "\n  input pool      262144 bytes (256.0 KiB)\n",
+        "\nsum: descriptors = ",
+        "\nsum: memory at start = ",
+        " warning",
     ] {
         assert!(ended.stdout.contains(part), "{part:?} is missing in {}", ended.stdout);
     }

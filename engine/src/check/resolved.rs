@@ -1,60 +1,14 @@
-//! What `cutter check` shows: the resolved configuration, every limit, and the shared memory.
-//!
-//! The text is stable: the same configuration always prints the same lines.
+//! The resolved configuration, and what follows from it for each application and model.
 
 use std::fmt::{self, Display, Write};
 
-use super::settings::{Application, Command, Config, Listen, Model, Server};
-use crate::limits::{
-    APPLICATIONS_MAX, DEFAULT_OUTPUT_BYTES_MAX, ITEM_BYTES_MAX, MODELS_MAX, QUERY_LISTENERS_MAX,
-    REPLICAS_TOTAL_MAX,
-};
-
-/// What the rest of the engine knows and the configuration does not.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The size of one replica's segments.
-    pub replica_bytes: fn(&Model) -> ReplicaBytes,
-    /// The constants of the engine; they are printed after those of the configuration.
-    pub limits: &'a [FixedLimit],
-}
-
-/// The shared memory of one replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplicaBytes {
-    pub control: u64,
-    pub completions: u64,
-    /// `None` when it is known only after the container has said what it puts out.
-    pub outputs: Option<u64>,
-}
-
-/// A limit that no configuration changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FixedLimit {
-    pub name: &'static str,
-    pub value: u64,
-    /// Empty for plain numbers of things.
-    pub unit: &'static str,
-}
-
-impl FixedLimit {
-    pub const fn new(name: &'static str, value: u64, unit: &'static str) -> Self {
-        Self { name, value, unit }
-    }
-}
-
-/// The constants that bound what a configuration may ask for and that no line of it shows.
-const OWN_LIMITS: [FixedLimit; 6] = [
-    FixedLimit::new("applications", APPLICATIONS_MAX as u64, ""),
-    FixedLimit::new("models", MODELS_MAX as u64, ""),
-    FixedLimit::new("query addresses", QUERY_LISTENERS_MAX as u64, ""),
-    FixedLimit::new("replicas of all models", REPLICAS_TOTAL_MAX as u64, ""),
-    FixedLimit::new("one item", ITEM_BYTES_MAX as u64, "bytes"),
-    FixedLimit::new("default output", DEFAULT_OUTPUT_BYTES_MAX as u64, "bytes"),
-];
+use super::figures::{Bytes, Time};
+use crate::clipper;
+use crate::config::{Application, Command, Config, Listen, Model, Server};
+use crate::limits::sums::ReplicaBytes;
 
 /// Writes the whole configuration.
-pub fn print(config: &Config, facts: &Facts<'_>, out: &mut impl Write) -> fmt::Result {
+pub(super) fn print(config: &Config, out: &mut impl Write) -> fmt::Result {
     server(&config.server, out)?;
     for application in &config.applications {
         writeln!(out)?;
@@ -62,15 +16,9 @@ pub fn print(config: &Config, facts: &Facts<'_>, out: &mut impl Write) -> fmt::R
     }
     for each in &config.models {
         writeln!(out)?;
-        model(each, config, facts, out)?;
+        model(each, config, out)?;
     }
-    writeln!(out, "\nlimits")?;
-    for limit in OWN_LIMITS.iter().chain(facts.limits) {
-        let value = format!("{} {}", limit.value, limit.unit);
-        writeln!(out, "  {:<28}{}", limit.name, value.trim_end())?;
-    }
-    writeln!(out)?;
-    shared_memory(config, facts, out)
+    Ok(())
 }
 
 fn server(server: &Server, out: &mut impl Write) -> fmt::Result {
@@ -103,10 +51,20 @@ fn print_application(
     line(out, "models", NoneIfEmpty(&names.collect::<Vec<_>>().join(", ")))?;
     let (rows, stride) = (application.rows, application.row_stride());
     line(out, "rows", format_args!("{rows}, one every {stride} bytes"))?;
-    line(out, "input pool", Bytes(application.pool_bytes()))
+    line(out, "input pool", Bytes(application.pool_bytes()))?;
+    let (at_start, bytes) = (application.rows_at_start, application.pool_bytes_at_start());
+    if at_start == rows {
+        line(out, "taken at start", "all of it")?;
+    } else {
+        let rest = "the others when they are first used";
+        line(out, "taken at start", format_args!("{at_start} rows, {}; {rest}", Bytes(bytes)))?;
+    }
+    line(out, "request body", format_args!("at most {}", Bytes(body_bytes_max(application))))?;
+    let json = "a string that is JSON is embedded as JSON";
+    line(out, "string outputs", if application.json_output { json } else { "strings" })
 }
 
-fn model(model: &Model, config: &Config, facts: &Facts<'_>, out: &mut impl Write) -> fmt::Result {
+fn model(model: &Model, config: &Config, out: &mut impl Write) -> fmt::Result {
     writeln!(out, "model {}", model.name)?;
     line(out, "version", &model.version)?;
     match &model.command {
@@ -133,30 +91,19 @@ fn model(model: &Model, config: &Config, facts: &Facts<'_>, out: &mut impl Write
     let (policy, max) = (model.batch.name(), model.batch.max());
     line(out, "batch", format_args!("{policy}, max {max}"))?;
     line(out, "batch timeout", Time(model.batch_timeout_ns))?;
-    let bytes = (facts.replica_bytes)(model);
+    match model.load_timeout_us {
+        Some(us) => line(out, "load timeout", Time(us * 1_000))?,
+        None => line(out, "load timeout", "none")?,
+    }
+    let bytes = ReplicaBytes::of(model);
     line(out, "control", format_args!("{} per replica", Bytes(bytes.control)))?;
     line(out, "completions", format_args!("{} per replica", Bytes(bytes.completions)))?;
-    match bytes.outputs {
-        Some(outputs) => line(out, "outputs", format_args!("{} per replica", Bytes(outputs))),
-        None => line(out, "outputs", "known when a container has declared its output"),
-    }
+    let outputs = Bytes(bytes.outputs_max);
+    line(out, "outputs", format_args!("at most {outputs} per replica, as a container declares"))
 }
 
-fn shared_memory(config: &Config, facts: &Facts<'_>, out: &mut impl Write) -> fmt::Result {
-    writeln!(out, "shared memory")?;
-    let pools: u64 = config.applications.iter().map(Application::pool_bytes).sum();
-    let mut replicas = 0;
-    let mut is_complete = true;
-    for model in &config.models {
-        let bytes = (facts.replica_bytes)(model);
-        let each = bytes.control + bytes.completions + bytes.outputs.unwrap_or(0);
-        replicas += each * u64::from(model.replicas);
-        is_complete &= bytes.outputs.is_some();
-    }
-    let without = if is_complete { "" } else { ", and outputs as containers declare them" };
-    line(out, "input pools", Bytes(pools))?;
-    line(out, "replicas", format_args!("{}{without}", Bytes(replicas)))?;
-    line(out, "total", format_args!("{}{without}", Bytes(pools + replicas)))
+fn body_bytes_max(application: &Application) -> u64 {
+    clipper::body_bytes_max_of(&application.input) as u64
 }
 
 fn line(out: &mut impl Write, key: &str, value: impl Display) -> fmt::Result {
@@ -188,32 +135,5 @@ impl Display for CommandWords<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// A time in the largest unit that shows it without a fraction.
-struct Time(u64);
-
-impl Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
-        let fitting = units.into_iter().find(|(_, ns)| self.0 >= *ns && self.0.is_multiple_of(*ns));
-        let (unit, ns) = fitting.unwrap_or(("ns", 1));
-        write!(f, "{} {unit}", self.0 / ns)
-    }
-}
-
-/// Exact bytes, and the same in the unit that a reader thinks in.
-struct Bytes(u64);
-
-impl Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        write!(f, "{} bytes", self.0)?;
-        let Some((unit, size)) = units.into_iter().find(|(_, size)| self.0 >= *size) else {
-            return Ok(());
-        };
-        let tenths = (u128::from(self.0) * 10 + u128::from(size) / 2) / u128::from(size);
-        write!(f, " ({}.{} {unit})", tenths / 10, tenths % 10)
     }
 }

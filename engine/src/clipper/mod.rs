@@ -15,10 +15,12 @@
 
 mod question;
 mod reply;
+mod size;
 
 pub use question::{
-    Application, Asked, Desk, Problem, Question, Reading, Slot, ask, body_bytes_max_of, cancel,
+    Application, Asked, Desk, Problem, Question, Reading, Slot, ask, body_bytes_max_at, cancel,
 };
 pub use reply::{
     close_prediction, default_bytes_max, open_prediction, write_default, write_problem,
 };
+pub use size::{body_bytes_max_of, input_json_bytes_max};

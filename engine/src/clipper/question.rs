@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
+use cutter_protocol::tensor::TensorSpec;
 
+use super::size;
 use crate::http::{BadEscape, Head, Method, Status, decode_path_segment};
 use crate::json::render::embed_text;
 use crate::json::{self, JsonError, PredictReader, Progress};
-use crate::limits::{
-    BODY_BYTES_MAX, BODY_BYTES_MIN, INPUT_BATCH_MAX, JSON_BYTES_PER_BASE64_GROUP,
-    JSON_BYTES_PER_NUMBER, JSON_BYTES_PER_STRING_BYTE, UNROUTED_BODY_BYTES_MAX,
-};
+use crate::limits::{INPUT_BATCH_MAX, UNROUTED_BODY_BYTES_MAX};
 use crate::pool::InputPool;
 use crate::scheduler::Scheduler;
 
@@ -25,10 +23,15 @@ pub struct Application {
     pub model: Option<(String, String)>,
     /// The largest body that a request may have.
     pub body_bytes_max: usize,
+    /// The rows of its input pool: the queries that may wait.
+    pub rows: u32,
+    /// Whether a string output that is JSON is embedded as JSON, not as a string.
+    pub json_output: bool,
 }
 
 impl Application {
     /// `default_output` is as it stands in the configuration: JSON if it is JSON, else a text.
+    /// Without rows; outputs that are strings stay strings.
     pub fn new(
         name: String,
         input: TensorSpec,
@@ -37,23 +40,9 @@ impl Application {
     ) -> Self {
         let mut default_json = Vec::new();
         embed_text(&mut default_json, default_output);
-        Self { name, default_json, model, body_bytes_max: body_bytes_max(&input), input }
+        let body_bytes_max = size::body_bytes_max_of(&input);
+        Self { name, default_json, model, body_bytes_max, input, rows: 0, json_output: false }
     }
-}
-
-/// The largest body: as many inputs as a batch may have, written at length.
-fn body_bytes_max(input: &TensorSpec) -> usize {
-    let most = match (input.element, input.extent) {
-        (ElementType::Bytes, _) => input.bytes_max().div_ceil(3) * JSON_BYTES_PER_BASE64_GROUP,
-        (ElementType::String, _) => input.bytes_max() * JSON_BYTES_PER_STRING_BYTE,
-        (element, Extent::Exact(shape)) => {
-            shape.elements().max(element.bytes()) * JSON_BYTES_PER_NUMBER
-        }
-        (element, Extent::AtMost { bytes }) => {
-            bytes as usize / element.bytes() * JSON_BYTES_PER_NUMBER
-        }
-    };
-    most.saturating_mul(INPUT_BATCH_MAX).clamp(BODY_BYTES_MIN, BODY_BYTES_MAX)
 }
 
 /// Where one input of a question went.
@@ -151,7 +140,7 @@ pub fn application_of(path: &str, applications: &[Application]) -> Option<usize>
 }
 
 /// The largest body that a request to a path may have.
-pub fn body_bytes_max_of(path: &str, applications: &[Application]) -> usize {
+pub fn body_bytes_max_at(path: &str, applications: &[Application]) -> usize {
     let application = application_of(path, applications);
     application.map_or(UNROUTED_BODY_BYTES_MAX, |index| applications[index].body_bytes_max)
 }
@@ -386,6 +375,8 @@ impl json::Rows for PoolRows<'_> {
 
 #[cfg(test)]
 mod tests {
+    use cutter_protocol::tensor::ElementType;
+
     use super::*;
     use crate::http::{RequestReader, Step};
 
@@ -419,8 +410,8 @@ mod tests {
         }
         let mut applications = [application("f4"), application("st")];
         applications[1].body_bytes_max = 20;
-        assert_eq!(body_bytes_max_of("/%73t/predict", &applications), 20);
-        assert_eq!(body_bytes_max_of("/%73/predict", &applications), UNROUTED_BODY_BYTES_MAX);
+        assert_eq!(body_bytes_max_at("/%73t/predict", &applications), 20);
+        assert_eq!(body_bytes_max_at("/%73/predict", &applications), UNROUTED_BODY_BYTES_MAX);
     }
 
     #[test]

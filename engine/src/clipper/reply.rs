@@ -65,10 +65,15 @@ fn write_explanation(out: &mut Vec<u8>, reason: Reason, detail: &[u8], applicati
             write_text(out, &format_args!("No model is linked to application {name}"))
         }
         Reason::NotReady => write_text(out, &format_args!("No replica of model {model} is ready")),
-        Reason::Overloaded => {
-            let waiting = format_args!("Too many queries of application {name} are waiting");
-            write_text(out, &waiting);
+        Reason::Overloaded if detail.is_empty() => {
+            let rows = application.rows;
+            let text = format_args!(
+                "All {rows} rows of application {name} hold queries that wait; send fewer at \
+                 once, or raise its `rows` in the configuration"
+            );
+            write_text(out, &text);
         }
+        Reason::Overloaded => write_text(out, &String::from_utf8_lossy(detail)),
         Reason::Late => write_string(out, "No prediction within the latency SLO"),
         Reason::ModelError if detail.is_empty() => {
             write_text(out, &format_args!("Model {model} failed"));

@@ -44,6 +44,7 @@ pub(super) struct Application {
     pub default_output: Option<Text>,
     pub models: Option<Spanned<List<String>>>,
     pub rows: Option<Integer>,
+    pub json_output: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +66,7 @@ pub(super) struct Model {
     pub cpus: Option<Spanned<List<Whole>>>,
     pub batch: Option<Table<Batch>>,
     pub batch_timeout_us: Option<Integer>,
+    pub load_timeout_us: Option<Integer>,
     pub wait: Option<Text>,
 }
 

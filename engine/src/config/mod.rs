@@ -1,7 +1,7 @@
 //! The configuration of `cutter serve` and `cutter check`: from a file of TOML to plain values.
 //!
 //! ```text
-//!  text ──serde──▶ file::File ──resolve──▶ Config ──print──▶ what `cutter check` shows
+//!  text ──serde──▶ file::File ──resolve──▶ Config ──▶ the server, and what `cutter check` shows
 //!                  (spans kept)    │
 //!                                  └──▶ every problem and warning, with line and column
 //! ```
@@ -14,7 +14,6 @@
 
 mod error;
 mod file;
-mod print;
 mod report;
 mod resolve;
 mod settings;
@@ -30,7 +29,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, ConfigErrors, Notice, OneOf, Place, Problem, Warning};
-pub use print::{Facts, FixedLimit, ReplicaBytes, print};
 pub use settings::{
     Application, BatchPolicy, Command, Config, Listen, Model, Server, WaitStrategy,
 };
@@ -61,7 +59,7 @@ impl Config {
                 return Err(report.into_errors(&name));
             }
         };
-        parse(text, base, &name, &is_runnable)
+        parse_with(text, base, &name, &is_runnable)
     }
 
     /// Resolves text. `base` is where relative paths begin; `name` is how messages call the text.
@@ -70,11 +68,16 @@ impl Config {
         base: &Path,
         name: &str,
     ) -> Result<(Config, Vec<Warning>), ConfigErrors> {
-        parse(text, base, name, &|_| true)
+        parse_with(text, base, name, &|_| true)
     }
 }
 
-fn parse(
+/// Resolves text alone, as if it stood in `/cutter.toml`. Any text gives a configuration or errors.
+pub fn parse(text: &str) -> Result<(Config, Vec<Warning>), ConfigErrors> {
+    Config::from_toml(text, Path::new("/"), "cutter.toml")
+}
+
+fn parse_with(
     text: &str,
     base: &Path,
     name: &str,

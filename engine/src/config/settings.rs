@@ -57,6 +57,10 @@ pub struct Application {
     pub models: Vec<usize>,
     /// The rows of the input pool.
     pub rows: u32,
+    /// Those whose memory is taken at start; the others take theirs when they are first used.
+    pub rows_at_start: u32,
+    /// Whether a string output that is JSON is embedded as JSON, not as a string.
+    pub json_output: bool,
 }
 
 impl Application {
@@ -65,8 +69,14 @@ impl Application {
         row_stride(&self.input)
     }
 
+    /// The bytes of the input pool when every row is full.
     pub fn pool_bytes(&self) -> u64 {
         u64::from(self.rows) * self.row_stride() as u64
+    }
+
+    /// Those of them that are taken at start.
+    pub fn pool_bytes_at_start(&self) -> u64 {
+        u64::from(self.rows_at_start) * self.row_stride() as u64
     }
 }
 
@@ -91,6 +101,8 @@ pub struct Model {
     pub wait: WaitStrategy,
     /// After this time a running batch is a hang, and its replica is killed.
     pub batch_timeout_ns: u64,
+    /// After this time a container that does not serve yet is given up. `None`: never.
+    pub load_timeout_us: Option<u64>,
     /// What the linked applications send; `None` when there are none.
     pub input: Option<TensorSpec>,
     /// The tightest objective of the linked applications; `None` when there are none.

@@ -303,6 +303,7 @@ fn replay_and_watch(
         while !client.is_finished() {
             std::thread::sleep(Duration::from_millis(SAMPLE_PERIOD_MS));
             limits.push(limit.get());
+            // Shown and nothing else: no other memory is read by it.
             let done = progress.done.load(Relaxed);
             line.show(&format!("{} of {} queries", grouped(done), grouped(queries)));
         }

@@ -31,7 +31,10 @@ enum Content<'a> {
     Default { reason: Reason, detail: &'a [u8] },
 }
 
-const OVERLOADED: Content<'static> = Content::Default { reason: Reason::Overloaded, detail: b"" };
+/// A prediction for which there is no room.
+const OVERLOADED: Content<'static> =
+    Content::Default { reason: Reason::Overloaded, detail: NO_ROOM };
+const NO_ROOM: &[u8] = b"Answers that are not read yet leave no room for this one";
 
 impl Sink for Replies {
     fn answer(&mut self, answer: &Answer<'_>) {
@@ -214,8 +217,8 @@ impl Replies {
 }
 
 /// How an application's string outputs are told.
-fn text_rule(_application: &clipper::Application) -> TextRule {
-    TextRule::String
+fn text_rule(application: &clipper::Application) -> TextRule {
+    if application.json_output { TextRule::Json } else { TextRule::String }
 }
 
 /// Brings the ledger up to what an answer takes now.

@@ -92,7 +92,7 @@ impl Frontend {
             }
             let applications = &self.replies.applications;
             let inbound = &mut self.inbound[connection];
-            let limit = |_, path: &str| clipper::body_bytes_max_of(path, applications);
+            let limit = |_, path: &str| clipper::body_bytes_max_at(path, applications);
             let (head, body, consumed) = match inbound.reader.read(&bytes[used..], limit) {
                 Step::Request { head, body, consumed } => (head, body, consumed),
                 Step::NeedMore { consumed, .. } => return Used::Whole(used + consumed),

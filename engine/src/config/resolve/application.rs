@@ -9,8 +9,8 @@ use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, row_stride};
 use crate::limits::{
     DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_DEFAULT, INPUT_BYTES_MAX, ITEM_BYTES_MAX,
-    POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX, POOL_ROWS_MAX, POOL_ROWS_MIN, RANK_MAX,
-    SLO_US_DEFAULT, SLO_US_MAX, SLO_US_MIN,
+    POOL_BYTES_AT_START_MAX, POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX, POOL_ROWS_MAX,
+    POOL_ROWS_MIN, RANK_MAX, SLO_US_DEFAULT, SLO_US_MAX, SLO_US_MIN,
 };
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 
@@ -46,9 +46,18 @@ pub(super) fn resolve_all(
         let slo = table.slo_us.as_ref();
         let slo_us = check::integer("slo_us", &of, slo, SLO_US_MIN..=SLO_US_MAX, report);
         let default_output = default_output(table, &of, report);
-        let rows = rows(table, &of, &input, report);
-        let slo_ns = u64::from(slo_us.unwrap_or(SLO_US_DEFAULT)) * 1_000;
-        applications.push(Application { name, input, slo_ns, default_output, models, rows });
+        let configured = configured_rows(table, &of, &input, report);
+        let default = default_rows(&input);
+        applications.push(Application {
+            name,
+            input,
+            slo_ns: u64::from(slo_us.unwrap_or(SLO_US_DEFAULT)) * 1_000,
+            default_output,
+            models,
+            rows: configured.unwrap_or(default.in_all),
+            rows_at_start: configured.unwrap_or(default.at_start),
+            json_output: table.json_output.unwrap_or(false),
+        });
     }
     applications
 }
@@ -177,22 +186,40 @@ fn exact(
     spec
 }
 
-/// As many rows as are configured, else as many as a pool of ordinary size holds.
-fn rows(table: &file::Application, of: &str, input: &TensorSpec, report: &mut Report<'_>) -> u32 {
+/// Rows that are written down are taken at start, all of them.
+fn configured_rows(
+    table: &file::Application,
+    of: &str,
+    input: &TensorSpec,
+    report: &mut Report<'_>,
+) -> Option<u32> {
     let stride = row_stride(input);
     let range = POOL_ROWS_MIN..=POOL_ROWS_MAX;
-    let Some(found) = check::integer("rows", of, table.rows.as_ref(), range, report) else {
-        let fitting = POOL_BYTES_MAX / stride as u64;
-        let fitting = u32::try_from(fitting).unwrap_or(POOL_ROWS_MAX);
-        return fitting.clamp(POOL_ROWS_MIN, POOL_ROWS_MAX);
-    };
+    let found = check::integer("rows", of, table.rows.as_ref(), range, report)?;
     let (bytes, max) = (u64::from(found) * stride as u64, POOL_BYTES_CONFIGURED_MAX);
     if let (true, Some(rows)) = (bytes > max, &table.rows) {
         let (of, rows_max) = (of.to_owned(), max / stride as u64);
         let problem = Problem::PoolTooLarge { of, found, stride, bytes, rows_max, max };
         report.problem(rows.span().start, problem);
     }
-    found
+    Some(found)
+}
+
+struct Rows {
+    in_all: u32,
+    at_start: u32,
+}
+
+/// What is likely: many queries at a time, and inputs much smaller than their bound. An address
+/// range is cheap, so there are many rows; pages are not, so only the first rows have theirs from
+/// the start.
+fn default_rows(input: &TensorSpec) -> Rows {
+    let fitting = |bytes: u64| {
+        let rows = bytes / row_stride(input) as u64;
+        u32::try_from(rows).unwrap_or(POOL_ROWS_MAX).min(POOL_ROWS_MAX)
+    };
+    let in_all = fitting(POOL_BYTES_MAX).max(POOL_ROWS_MIN);
+    Rows { in_all, at_start: fitting(POOL_BYTES_AT_START_MAX).clamp(1, in_all) }
 }
 
 /// What the applications seen so far link to.

@@ -13,8 +13,8 @@ use cutter_protocol::limits::POOLS_MAX;
 
 use crate::limits::{
     BATCH_MAX, BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN,
-    BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX, REPLICAS_MAX,
-    REPLICAS_TOTAL_MAX,
+    BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX,
+    LOAD_TIMEOUT_US_MAX, REPLICAS_MAX, REPLICAS_TOTAL_MAX,
 };
 
 const VERSION_DEFAULT: &str = "1";
@@ -110,6 +110,7 @@ impl Entry<'_> {
             batch: self.batch(&applications, report),
             wait: check::wait(of, file.wait.as_ref(), report),
             batch_timeout_ns: self.batch_timeout_ns(slo_ns_loosest, report),
+            load_timeout_us: self.load_timeout_us(report),
             input,
             slo_ns,
             applications,
@@ -251,6 +252,14 @@ impl Entry<'_> {
                 slos.max(u64::from(BATCH_TIMEOUT_DEFAULT_US_MIN) * 1_000)
             }
         }
+    }
+
+    /// 0 is no limit, and so is none.
+    fn load_timeout_us(&self, report: &mut Report<'_>) -> Option<u64> {
+        let configured = self.file.load_timeout_us.as_ref();
+        let range = 0..=LOAD_TIMEOUT_US_MAX;
+        let us = check::integer("load_timeout_us", &self.of, configured, range, report);
+        us.filter(|us| *us > 0).map(u64::from)
     }
 
     fn no_effect(&self, key: &'static str, at: usize, report: &mut Report<'_>) {

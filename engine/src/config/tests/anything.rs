@@ -3,20 +3,15 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::EXAMPLE;
-use crate::config::{Config, Facts, ReplicaBytes, print};
-
-const FACTS: Facts<'_> = Facts {
-    replica_bytes: |_| ReplicaBytes { control: 4096, completions: 4096, outputs: None },
-    limits: &[],
-};
+use crate::check;
+use crate::config::{Config, parse};
 
 /// Reads a text and prints whatever comes of it.
 fn read_and_print(text: &str) -> String {
     let mut out = String::new();
-    match Config::from_toml(text, Path::new("/srv"), "c") {
+    match parse(text) {
         Ok((config, warnings)) => {
-            print(&config, &FACTS, &mut out).expect("a string takes everything");
-            warnings.iter().for_each(|warning| out += &warning.to_string());
+            check::print(&config, &warnings, &mut out).expect("a string takes everything");
         }
         Err(errors) => out = errors.to_string(),
     }
@@ -65,6 +60,7 @@ fn line() -> impl Strategy<Value = String> {
         "default_output",
         "models",
         "rows",
+        "json_output",
         "version",
         "command",
         "directory",
@@ -72,6 +68,7 @@ fn line() -> impl Strategy<Value = String> {
         "cpus",
         "batch",
         "batch_timeout_us",
+        "load_timeout_us",
         "type",
         "shape",
         "max_bytes",

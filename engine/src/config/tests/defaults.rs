@@ -35,6 +35,8 @@ fn the_documented_example_means_exactly_what_it_says() {
             default_output: "-1".to_owned(),
             models: vec![0],
             rows: 4096,
+            rows_at_start: 4096,
+            json_output: false,
         }],
         models: vec![Model {
             name: "softmax".to_owned(),
@@ -49,6 +51,7 @@ fn the_documented_example_means_exactly_what_it_says() {
             batch: BatchPolicy::Aimd { max: 1024 },
             wait: WaitStrategy::Adaptive,
             batch_timeout_ns: 1_000_000_000,
+            load_timeout_us: None,
             input: Some(floats(&[784])),
             slo_ns: Some(20_000_000),
             applications: vec![0],
@@ -79,7 +82,9 @@ fn everything_but_names_input_and_command_has_a_default() {
             slo_ns: 20_000_000,
             default_output: String::new(),
             models: vec![0],
-            rows: 1024,
+            rows: 4096,
+            rows_at_start: 1024,
+            json_output: false,
         }]
     );
     assert_eq!(
@@ -94,6 +99,7 @@ fn everything_but_names_input_and_command_has_a_default() {
             batch: BatchPolicy::Aimd { max: 1024 },
             wait: WaitStrategy::Adaptive,
             batch_timeout_ns: 1_000_000_000,
+            load_timeout_us: None,
             input: Some(TensorSpec::at_most(ElementType::String, 65_536)),
             slo_ns: Some(20_000_000),
             applications: vec![0],
@@ -167,28 +173,51 @@ fn every_batch_policy_takes_its_bound() {
 }
 
 #[test]
-fn rows_fill_64_mib_but_are_never_fewer_than_16_or_more_than_4096() {
+fn rows_fill_an_address_range_of_1_gib_and_64_mib_of_them_are_taken_at_start() {
     let table = [
-        ("type = \"floats\", shape = [1]", 64, 4096),
-        ("type = \"floats\", shape = [16]", 64, 4096),
-        ("type = \"floats\", shape = [17]", 128, 4096),
-        ("type = \"floats\", shape = [4096]", 16_384, 4096),
-        ("type = \"floats\", shape = [4097]", 16_448, 4080),
-        ("type = \"bytes\", max_bytes = 4194304", 4_194_304, 16),
-        ("type = \"bytes\", max_bytes = 4194305", 4_194_368, 16),
-        ("type = \"bytes\", max_bytes = 67108864", 67_108_864, 16),
+        ("type = \"floats\", shape = [1]", 64, 4096, 4096),
+        ("type = \"floats\", shape = [17]", 128, 4096, 4096),
+        ("type = \"floats\", shape = [4096]", 16_384, 4096, 4096),
+        ("type = \"floats\", shape = [4097]", 16_448, 4096, 4080),
+        ("type = \"strings\", max_bytes = 262144", 262_144, 4096, 256),
+        ("type = \"strings\", max_bytes = 262145", 262_208, 4095, 255),
+        ("type = \"bytes\", max_bytes = 6291456", 6_291_456, 170, 10),
+        ("type = \"bytes\", max_bytes = 67108863", 67_108_864, 16, 1),
+        ("type = \"bytes\", max_bytes = 67108864", 67_108_864, 16, 1),
     ];
-    for (input, stride, rows) in table {
+    for (input, stride, rows, at_start) in table {
         let text = format!("[[application]]\nname = \"a\"\ninput = {{ {input} }}");
         let application = &config(&text).applications[0];
-        assert_eq!((application.row_stride(), application.rows), (stride, rows), "{input}");
-        assert_eq!(application.pool_bytes(), stride as u64 * u64::from(rows), "{input}");
+        let found = (application.row_stride(), application.rows, application.rows_at_start);
+        assert_eq!(found, (stride, rows, at_start), "{input}");
+        assert!(application.pool_bytes() <= 1 << 30, "{input}");
+        assert!(application.pool_bytes_at_start() <= 64 << 20, "{input}");
     }
 }
 
 #[test]
-fn configured_rows_are_taken_as_they_are() {
-    assert_eq!(config(&with("", "rows = 100", "")).applications[0].rows, 100);
+fn configured_rows_are_taken_as_they_are_and_all_at_start() {
+    for line in ["rows = 100", "rows = 100\ninput = { type = \"b\", max_bytes = 8388608 }"] {
+        let text = format!("[[application]]\nname = \"a\"\n{line}\n");
+        let text = if line.contains("input") { text } else { text + "input = { type = \"s\" }" };
+        let application = &config(&text).applications[0];
+        assert_eq!((application.rows, application.rows_at_start), (100, 100), "{line}");
+    }
+}
+
+#[test]
+fn a_string_output_is_a_string_unless_it_is_called_json() {
+    assert!(!config(&with("", "", "")).applications[0].json_output);
+    assert!(!config(&with("", "json_output = false", "")).applications[0].json_output);
+    assert!(config(&with("", "json_output = true", "")).applications[0].json_output);
+}
+
+#[test]
+fn a_model_may_load_for_as_long_as_it_likes_unless_a_time_is_named() {
+    let table = [("", None), ("load_timeout_us = 0", None), ("load_timeout_us = 7", Some(7))];
+    for (line, expected) in table {
+        assert_eq!(config(&with("", "", line)).models[0].load_timeout_us, expected, "{line}");
+    }
 }
 
 #[test]

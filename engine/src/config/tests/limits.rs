@@ -53,6 +53,8 @@ fn numbers_of_a_model_are_taken_up_to_their_limits() {
     assert_bounds(line, &["1", "4096"], &["0", "4097"]);
     let line = |value: &str| with("", "", &format!("batch_timeout_us = {value}"));
     assert_bounds(line, &["1000", "600000000"], &["999", "600000001"]);
+    let line = |value: &str| with("", "", &format!("load_timeout_us = {value}"));
+    assert_bounds(line, &["0", "3600000000"], &["-1", "3600000001"]);
     let line = |value: &str| {
         let words = ["\"m\""; 255].join(",");
         format!("[[model]]\nname = \"m\"\ncommand = [{words}{value}]")

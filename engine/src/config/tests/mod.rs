@@ -2,9 +2,9 @@
 
 mod anything;
 mod defaults;
+mod documented;
 mod limits;
 mod load;
-mod printed;
 mod refused_text;
 mod refused_values;
 mod warnings;

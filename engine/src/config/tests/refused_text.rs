@@ -65,7 +65,7 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         (
             "[[application]]\nslo_ms = 20",
             "c:2:1: unknown key \"slo_ms\"; expected one of: name, input, slo_us, \
-             default_output, models, rows; did you mean \"slo_us\"?",
+             default_output, models, rows, json_output; did you mean \"slo_us\"?",
         ),
         (
             "[[application]]\ninput = { typ = \"f\" }",
@@ -79,8 +79,8 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         (
             "[[model]]\nreplica = 1",
             "c:2:1: unknown key \"replica\"; expected one of: name, version, command, \
-             directory, replicas, cpus, batch, batch_timeout_us, wait; did you mean \
-             \"replicas\"?",
+             directory, replicas, cpus, batch, batch_timeout_us, load_timeout_us, wait; did you \
+             mean \"replicas\"?",
         ),
         (
             "[[model]]\nbatch = { maximum = 1 }",
@@ -89,7 +89,7 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         (
             "[[model]]\nenv = {}",
             "c:2:1: unknown key \"env\"; expected one of: name, version, command, \
-             directory, replicas, cpus, batch, batch_timeout_us, wait",
+             directory, replicas, cpus, batch, batch_timeout_us, load_timeout_us, wait",
         ),
     ]);
 }
@@ -122,6 +122,10 @@ fn values_of_a_wrong_type_are_refused_with_what_was_expected() {
         ("[server]\ncpu = 0.5", "c:2:7: found floating point `0.5`; expected an integer"),
         ("[server]\ncpu = [0]", "c:2:7: found a list; expected an integer"),
         ("[server]\nwait = true", "c:2:8: found boolean `true`; expected a string"),
+        (
+            "[[application]]\njson_output = \"json\"",
+            "c:2:15: found string \"json\"; expected a boolean",
+        ),
         ("[server]\nwait.for = 1", "c:2:1: found a table; expected a string"),
         ("[[application]]\ninput = \"floats\"", "c:2:9: found string \"floats\"; expected a table"),
         (

@@ -301,7 +301,9 @@ pub fn is_gone(pid: i32) -> bool {
 
 fn pools(config: &Config) -> Vec<OwnedFd> {
     let pool = |application: &crate::config::Application| {
-        let pool = InputPool::create(application.rows, application.row_stride()).unwrap();
+        let (rows, at_start) = (application.rows, application.rows_at_start);
+        let stride = application.row_stride();
+        let pool = InputPool::create_in_part(rows, stride, at_start).unwrap();
         pool.as_fd().try_clone_to_owned().unwrap()
     };
     config.applications.iter().map(pool).collect()
