@@ -10,6 +10,9 @@ use cutter_tests::command::succeed;
 
 const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 100;
+const FUNCTION_LINES_MAX: usize = 70;
+/// How far above an access the comment about its partner may begin.
+const COMMENT_LINES_MAX: usize = 3;
 
 /// Where `unsafe` may be: shared memory, io_uring, what runs between fork and exec, the C ABI; and
 /// benches and tests, which attack or imitate those.
@@ -21,6 +24,23 @@ const UNSAFE: [&str; 6] = [
     "benches/",
     "tests/",
 ];
+
+/// Rooms into which time is passed: the same code runs in worlds whose clock is a number.
+const PURE: [&str; 7] = [
+    "engine/src/batching/",
+    "engine/src/clipper/",
+    "engine/src/config/",
+    "engine/src/frontend/",
+    "engine/src/http/",
+    "engine/src/json/",
+    "engine/src/scheduler/",
+];
+
+/// Where memory is shared between threads or processes, and the two files that only give each
+/// order of an access its name.
+const SHARED: [&str; 3] = ["container-sdk/protocol/src/", "engine/src/", "machine/src/"];
+const ORDERS: [&str; 2] =
+    ["container-sdk/protocol/src/words.rs", "container-sdk/protocol/src/testing.rs"];
 
 /// The limits of the crates that a server is made of.
 const TABLES: [&str; 3] =
@@ -86,6 +106,106 @@ fn no_file_is_longer_than_six_hundred_lines() {
     assert_eq!(long, [""; 0]);
 }
 
+/// Whether it is part of what people run, and no test or bench.
+fn is_product(source: &Source) -> bool {
+    let path = &source.path;
+    let is_test = path.starts_with("tests/") || path.starts_with("benches/");
+    !is_test && !path.contains("/tests/") && !path.ends_with("/tests.rs")
+}
+
+/// The text before the tests that stand in the same file.
+fn product(source: &Source) -> &str {
+    source.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
+/// The first line of each function, and how many lines it has. Its end is the first line that is
+/// as far to the left as its beginning and ends it: formatted code has no other.
+fn functions(text: &str) -> Vec<(usize, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let is_function = |line: &str| {
+        let line = line.trim_start();
+        let line = line
+            .strip_prefix("pub(")
+            .and_then(|rest| rest.split_once(") "))
+            .map_or(line, |(_, rest)| rest);
+        let words = line.split(['(', '<']).next().unwrap_or_default();
+        let mut words = words.split(' ').rev().skip(1);
+        let is_qualifier =
+            |word: &str| ["pub", "async", "const", "unsafe", "extern", "\"C\""].contains(&word);
+        words.next() == Some("fn") && words.all(is_qualifier)
+    };
+    let length = |start: usize| {
+        let first = lines[start];
+        let ends = |line: &&str| indent(line) == indent(first) && line.ends_with(['}', ';']);
+        lines[start..].iter().position(ends).map_or(0, |last| last + 1)
+    };
+    let starts = (0..lines.len()).filter(|start| is_function(lines[*start]));
+    starts.map(|start| (start + 1, length(start))).collect()
+}
+
+#[test]
+fn no_function_is_longer_than_seventy_lines() {
+    let mut sources = rust();
+    sources.retain(is_product);
+    let (mut counted, mut long) = (0, Vec::new());
+    for source in &sources {
+        let functions = functions(product(source));
+        counted += functions.len();
+        let beyond = functions.iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        long.extend(beyond.map(|(at, lines)| format!("{}:{at}: {lines} lines", source.path)));
+    }
+    assert!(counted > 1_000, "only {counted} functions are seen");
+    assert_eq!(long, [""; 0]);
+}
+
+#[test]
+fn lines_of_functions_are_counted() {
+    let text = "fn one() {}\n\npub(crate) const fn two(\n    a: u8,\n) -> u8 {\n    let b = {\n\
+                \x20       a\n    };\n    b\n}\n\ntrait T {\n    fn three(&self);\n\
+                \x20   fn four<A>(&self) {\n    }\n}\nlet function = fn_of(1);\n";
+    assert_eq!(functions(text), [(1, 1), (3, 8), (13, 1), (14, 2)]);
+}
+
+#[test]
+fn pure_rooms_do_not_look_at_a_clock() {
+    let mut sources = rust();
+    sources.retain(|source| PURE.iter().any(|room| source.path.starts_with(room)));
+    assert!(sources.len() > 50, "the pure rooms are not where they should be");
+    let clocks = ["Instant::now", "SystemTime::now", "monotonic_ns", "CLOCK_", "ClockId::"];
+    let looks = |line: &str| clocks.iter().any(|clock| line.contains(clock));
+    assert_eq!(lines(&sources, looks), [""; 0]);
+}
+
+/// An order says nothing by itself: each access says with which other one it is paired, or why it
+/// needs none.
+#[test]
+fn every_atomic_access_has_a_comment_about_its_order() {
+    let mut sources = rust();
+    sources.retain(|source| {
+        let is_shared = SHARED.iter().any(|room| source.path.starts_with(room));
+        is_shared && is_product(source) && !ORDERS.contains(&source.path.as_str())
+    });
+    let accesses = [".load_acquire(", ".store_release(", ".fence(", "Relaxed)", "Acquire)"];
+    let more = ["Relaxed,", "Release)", "Release,", "AcqRel", "SeqCst"];
+    let is_comment = |line: &&str| line.trim_start().starts_with("//");
+    let is_access = |line: &str| {
+        let is_code = !is_comment(&line) && !line.trim_start().starts_with("use ");
+        is_code && accesses.iter().chain(&more).any(|access| line.contains(access))
+    };
+    let mut without = Vec::new();
+    for source in &sources {
+        let lines: Vec<&str> = product(source).lines().collect();
+        for at in (0..lines.len()).filter(|at| is_access(lines[*at])) {
+            let above = &lines[at.saturating_sub(COMMENT_LINES_MAX)..at];
+            if !above.iter().any(|line| is_comment(line)) {
+                without.push(format!("{}:{}: {}", source.path, at + 1, lines[at].trim()));
+            }
+        }
+    }
+    assert_eq!(without, [""; 0]);
+}
+
 #[test]
 fn no_line_is_wider_than_a_hundred_columns() {
     assert_eq!(lines(&rust(), |line| line.chars().count() > COLUMNS_MAX), [""; 0]);
@@ -147,6 +267,11 @@ fn no_registry_is_addressed_by_its_name() {
         ["proxy.", "golang.org"],
         ["deb.", "debian.org"],
         ["archive.", "ubuntu.com"],
+        // What a registry's client keeps on a machine is no part of the tree either.
+        ["registry", "/src/"],
+        [".cargo/", "registry"],
+        ["registry", "/cache/"],
+        ["site-", "packages"],
     ];
     let hosts = hosts.map(|host| host.concat());
     let sources = sources();
