@@ -60,7 +60,7 @@ pub fn start(
     pin_child(process.child(), cpu)?;
     let hello = Hello::read(&receive_from_container(ours.as_fd())?).map_err(io::Error::other)?;
     let geometry = Geometry::fit(DEPTH_DEFAULT, ITEMS_MAX, hello.output);
-    let geometry = geometry.ok_or_else(|| io::Error::other("the model's output is too large"))?;
+    let geometry = geometry.map_err(io::Error::other)?;
     let end = EngineEnd::create(geometry).map_err(io::Error::other)?;
     let grant = Grant {
         incarnation: 1,

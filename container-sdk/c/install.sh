@@ -6,7 +6,7 @@ usage() {
     cat <<'TEXT'
 usage: install.sh PREFIX
 
-Builds the release library with cargo and installs below PREFIX:
+Builds the library with cargo (profile `sdk`: release, but a panic unwinds) and installs below PREFIX:
 
   include/cutter/container.h, container.hpp         headers for C and C++
   lib/libcutter_c.a, libcutter_c.so                 static and shared library
@@ -32,12 +32,12 @@ source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 cargo=${CARGO:-cargo}
 
 cd -- "$source"
-"$cargo" build --release --lib
+"$cargo" build --profile sdk --lib
 id=$("$cargo" pkgid)
 version=${id##*[@#]}
 abi=${version%.*}
 built=$("$cargo" metadata --no-deps --format-version 1 |
-    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release
+    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/sdk
 
 # What the static library needs, as `rustc --print native-static-libs` tells; libc comes by itself.
 system_libs=(gcc_s util rt pthread m dl)

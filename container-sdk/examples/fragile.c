@@ -5,6 +5,9 @@
 //       555  scribbles over all the shared memory that it can write, then exits
 //       666  crashes                 777  hangs
 //      1313  fails the whole batch
+//   fragile forgetful gives the first float of each input, and nothing for every second batch
+//   fragile untyped   asks for rows and outputs as doubles, which they are not
+//   fragile twice     connects a second time, also when the first connection was refused
 //   fragile fail      fails every batch with a message
 //   fragile nonzero   fails every batch without one
 //   fragile misuse    calls every function wrongly; gives the number of calls that were not refused
@@ -51,6 +54,27 @@ static int predict_floats(void *context, cutter_batch *batch) {
         if (first == 1313) return cutter_batch_fail(batch, "1313 is a bad year");
     }
     return 0;
+}
+
+static int predict_forgetful(void *context, cutter_batch *batch) {
+    static int turn;
+    return turn++ % 2 ? 0 : predict_floats(context, batch);
+}
+
+static int predict_untyped(void *context, cutter_batch *batch) {
+    (void)context;
+    size_t elements = 1;
+    if (cutter_batch_row_type(batch, 0) != CUTTER_FLOAT32) return 1;
+    if (cutter_batch_output_type(batch) != CUTTER_FLOAT32) return 2;
+    if (!cutter_batch_row_as(batch, 0, CUTTER_FLOAT32, &elements) || elements != 1) return 3;
+    if (!cutter_batch_row_as(batch, 0, CUTTER_ANY, &elements) || elements != 4) return 4;
+    if (cutter_batch_row_as(batch, 0, CUTTER_FLOAT64, &elements) || elements != 0) return 5;
+    if (cutter_error_status() != CUTTER_ERROR_TYPE) return 6;
+    if (cutter_batch_row_as(batch, 0, 77, NULL)) return 7;
+    if (cutter_error_status() != CUTTER_ERROR_ARGUMENT) return 8;
+    if (cutter_batch_output_as(batch, 0, CUTTER_INT32, &elements) || elements != 0) return 9;
+    if (cutter_batch_outputs_as(batch, CUTTER_FLOAT64, NULL)) return 10;
+    return cutter_batch_fail(batch, cutter_error_text());
 }
 
 static int predict_fail(void *context, cutter_batch *batch) {
@@ -153,6 +177,21 @@ static int forget(const cutter_model *model) {
     return 0;
 }
 
+static int fail(const char *text);
+
+// A refused container tries again, and so does one that is connected.
+static int twice(const cutter_model *model) {
+    cutter_container *container, *second;
+    cutter_batch *batch;
+    cutter_status first = cutter_connect(model, &container);
+    if (cutter_connect(model, &second) != CUTTER_ERROR_CONNECT || second) return 2;
+    if (first != CUTTER_OK) return fail(cutter_error_text());
+    while (cutter_next(container, -1, &batch) == CUTTER_OK)
+        cutter_batch_fail(batch, cutter_error_text());
+    cutter_close(container);
+    return 0;
+}
+
 static int fail(const char *text) {
     fprintf(stderr, "fragile: %s\n", text);
     return 1;
@@ -168,6 +207,9 @@ int main(int argc, char **argv) {
         cutter_predict predict;
     } modes[] = {
         {"floats", scalar, predict_floats},
+        {"forgetful", scalar, predict_forgetful},
+        {"untyped", scalar, predict_untyped},
+        {"twice", scalar, NULL},
         {"fail", scalar, predict_fail},
         {"nonzero", scalar, predict_nonzero},
         {"misuse", scalar, predict_misuse},
@@ -178,6 +220,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         if (strcmp(mode, modes[i].mode) != 0) continue;
         cutter_model model = {.output = modes[i].output};
+        if (strcmp(mode, "twice") == 0) return twice(&model);
         if (!modes[i].predict) return forget(&model);
         cutter_status status = cutter_serve(&model, modes[i].predict, &accepted);
         return status == CUTTER_OK ? 0 : fail(cutter_error_text());

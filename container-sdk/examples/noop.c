@@ -2,10 +2,10 @@
 #include <cutter/container.h>
 #include <stdio.h>
 
-// The outputs are 0 from the start, since nothing ever writes them.
+// The outputs are 0 when they are asked for.
 static int predict(void *context, cutter_batch *batch) {
-    (void)context, (void)batch;
-    return 0;
+    (void)context;
+    return cutter_batch_outputs(batch, NULL) ? 0 : 1;
 }
 
 int main(void) {

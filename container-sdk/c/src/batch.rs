@@ -3,9 +3,9 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
-use cutter_container::{BatchError, Container};
+use cutter_container::{BatchError, Container, ElementType};
 
-use crate::model::text;
+use crate::model::{Type, element_of, text};
 use crate::status::{Error, Status, failed, guard};
 
 const NO_REASON: &str = "the model gave no reason";
@@ -28,14 +28,21 @@ pub(crate) struct View {
     dense: Option<Matrix>,
     /// The rows of a batch that is not dense. It grows to the largest batch and stays so.
     table: Vec<Row>,
+    /// The place for all outputs; null until it is asked for.
     outputs: *mut u8,
     output_stride: usize,
+    output_element: ElementType,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
     base: *const u8,
     bytes: usize,
+    element: ElementType,
+}
+
+impl Row {
+    const NONE: Row = Row { base: ptr::null(), bytes: 0, element: ElementType::Bytes };
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,11 +83,68 @@ pub unsafe extern "C" fn cutter_batch_row(
     });
     let row = row.unwrap_or_else(|error| {
         failed(&error);
-        Row { base: ptr::null(), bytes: 0 }
+        Row::NONE
     });
     // SAFETY: null or a place by the promise of C.
     unsafe { put(bytes, row.bytes) };
     row.base.cast()
+}
+
+/// As cutter_batch_row(), for elements of one cutter_type; *elements is their number. NULL when the
+/// input is of another type: what an application sends may change without a change of the model.
+/// Strings are also had as bytes, and bytes as strings; CUTTER_ANY is the bytes of every type.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_batch_row_as(
+    batch: *const Batch,
+    item: usize,
+    r#type: u32,
+    elements: *mut usize,
+) -> *const c_void {
+    // SAFETY: null or a batch of an open connection by the promise of C.
+    let row = unsafe { in_hand(batch) }.and_then(|view| {
+        view.check(item)?;
+        let row = view.row(item);
+        let element_bytes = element_bytes("input", row.element, r#type)?;
+        Ok((row.base, row.bytes / element_bytes))
+    });
+    let (base, count) = row.unwrap_or_else(|error| {
+        failed(&error);
+        (ptr::null(), 0)
+    });
+    // SAFETY: null or a place by the promise of C.
+    unsafe { put(elements, count) };
+    base.cast()
+}
+
+/// The cutter_type of the input of one item; CUTTER_ANY when there is no such item.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_batch_row_type(batch: *const Batch, item: usize) -> Type {
+    // SAFETY: null or a batch of an open connection by the promise of C.
+    let row = unsafe { in_hand(batch) }.and_then(|view| {
+        view.check(item)?;
+        Ok(view.row(item))
+    });
+    row.map_or_else(
+        |error| {
+            failed(&error);
+            Type::CutterAny
+        },
+        |row| row.element.into(),
+    )
+}
+
+/// The cutter_type of the outputs; CUTTER_ANY when the batch was given back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_batch_output_type(batch: *const Batch) -> Type {
+    // SAFETY: null or a batch of an open connection by the promise of C.
+    let view = unsafe { in_hand(batch) };
+    view.map_or_else(
+        |error| {
+            failed(&error);
+            Type::CutterAny
+        },
+        |view| view.output_element.into(),
+    )
 }
 
 /// All inputs as one matrix, when they lie so; nearly always. Else NULL: read each row for itself,
@@ -94,7 +158,7 @@ pub unsafe extern "C" fn cutter_batch_dense(
     row_bytes: *mut usize,
     stride_bytes: *mut usize,
 ) -> *const c_void {
-    const SCATTERED: Matrix = Matrix { first: Row { base: ptr::null(), bytes: 0 }, stride: 0 };
+    const SCATTERED: Matrix = Matrix { first: Row::NONE, stride: 0 };
     // SAFETY: null or a batch of an open connection by the promise of C.
     let view = unsafe { in_hand(batch) };
     let matrix = view.map_or_else(
@@ -129,7 +193,7 @@ pub unsafe extern "C" fn cutter_batch_gather(
         }
         view.check_gather(stride_bytes, into_bytes)?;
         for item in 0..view.count {
-            let Row { base, bytes } = view.row(item);
+            let Row { base, bytes, .. } = view.row(item);
             // SAFETY: the row is mapped while the batch is in hand. `into` holds `into_bytes` bytes
             // by the promise of C, and the check found room in them for every stride.
             unsafe {
@@ -145,36 +209,83 @@ pub unsafe extern "C" fn cutter_batch_gather(
 /// The place for all outputs, in shared memory, aligned to 64 bytes: item i starts i *
 /// *stride_bytes after it. NULL when the batch was given back. stride_bytes may be NULL.
 ///
-/// Outputs of a shape have no gaps. Outputs with lengths of their own start at multiples of 8; say
-/// how long each is with cutter_batch_set_output_bytes(), else it is empty.
+/// It is zeroed when it is first asked for in a batch, and from then on all outputs of a shape
+/// count as written. They have no gaps. Outputs with lengths of their own start at multiples of 8;
+/// say how long each is with cutter_batch_set_output_bytes(), else its item fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cutter_batch_outputs(
     batch: *mut Batch,
     stride_bytes: *mut usize,
 ) -> *mut c_void {
     // SAFETY: null or a batch of an open connection by the promise of C.
-    let view = unsafe { in_hand(batch) };
-    let (outputs, stride) = view.map_or_else(
-        |error| {
-            failed(&error);
-            (ptr::null_mut(), 0)
-        },
-        |view| (view.outputs, view.output_stride),
-    );
+    let outputs = unsafe { own(batch) }.and_then(Batch::outputs);
+    let (outputs, stride) = outputs.unwrap_or_else(|error| {
+        failed(&error);
+        (ptr::null_mut(), 0)
+    });
     // SAFETY: null or a place by the promise of C.
     unsafe { put(stride_bytes, stride) };
     outputs.cast()
 }
 
+/// As cutter_batch_outputs(), for elements of one cutter_type; *stride_elements is the distance
+/// between two outputs. NULL when the model declared outputs of another type.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_batch_outputs_as(
+    batch: *mut Batch,
+    r#type: u32,
+    stride_elements: *mut usize,
+) -> *mut c_void {
+    // SAFETY: null or a batch of an open connection by the promise of C.
+    let outputs = unsafe { own(batch) }.and_then(|batch| {
+        let element_bytes = element_bytes("output", batch.view.output_element, r#type)?;
+        let (outputs, stride) = batch.outputs()?;
+        Ok((outputs, stride / element_bytes))
+    });
+    let (outputs, stride) = outputs.unwrap_or_else(|error| {
+        failed(&error);
+        (ptr::null_mut(), 0)
+    });
+    // SAFETY: null or a place by the promise of C.
+    unsafe { put(stride_elements, stride) };
+    outputs.cast()
+}
+
 /// The place for the output of one item, in shared memory. NULL when there is no such item.
+///
+/// It is zeroed when it is first asked for in a batch, and an output of a shape counts as written
+/// from then on. An item of which neither the place was asked for nor anything was said fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cutter_batch_output(batch: *mut Batch, item: usize) -> *mut c_void {
     // SAFETY: null or a batch of an open connection by the promise of C.
-    let place = unsafe { in_hand(batch) }.and_then(|view| view.output(item));
+    let place = unsafe { own(batch) }.and_then(|batch| batch.output(item));
     let place = place.unwrap_or_else(|error| {
         failed(&error);
         ptr::null_mut()
     });
+    place.cast()
+}
+
+/// As cutter_batch_output(), for elements of one cutter_type; *elements is how many there is room
+/// for. NULL when the model declared outputs of another type.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_batch_output_as(
+    batch: *mut Batch,
+    item: usize,
+    r#type: u32,
+    elements: *mut usize,
+) -> *mut c_void {
+    // SAFETY: null or a batch of an open connection by the promise of C.
+    let place = unsafe { own(batch) }.and_then(|batch| {
+        let element_bytes = element_bytes("output", batch.view.output_element, r#type)?;
+        Ok((batch.output(item)?, batch.view.output_stride / element_bytes))
+    });
+    let (place, count) = place.unwrap_or_else(|error| {
+        failed(&error);
+        (ptr::null_mut(), 0)
+    });
+    // SAFETY: null or a place by the promise of C.
+    unsafe { put(elements, count) };
     place.cast()
 }
 
@@ -204,14 +315,16 @@ pub unsafe extern "C" fn cutter_batch_write_output(
         }
         // SAFETY: null or a batch of an open connection by the promise of C.
         let batch = unsafe { own(batch) }?;
-        let place = batch.view.output(item)?;
-        batch.with(|batch| batch.set_output_bytes(item, bytes))?;
-        if bytes > 0 {
-            // SAFETY: `output` holds `bytes` bytes by the promise of C; the place does, or the call
-            // above would have failed. They may overlap.
-            unsafe { ptr::copy(output.cast::<u8>(), place, bytes) };
-        }
-        Ok(Status::CutterOk)
+        batch.view.check(item)?;
+        batch.with(|batch| {
+            let place = batch.claim_output(item, bytes)?;
+            if bytes > 0 {
+                // SAFETY: `output` holds `bytes` bytes by the promise of C; the place does, or the
+                // call above would have failed. They may overlap.
+                unsafe { ptr::copy(output.cast::<u8>(), place.as_ptr(), bytes) };
+            }
+            Ok(())
+        })
     })
 }
 
@@ -233,6 +346,7 @@ pub unsafe extern "C" fn cutter_batch_fail_item(
 }
 
 /// Gives the batch back with its outputs. cutter_serve() does this for a predict that returns 0.
+/// CUTTER_ERROR_UNWRITTEN when outputs are missing; the batch is given back all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cutter_batch_complete(batch: *mut Batch) -> Status {
     // SAFETY: null or a batch of an open connection by the promise of C.
@@ -248,7 +362,10 @@ pub unsafe extern "C" fn cutter_batch_fail(batch: *mut Batch, message: *const c_
         let message = unsafe { text(message) };
         let message = message.as_deref().unwrap_or(NO_REASON);
         // SAFETY: null or a batch of an open connection by the promise of C.
-        unsafe { own(batch) }?.give_back(|batch| batch.fail(message))
+        unsafe { own(batch) }?.give_back(|batch| {
+            batch.fail(message);
+            Ok(())
+        })
     })
 }
 
@@ -275,8 +392,12 @@ impl Batch {
             return;
         }
         guard(|| match returned {
+            // What is missing is told to the engine, which answers for it.
             0 => self.give_back(|batch| batch.complete()),
-            code => self.give_back(|batch| batch.fail(&format!("the model returned {code}"))),
+            code => self.give_back(|batch| {
+                batch.fail(&format!("the model returned {code}"));
+                Ok(())
+            }),
         });
     }
 
@@ -300,36 +421,66 @@ impl Batch {
 
     fn give_back(
         &mut self,
-        call: impl FnOnce(cutter_container::Batch<'_>),
+        call: impl FnOnce(cutter_container::Batch<'_>) -> Result<(), BatchError>,
     ) -> Result<Status, Error> {
         self.view.clear();
-        call(self.container.in_hand().ok_or(Error::NoBatch)?);
+        call(self.container.in_hand().ok_or(Error::NoBatch)?)?;
         Ok(Status::CutterOk)
+    }
+
+    /// The place for all outputs, and the distance between two.
+    fn outputs(&mut self) -> Result<(*mut u8, usize), Error> {
+        if self.view.outputs.is_null() {
+            let mut batch = self.container.in_hand().ok_or(Error::NoBatch)?;
+            self.view.outputs = batch.outputs_address().as_ptr();
+            batch.keep();
+        }
+        Ok((self.view.outputs, self.view.output_stride))
+    }
+
+    /// The place for the output of an item.
+    fn output(&mut self, item: usize) -> Result<*mut u8, Error> {
+        self.view.check(item)?;
+        if !self.view.outputs.is_null() {
+            // Within the mapping, like every place of the batch.
+            return Ok(self.view.outputs.wrapping_add(item * self.view.output_stride));
+        }
+        let mut batch = self.container.in_hand().ok_or(Error::NoBatch)?;
+        let place = batch.output_address(item);
+        batch.keep();
+        Ok(place?.as_ptr())
     }
 }
 
 impl Default for View {
     fn default() -> Self {
-        let (dense, table) = (None, Vec::new());
-        Self { count: 0, deadline_ns: 0, dense, table, outputs: ptr::null_mut(), output_stride: 0 }
+        Self {
+            count: 0,
+            deadline_ns: 0,
+            dense: None,
+            table: Vec::new(),
+            outputs: ptr::null_mut(),
+            output_stride: 0,
+            output_element: ElementType::Bytes,
+        }
     }
 }
 
 impl View {
     /// Takes the addresses of a batch that came, and leaves it in hand.
-    pub(crate) fn take(&mut self, mut batch: cutter_container::Batch<'_>) {
+    pub(crate) fn take(&mut self, batch: cutter_container::Batch<'_>) {
         self.clear();
         self.deadline_ns = batch.deadline_ns();
         self.output_stride = batch.output_stride();
-        let (rows, outputs) = batch.rows_and_outputs();
-        self.outputs = outputs.as_mut_ptr();
+        self.output_element = batch.output_spec().element;
+        let rows = batch.rows();
         let row = |item| {
             let row: &[u8] = rows.get(item);
-            Row { base: row.as_ptr(), bytes: row.len() }
+            Row { base: row.as_ptr(), bytes: row.len(), element: rows.input(item).element }
         };
         // The matrix's address, unlike that of its first row, covers all rows.
         self.dense = rows.dense().map(|(bytes, stride)| Matrix {
-            first: Row { base: bytes.as_ptr(), bytes: row(0).bytes },
+            first: Row { base: bytes.as_ptr(), ..row(0) },
             stride,
         });
         if self.dense.is_none() {
@@ -361,11 +512,6 @@ impl View {
         }
     }
 
-    fn output(&self, item: usize) -> Result<*mut u8, Error> {
-        self.check(item)?;
-        Ok(self.outputs.wrapping_add(item * self.output_stride))
-    }
-
     fn check_gather(&self, stride: usize, found: usize) -> Result<(), Error> {
         let count = self.count;
         // No object is larger than half the address space: such a size is a mistake of C.
@@ -376,6 +522,19 @@ impl View {
         }
         Err(BatchError::GatherRoom { found, count, stride }.into())
     }
+}
+
+/// The bytes of an element when those of one type are asked for as those of another.
+fn element_bytes(which: &'static str, found: ElementType, asked: u32) -> Result<usize, Error> {
+    if asked == Type::CutterAny as u32 {
+        return Ok(1);
+    }
+    let asked = element_of(asked).ok_or(Error::AskedType { value: asked })?;
+    let is_text = |element| matches!(element, ElementType::Bytes | ElementType::String);
+    if asked == found || (is_text(asked) && is_text(found)) {
+        return Ok(found.bytes());
+    }
+    Err(BatchError::Type { which, found, asked: asked.name() }.into())
 }
 
 /// # Safety

@@ -22,8 +22,13 @@ pub struct Connection {
 /// Predicts one batch: reads its rows, writes its outputs, and returns 0.
 ///
 /// To fail the whole batch: return cutter_batch_fail(batch, "why"). Another return value than 0
-/// fails it too, without a reason. The container lives on.
-pub type Predict = Option<unsafe extern "C" fn(context: *mut c_void, batch: *mut Batch) -> c_int>;
+/// fails it too, without a reason. The container lives on. An item whose output was not written
+/// fails, and so does a batch of which nothing was written.
+///
+/// No C++ exception may leave it: that ends the process. cutter::serve() of container.hpp catches
+/// them, and fails the batch.
+pub type Predict =
+    Option<unsafe extern "C-unwind" fn(context: *mut c_void, batch: *mut Batch) -> c_int>;
 
 /// Connects, and calls predict for batch after batch until the engine asks the container to end.
 ///
@@ -52,7 +57,8 @@ pub unsafe extern "C" fn cutter_serve(
             return if status == Status::CutterStop { Status::CutterOk } else { status };
         }
         // SAFETY: the model's own function, on the batch that it may use until it returns; no
-        // reference into the connection is held meanwhile.
+        // reference into the connection is held meanwhile. An exception that leaves it does not
+        // pass this function, which is of C: the process is aborted.
         let returned = unsafe { predict(context, batch) };
         // SAFETY: the connection is open, and the batch lies in it.
         unsafe { (*batch).settle(returned) };
@@ -62,7 +68,8 @@ pub unsafe extern "C" fn cutter_serve(
 /// Connects to the engine. For a model with a loop of its own; others use cutter_serve().
 ///
 /// Load the model first: the engine sends batches at once. On CUTTER_OK, *container is to be closed
-/// with cutter_close(); else it is NULL.
+/// with cutter_close(); else it is NULL. A process that the engine started connects once: the
+/// socket that it inherited is taken by the first call, whatever comes of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cutter_connect(
     model: *const Model,

@@ -91,6 +91,19 @@ pub extern "C" fn cutter_at_most(r#type: u32, bytes_max: u32) -> Spec {
     Spec { r#type, bytes_max, ..Spec::default() }
 }
 
+impl From<ElementType> for Type {
+    fn from(element: ElementType) -> Self {
+        let known = ELEMENTS.iter().find(|(_, known)| *known == element);
+        known.map_or(Self::CutterAny, |(value, _)| *value)
+    }
+}
+
+/// The element type of a number from C; `None` for one that names none.
+pub(crate) fn element_of(value: u32) -> Option<ElementType> {
+    let known = ELEMENTS.iter().find(|(known, _)| *known as u32 == value);
+    known.map(|(_, element)| *element)
+}
+
 impl Spec {
     /// `None` for any type.
     fn read(&self, which: &'static str) -> Result<Option<TensorSpec>, Error> {
@@ -98,18 +111,23 @@ impl Spec {
         if value == Type::CutterAny as u32 {
             return Ok(None);
         }
-        let known = ELEMENTS.iter().find(|(known, _)| *known as u32 == value);
-        let (_, element) = *known.ok_or(Error::Type { which, value })?;
+        let element = element_of(value).ok_or(Error::Type { which, value })?;
         if bytes_max > 0 {
             return match rank {
-                0 => Ok(Some(TensorSpec::at_most(element, bytes_max))),
+                0 => {
+                    let spec = TensorSpec::at_most(element, bytes_max);
+                    spec.check().map_err(|why| Error::Spec { which, why })?;
+                    Ok(Some(spec))
+                }
                 _ => Err(Error::Extent { which, bytes_max, rank }),
             };
         }
         let dims = usize::try_from(rank).ok().and_then(|rank| shape.get(..rank));
         let dims = dims.ok_or(Error::Rank { which, rank })?;
-        let shape = Shape::new(dims).ok_or(Error::Shape { which })?;
-        Ok(Some(TensorSpec::exact(element, shape)))
+        let wrong = |why| Error::Spec { which, why };
+        let spec = TensorSpec::exact(element, Shape::new(dims).map_err(wrong)?);
+        spec.check().map_err(wrong)?;
+        Ok(Some(spec))
     }
 }
 
@@ -174,7 +192,11 @@ mod tests {
         let bad = [
             (Spec { r#type: 6, ..vector }, "s.type is 6, which names no type"),
             (Spec { rank: 9, ..vector }, "s.rank is 9; a shape has at most 8"),
-            (Spec { rank: 2, shape: [1 << 16; 8], ..vector }, "s.shape has more elements"),
+            (
+                Spec { rank: 2, shape: [1 << 16; 8], ..vector },
+                "s cannot be used: a shape of more elements",
+            ),
+            (Spec { rank: 2, ..vector }, "s cannot be used: dimension 1 of the shape is 0"),
             (Spec { bytes_max: 4, ..vector }, "s.bytes_max is 4 and s.rank 1"),
         ];
         let wrong = bad.map(|(spec, start)| (spec.read("s").unwrap_err().to_string(), start));

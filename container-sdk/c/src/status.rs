@@ -1,12 +1,12 @@
 //! Codes, and the text of the last error of a thread.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cutter_container::limits::RANK_MAX;
-use cutter_container::{BatchError, ContainerError};
+use cutter_container::{BatchError, ContainerError, SpecError};
 
 /// What a call came to. Errors are negative; cutter_error_text() says more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub enum Status {
     CutterErrorEngine = -8,
     /// A bug in the SDK.
     CutterErrorInternal = -9,
+    /// Elements of another type were asked for.
+    CutterErrorType = -10,
+    /// The batch was given back, but outputs were missing: those items failed, or the batch.
+    CutterErrorUnwritten = -11,
 }
 
 /// Why a call failed.
@@ -46,10 +50,12 @@ pub(crate) enum Error {
     Null { what: &'static str },
     #[error("{which}.type is {value}, which names no type; use a cutter_type, as CUTTER_FLOAT32")]
     Type { which: &'static str, value: u32 },
+    #[error("{value} names no type of elements; use a cutter_type, as CUTTER_FLOAT32")]
+    AskedType { value: u32 },
     #[error("{which}.rank is {rank}; a shape has at most {RANK_MAX} dimensions")]
     Rank { which: &'static str, rank: u32 },
-    #[error("{which}.shape has more elements than fit in 32 bits")]
-    Shape { which: &'static str },
+    #[error("{which} cannot be used: {why}")]
+    Spec { which: &'static str, why: SpecError },
     #[error("{which}.bytes_max is {bytes_max} and {which}.rank {rank}; give a shape or a bound")]
     Extent { which: &'static str, bytes_max: u32, rank: u32 },
     #[error("the batch was given back already")]
@@ -69,8 +75,9 @@ impl Error {
         match self {
             Self::Null { .. }
             | Self::Type { .. }
+            | Self::AskedType { .. }
             | Self::Rank { .. }
-            | Self::Shape { .. }
+            | Self::Spec { .. }
             | Self::Extent { .. } => Status::CutterErrorArgument,
             Self::NoBatch => Status::CutterErrorNoBatch,
             Self::BatchInHand => Status::CutterErrorBatchInHand,
@@ -85,6 +92,7 @@ fn batch_status(error: &BatchError) -> Status {
     match error {
         BatchError::NoSuchItem { .. } => Status::CutterErrorItem,
         BatchError::Element { .. } | BatchError::GatherRoom { .. } => Status::CutterErrorLength,
+        BatchError::Type { .. } => Status::CutterErrorType,
         BatchError::Container(error) => container_status(error),
         BatchError::Model(_) => Status::CutterErrorInternal,
     }
@@ -94,10 +102,13 @@ fn container_status(error: &ContainerError) -> Status {
     match error {
         ContainerError::NoSocket
         | ContainerError::BadInheritedSocket { .. }
+        | ContainerError::InheritedSocketTaken
         | ContainerError::Connect { .. }
         | ContainerError::Socket(_)
         | ContainerError::BadAnswer
         | ContainerError::Segment(_) => Status::CutterErrorConnect,
+        ContainerError::Spec { .. } => Status::CutterErrorArgument,
+        ContainerError::Unwritten { .. } => Status::CutterErrorUnwritten,
         ContainerError::Refused { .. } => Status::CutterErrorRefused,
         ContainerError::EngineGone
         | ContainerError::BrokenStamp(_)
@@ -109,9 +120,13 @@ fn container_status(error: &ContainerError) -> Status {
 
 thread_local! {
     static TEXT: RefCell<CString> = RefCell::default();
+    static STATUS: Cell<Status> = const { Cell::new(Status::CutterOk) };
 }
 
 /// Runs what may panic; keeps the text of a failure and gives its code.
+///
+/// `install.sh` builds the library with a profile that unwinds, so that this holds for what is
+/// installed; with `panic = "abort"` a panic ends the process instead.
 pub(crate) fn guard(call: impl FnOnce() -> Result<Status, Error>) -> Status {
     let result = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let text = panic_text(&*panic).to_owned();
@@ -127,7 +142,9 @@ pub(crate) fn failed(error: &Error) -> Status {
     let text = CString::new(text).unwrap_or_default();
     // A thread that is ending has no text any more; the code is still told.
     let _ = TEXT.try_with(|place| *place.borrow_mut() = text);
-    error.status()
+    let status = error.status();
+    let _ = STATUS.try_with(|place| place.set(status));
+    status
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -141,6 +158,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 #[unsafe(no_mangle)]
 pub extern "C" fn cutter_error_text() -> *const c_char {
     TEXT.try_with(|text| text.borrow().as_ptr()).unwrap_or(c"the thread is ending".as_ptr())
+}
+
+/// The code of the last call that failed in this thread, for those that give NULL; CUTTER_OK when
+/// none has.
+#[unsafe(no_mangle)]
+pub extern "C" fn cutter_error_status() -> Status {
+    STATUS.try_with(Cell::get).unwrap_or(Status::CutterErrorInternal)
 }
 
 /// The version of the library: major.minor.patch.

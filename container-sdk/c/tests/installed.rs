@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
-use support::installed::{compile_c, consumer, example, fresh_folder, prefix, run, sdk};
+use support::installed::{cmake, compile_c, consumer, example, fresh_folder, prefix, run, sdk};
 use support::mini_engine::{Answer, MiniEngine};
 
 fn vector(elements: u32) -> TensorSpec {
@@ -152,6 +152,97 @@ fn every_wrong_call_is_refused_and_does_no_harm() {
     let mut engine = fragile("misuse");
     assert_eq!(predict_floats(&mut engine, &[1.0, 2.0, 3.0]).floats(), [0.0; 3]);
     assert_eq!(predict_floats(&mut engine, &[1.0]).floats(), [0.0]);
+    assert!(engine.stop().success());
+}
+
+#[test]
+fn outputs_that_a_model_forgets_are_an_error_and_nobody_elses() {
+    let mut engine = fragile("forgetful");
+    let forgotten = Answer::Failed("the model returned without writing its outputs".into());
+    for _ in 0..3 {
+        assert_eq!(predict_floats(&mut engine, &[1.5, 2.5, 3.5]).floats(), [1.5, 2.5, 3.5]);
+        assert_eq!(predict_floats(&mut engine, &[4.5, 5.5, 6.5]), forgotten);
+    }
+    assert!(engine.stop().success());
+}
+
+#[test]
+fn elements_of_another_type_are_refused_with_both_types() {
+    let refused = |answer| match answer {
+        Answer::Failed(text) => text,
+        answer => panic!("{answer:?}"),
+    };
+    let found = refused(predict_floats(&mut fragile("untyped"), &[1.0]));
+    assert_eq!(found, "the output is of type float32, not float64");
+    for (mode, due) in [
+        ("row", "the input is of type float32, not float64"),
+        ("text", "the input is of type float32, not string"),
+        ("dense", "the input is of type float32, not int32"),
+        ("gather", "the input is of type float32, not float64"),
+        ("outputs", "the output is of type float32, not float64"),
+        ("output", "the output is of type float32, not string"),
+    ] {
+        let mut command = Command::new(consumer("types"));
+        let mut engine = MiniEngine::start(command.arg(mode), vector(1));
+        assert_eq!(refused(predict_floats(&mut engine, &[1.0])), due, "{mode}");
+    }
+    let mut engine = MiniEngine::start(&mut Command::new(consumer("types")), vector(1));
+    assert_eq!(predict_floats(&mut engine, &[1.0, 2.0]).floats(), [0.0; 2]);
+    assert!(engine.stop().success());
+}
+
+#[test]
+fn a_process_takes_the_socket_that_it_inherited_once() {
+    let mut engine = fragile("twice");
+    let text = match predict_floats(&mut engine, &[1.0]) {
+        Answer::Failed(text) => text,
+        answer => panic!("{answer:?}"),
+    };
+    assert!(text.contains("was taken by an earlier connection of this process"), "{text}");
+    assert!(engine.stop().success());
+    let text = fresh_folder("twice").join("stderr");
+    let file = std::fs::File::create(&text).unwrap();
+    let mut command = Command::new(example("fragile"));
+    let status = MiniEngine::refuse(command.arg("twice").stderr(Stdio::from(file)), "go away");
+    assert_eq!(status.code(), Some(1));
+    let text = std::fs::read_to_string(text).unwrap();
+    assert!(text.contains("was taken by an earlier connection of this process"), "{text}");
+}
+
+#[test]
+fn a_cpp_exception_that_leaves_a_c_function_ends_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut engine = MiniEngine::start(&mut Command::new(consumer("throws")), vector(1));
+    let answer = predict_floats(&mut engine, &[1.0]);
+    let Answer::Died(status) = answer else { panic!("{answer:?}") };
+    assert_eq!(status.signal(), Some(6), "{status}");
+}
+
+#[test]
+fn the_header_for_cpp_says_which_cpp_it_needs() {
+    let source = sdk().join("tests/consumer/matrix.cpp");
+    let include = format!("-I{}", prefix().join("include").display());
+    let output = Command::new("c++")
+        .args(["-std=c++17", "-fsyntax-only", &include])
+        .arg(source)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("cutter/container.hpp needs C++20"), "{text}");
+}
+
+#[test]
+fn a_project_of_c_alone_finds_the_package() {
+    let folder = fresh_folder("c-alone");
+    let project = "cmake_minimum_required(VERSION 3.16)\nproject(alone LANGUAGES C)\n\
+        find_package(cutter-container 0.1 REQUIRED)\nadd_executable(sum sum.c)\n\
+        target_link_libraries(sum PRIVATE cutter::container)\n";
+    std::fs::write(folder.join("CMakeLists.txt"), project).unwrap();
+    std::fs::copy(sdk().join("../examples/sum.c"), folder.join("sum.c")).unwrap();
+    let built = cmake("c-alone-build", &folder);
+    let mut engine = MiniEngine::start(&mut Command::new(built.join("sum")), vector(2));
+    assert_eq!(engine.predict(&[&bytes_of(&[1.0, 2.0])]).floats(), [3.0]);
     assert!(engine.stop().success());
 }
 

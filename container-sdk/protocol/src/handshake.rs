@@ -8,6 +8,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytemuck::Zeroable;
 use rustix::event::{PollFd, PollFlags};
@@ -24,7 +25,7 @@ use crate::layout::Geometry;
 use crate::limits::{HANDSHAKE_NS, POOLS_MAX};
 use crate::ring::BrokenStamp;
 use crate::segment::{Segment, SegmentError};
-use crate::tensor::TensorSpec;
+use crate::tensor::{SpecError, TensorSpec};
 use crate::wait::WaitStrategy;
 use crate::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, ANSWER_REFUSED, HELLO_MAGIC, READY_MAGIC,
@@ -78,8 +79,10 @@ pub enum HelloError {
     Version { major: u16, minor: u16 },
     #[error("the container's shared structs have {found:?} bytes, the engine's {STRUCT_BYTES:?}")]
     Structs { found: [u16; 4] },
-    #[error("the container's {which} type means nothing or exceeds the limits")]
-    Spec { which: &'static str },
+    #[error("the container's {which} type cannot be used: {why}")]
+    Spec { which: &'static str, why: SpecError },
+    #[error("the container declares no output type")]
+    NoOutput,
 }
 
 impl Hello {
@@ -101,10 +104,11 @@ impl Hello {
         if wire.struct_bytes != STRUCT_BYTES {
             return Err(HelloError::Structs { found: wire.struct_bytes });
         }
-        let output = wire.output.read().flatten();
+        let wrong = |which| move |why| HelloError::Spec { which, why };
+        let output = wire.output.read().map_err(wrong("output"))?;
         Ok(Hello {
-            input: wire.input.read().ok_or(HelloError::Spec { which: "input" })?,
-            output: output.ok_or(HelloError::Spec { which: "output" })?,
+            input: wire.input.read().map_err(wrong("input"))?,
+            output: output.ok_or(HelloError::NoOutput)?,
             items_max: (wire.items_max > 0).then_some(wire.items_max),
             sdk: field_text(&wire.sdk),
             sdk_version: field_text(&wire.sdk_version),
@@ -210,8 +214,15 @@ pub enum ContainerError {
          {ENV_SOCKET} to the path of its container socket"
     )]
     NoSocket,
-    #[error("{ENV_FD} is {found:?}; it is set by the engine and names an open socket")]
+    #[error("{ENV_FD} is {found:?}; it is set by the engine and names its socket")]
     BadInheritedSocket { found: String },
+    #[error(
+        "the socket that {ENV_FD} names was taken by an earlier connection of this process; a \
+         container that the engine starts connects once"
+    )]
+    InheritedSocketTaken,
+    #[error("the model's {which} type cannot be used: {why}")]
+    Spec { which: &'static str, why: SpecError },
     #[error("cannot connect to the engine at {path}: {source}")]
     Connect {
         path: PathBuf,
@@ -236,6 +247,8 @@ pub enum ContainerError {
     OutputLength { item: u32, bytes: usize, output: TensorSpec },
     #[error("item {item} of a batch of {count}")]
     NoSuchItem { item: u32, count: u32 },
+    #[error("{items} items of a batch of {count} were given back without an output; they failed")]
+    Unwritten { items: u32, count: u32 },
 }
 
 /// What the engine granted, as the container holds it.
@@ -251,9 +264,15 @@ pub(crate) struct Granted {
     pub pools: Vec<Pool>,
 }
 
-/// Container: finds the engine's socket by the environment.
+/// Container: finds the engine's socket by the environment. The one that was inherited is taken
+/// once.
 pub fn socket_from_environment() -> Result<OwnedFd, ContainerError> {
     if let Ok(found) = std::env::var(ENV_FD) {
+        // Whatever came of the first try, the number may name something else by now.
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        if TAKEN.swap(true, Ordering::Relaxed) {
+            return Err(ContainerError::InheritedSocketTaken);
+        }
         return inherited_socket(&found).ok_or(ContainerError::BadInheritedSocket { found });
     }
     let path = std::env::var_os(ENV_SOCKET).ok_or(ContainerError::NoSocket)?;
@@ -276,6 +295,9 @@ pub fn connect(path: &Path) -> Result<OwnedFd, ContainerError> {
 
 /// Container: introduces itself and maps what the engine grants.
 pub fn join(socket: OwnedFd, hello: &Hello) -> Result<ContainerEnd, ContainerError> {
+    let wrong = |which| move |why| ContainerError::Spec { which, why };
+    hello.input.map_or(Ok(()), |input| input.check()).map_err(wrong("input"))?;
+    hello.output.check().map_err(wrong("output"))?;
     send(socket.as_fd(), bytemuck::bytes_of(&hello.write()), &[])?;
     wait_readable(&socket)?;
     let (answer, descriptors) = receive_answer(&socket)?;
@@ -289,8 +311,9 @@ fn map_grant(
     descriptors: Vec<OwnedFd>,
     socket: OwnedFd,
 ) -> Result<Granted, ContainerError> {
-    let output = answer.output.read().flatten().ok_or(ContainerError::BadAnswer)?;
+    let output = answer.output.read().ok().flatten().ok_or(ContainerError::BadAnswer)?;
     let geometry = Geometry::fit(answer.depth, answer.items_max, output)
+        .ok()
         .filter(|geometry| geometry.items_max == answer.items_max)
         .ok_or(ContainerError::BadAnswer)?;
     let pool_count = answer.pool_count as usize;
@@ -299,15 +322,19 @@ fn map_grant(
     }
     let mut descriptors = descriptors.into_iter();
     let mut next = || descriptors.next().ok_or(ContainerError::BadAnswer);
-    let control = Segment::open(next()?, geometry.control_bytes(), false)?;
-    let completions = Segment::open(next()?, geometry.completions_bytes(), true)?;
-    let outputs = Segment::open(next()?, geometry.outputs_bytes(), true)?;
+    let control = Segment::open(next()?, geometry.control_bytes())?;
+    // SAFETY: the engine, which is trusted here, makes these two for this incarnation and maps them
+    // read-only; they came with this grant, and nobody else in this process has them.
+    let (completions, outputs) = unsafe {
+        let completions = Segment::open_writable(next()?, geometry.completions_bytes())?;
+        (completions, Segment::open_writable(next()?, geometry.outputs_bytes())?)
+    };
     let doorbell = next()?;
     let mut pools = Vec::with_capacity(pool_count);
     for wire in &answer.pools[..pool_count] {
-        let input = wire.input.read().flatten().ok_or(ContainerError::BadAnswer)?;
+        let input = wire.input.read().ok().flatten().ok_or(ContainerError::BadAnswer)?;
         let bytes = wire.rows as usize * wire.stride as usize;
-        let segment = Segment::open(next()?, bytes, false)?;
+        let segment = Segment::open(next()?, bytes)?;
         pools.push(Pool::new(wire.rows, wire.stride, input, segment));
     }
     let wait = WaitStrategy::from_wire(answer.wait).ok_or(ContainerError::BadAnswer)?;
@@ -361,8 +388,12 @@ fn wait_readable(socket: &OwnedFd) -> Result<(), ContainerError> {
 
 fn inherited_socket(found: &str) -> Option<OwnedFd> {
     let number: RawFd = found.parse().ok().filter(|number| *number > 2)?;
-    // SAFETY: only borrowed to ask whether it is open at all.
+    // SAFETY: only borrowed to ask whether it is open at all, and what it is.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    let kind = rustix::net::sockopt::socket_type(borrowed).ok()?;
+    if kind != SocketType::SEQPACKET {
+        return None;
+    }
     rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC).ok()?;
     // SAFETY: open, as the call above proved; the engine passed it for this process to own, and
     // the variable is read once, at start.

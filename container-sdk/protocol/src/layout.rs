@@ -14,10 +14,10 @@
 use crate::entry::{ItemEntry, RowEntry};
 use crate::limits::{
     BATCH_ITEMS_MAX, CONTROL_WORD_BYTES, DEPTH_MAX, MESSAGE_AREA_BYTES, OUTPUT_SLOT_BYTES_MAX,
-    ROW_ALIGN_BYTES,
+    REPLICA_MEMORY_BYTES_MAX, ROW_ALIGN_BYTES,
 };
 use crate::ring::{ENTRY_WORDS, capacity_for};
-use crate::tensor::{Extent, TensorSpec};
+use crate::tensor::{Extent, SpecError, TensorSpec};
 
 const WORD_BYTES: usize = size_of::<u64>();
 const ENTRY_BYTES: usize = ENTRY_WORDS * WORD_BYTES;
@@ -33,16 +33,60 @@ pub struct Geometry {
     pub output: TensorSpec,
 }
 
+/// Why a replica cannot have what its container declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GeometryError {
+    #[error("{depth} batches in flight; there are 1 to {DEPTH_MAX}")]
+    Depth { depth: u32 },
+    #[error("batches of no item")]
+    NoItems,
+    #[error("its output type cannot be used: {0}")]
+    Output(#[from] SpecError),
+    #[error(
+        "one output of type {output} takes {bytes} bytes of memory, with {depth} batches in \
+         flight; a replica can have {REPLICA_MEMORY_BYTES_MAX}"
+    )]
+    Memory { output: TensorSpec, bytes: usize, depth: u32 },
+}
+
 impl Geometry {
-    /// The largest batch that `wanted` and the output slot allow; `None` when not even one item
-    /// fits, or the depth is out of range.
-    pub fn fit(depth: u32, wanted: u32, output: TensorSpec) -> Option<Geometry> {
-        let stride = output_stride(&output);
-        let by_slot = OUTPUT_SLOT_BYTES_MAX.checked_div(stride).unwrap_or(usize::MAX);
+    /// The largest batch that `wanted`, the output slot and the memory of a replica allow.
+    pub fn fit(depth: u32, wanted: u32, output: TensorSpec) -> Result<Geometry, GeometryError> {
+        if !(1..=DEPTH_MAX).contains(&depth) {
+            return Err(GeometryError::Depth { depth });
+        }
+        if wanted == 0 {
+            return Err(GeometryError::NoItems);
+        }
+        output.check()?;
+        let by_slot = OUTPUT_SLOT_BYTES_MAX / output_stride(&output);
         let by_slot = u32::try_from(by_slot).unwrap_or(u32::MAX);
-        let items_max = wanted.min(BATCH_ITEMS_MAX).min(by_slot);
-        let fits = (1..=DEPTH_MAX).contains(&depth) && items_max > 0 && output.is_within_limits();
-        fits.then_some(Geometry { depth, items_max, output })
+        let of = |items_max| Geometry { depth, items_max, output };
+        let fits = |items_max| of(items_max).memory_bytes() <= REPLICA_MEMORY_BYTES_MAX;
+        if !fits(1) {
+            let bytes = of(1).memory_bytes();
+            return Err(GeometryError::Memory { output, bytes, depth });
+        }
+        let (mut fitting, mut beyond) = (1, wanted.min(BATCH_ITEMS_MAX).min(by_slot) + 1);
+        while beyond - fitting > 1 {
+            let middle = fitting.midpoint(beyond);
+            if fits(middle) { fitting = middle } else { beyond = middle }
+        }
+        Ok(of(fitting))
+    }
+
+    /// All memory that a replica of this geometry can take in the engine's name: its segments,
+    /// which are reserved when it comes up, and the private copy of the results of a batch, which
+    /// grows with what batches hold.
+    pub fn memory_bytes(&self) -> usize {
+        let starts = self.items_max as usize * size_of::<u32>();
+        let tables = self.item_table_words() * WORD_BYTES + starts + MESSAGE_AREA_BYTES;
+        self.bytes() + tables + self.slot_bytes()
+    }
+
+    /// Whether every output has the same shape.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.output.extent, Extent::Exact(_))
     }
 
     /// Entries of either ring: every ticket, and the stop.
@@ -157,10 +201,39 @@ mod tests {
     #[test]
     fn impossible_geometries_are_refused() {
         let output = TensorSpec::at_most(ElementType::Bytes, 65 << 20);
-        assert_eq!(Geometry::fit(2, 1, output), None);
+        let too_large = GeometryError::Output(SpecError::Bytes { bytes: 65 << 20 });
+        assert_eq!(Geometry::fit(2, 1, output), Err(too_large));
         let output = TensorSpec::exact(ElementType::Int32, Shape::SCALAR);
-        assert_eq!(Geometry::fit(0, 1, output), None);
-        assert_eq!(Geometry::fit(DEPTH_MAX + 1, 1, output), None);
-        assert_eq!(Geometry::fit(1, 0, output), None);
+        for depth in [0, DEPTH_MAX + 1] {
+            assert_eq!(Geometry::fit(depth, 1, output), Err(GeometryError::Depth { depth }));
+        }
+        assert_eq!(Geometry::fit(1, 0, output), Err(GeometryError::NoItems));
+    }
+
+    #[test]
+    fn the_memory_of_a_replica_bounds_the_batch_and_the_item() {
+        let output = TensorSpec::at_most(ElementType::Bytes, 1 << 20);
+        let geometry = Geometry::fit(DEPTH_MAX, 64, output).unwrap();
+        assert!(geometry.items_max < 64);
+        assert!(geometry.memory_bytes() <= REPLICA_MEMORY_BYTES_MAX);
+        let one_more = Geometry { items_max: geometry.items_max + 1, ..geometry };
+        assert!(one_more.memory_bytes() > REPLICA_MEMORY_BYTES_MAX);
+        let output = TensorSpec::at_most(ElementType::Bytes, 64 << 20);
+        assert_eq!(Geometry::fit(2, 9, output).unwrap().items_max, 1);
+        let refused = Geometry::fit(DEPTH_MAX, 9, output).unwrap_err().to_string();
+        let starts = "one output of type bytes of at most 67108864 bytes takes 6040";
+        assert!(refused.starts_with(starts), "{refused}");
+        assert!(refused.ends_with("a replica can have 268435456"), "{refused}");
+    }
+
+    #[test]
+    fn a_grant_that_is_fitted_again_stays_what_it_is() {
+        for bytes in [1, 8, 1000, 100_000, 1 << 20, 20 << 20] {
+            for depth in 1..=DEPTH_MAX {
+                let output = TensorSpec::at_most(ElementType::Bytes, bytes);
+                let geometry = Geometry::fit(depth, u32::MAX, output).unwrap();
+                assert_eq!(Geometry::fit(depth, geometry.items_max, output), Ok(geometry));
+            }
+        }
     }
 }

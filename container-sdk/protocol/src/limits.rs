@@ -6,6 +6,9 @@ cutter_limits::limits! {
         RANK_MAX: usize = 8, "dimensions";
         /// Bytes of one item, input or output.
         ITEM_BYTES_MAX: usize = 64 << 20, "bytes";
+        /// Lists that one item nests, as it is written: what a shape of many small dimensions
+        /// costs.
+        ITEM_LISTS_MAX: u64 = 4 << 20, "lists";
         /// Items of one batch.
         BATCH_ITEMS_MAX: u32 = 4096, "items";
         /// Tickets that one replica can hold: one batch running, the others waiting behind it.
@@ -14,8 +17,14 @@ cutter_limits::limits! {
         DEPTH_DEFAULT: u32 = 2, "tickets";
         /// Bytes of one output slot; a batch's outputs must fit, so it bounds the batch.
         OUTPUT_SLOT_BYTES_MAX: usize = 64 << 20, "bytes";
-        /// Bytes of outputs that the engine copies in one go. What is larger is copied in several turns,
-        /// so that nothing else waits for it.
+        /// Memory of one replica: its segments, and the engine's private copy of the outputs of a
+        /// batch.
+        REPLICA_MEMORY_BYTES_MAX: usize = 256 << 20, "bytes";
+        /// Bytes of the place of an output with a length of its own that are cleared before a model
+        /// gets it, beyond those that an earlier output filled.
+        PLACE_CLEAR_BYTES: usize = 16 << 10, "bytes";
+        /// Bytes of outputs that one look at a replica copies; a batch with more is copied in
+        /// pieces.
         COPY_BYTES_MAX: usize = 256 << 10, "bytes";
         /// Input pools that one replica can read: the applications that link its model.
         POOLS_MAX: usize = 16, "pools";
@@ -47,6 +56,10 @@ const _: () = {
     assert!(ITEM_BYTES_MAX <= OUTPUT_SLOT_BYTES_MAX);
     assert!(OUTPUT_SLOT_BYTES_MAX <= u32::MAX as usize);
     assert!(ROW_ALIGN_BYTES.is_power_of_two());
+    assert!(COPY_BYTES_MAX.is_multiple_of(size_of::<u64>()) && COPY_BYTES_MAX > 0);
+    // A replica of the default depth can have the largest output slots, and their tables.
+    let most = (DEPTH_DEFAULT as usize + 1) * OUTPUT_SLOT_BYTES_MAX + (1 << 20);
+    assert!(most <= REPLICA_MEMORY_BYTES_MAX);
 };
 
 #[cfg(test)]

@@ -9,11 +9,23 @@
 //! behind them is taken when it is first written. An address range is cheap, pages are not.
 //!
 //! A mapping is never shown as a slice here, with one exception: [`Segment::bytes_mut`], for memory
-//! that this process alone writes.
+//! that this process alone writes. A segment that this process made is written through the mapping
+//! of its making, and the seal lets nobody make another writable one. To map somebody else's
+//! segment writable is to promise that nobody else writes it ([`Segment::open_writable`]).
+//!
+//! # Holes
+//! Who may write a segment may also punch holes into it, and no seal forbids the one without the
+//! other. A replica that does so to its own two segments gives memory back that was reserved for
+//! it; the engine's next read of such a page makes a new one, of zeros: one fault for each page of
+//! the at most [`COPY_BYTES_MAX`](crate::limits::COPY_BYTES_MAX) of a look, and never more memory
+//! than had been reserved. What it then reads is checked like all that a replica writes. Where the
+//! machine has no page left by then, the kernel's choice falls on some process, as it does for any
+//! process that takes memory; a replica can take memory in plainer ways.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, SeekFrom};
@@ -38,7 +50,7 @@ pub enum SegmentError {
 /// A mapped memfd.
 #[derive(Debug)]
 pub struct Segment {
-    map: MmapRaw,
+    map: Arc<MmapRaw>,
     fd: OwnedFd,
     writable: bool,
     locked: bool,
@@ -86,8 +98,21 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Maps a segment that another process made, after checking its size.
-    pub fn open(fd: OwnedFd, bytes: usize, writable: bool) -> Result<Segment, SegmentError> {
+    /// Maps a segment that another process made, read-only, after checking its size.
+    pub fn open(fd: OwnedFd, bytes: usize) -> Result<Segment, SegmentError> {
+        Self::open_as(fd, bytes, false)
+    }
+
+    /// Maps a segment that another process made, to write it, after checking its size.
+    ///
+    /// # Safety
+    /// While the segment lives, nobody else writes this memory, in this process or another, and
+    /// nobody in this process has another mapping of it but to read it as [`SharedWords`].
+    pub unsafe fn open_writable(fd: OwnedFd, bytes: usize) -> Result<Segment, SegmentError> {
+        Self::open_as(fd, bytes, true)
+    }
+
+    fn open_as(fd: OwnedFd, bytes: usize, writable: bool) -> Result<Segment, SegmentError> {
         let stat =
             rustix::fs::fstat(&fd).map_err(|errno| step_error("look at", bytes, errno.into()))?;
         let found = u64::try_from(stat.st_size).unwrap_or(0);
@@ -110,11 +135,8 @@ impl Segment {
         let failed = |step| move |error| step_error(step, bytes, error);
         let mut options = MmapOptions::new();
         options.len(bytes);
-        let map = match writable {
-            true => options.map_raw(&fd),
-            false => options.map_raw_read_only(&fd),
-        }
-        .map_err(failed("map"))?;
+        let mapped = if writable { options.map_raw(&fd) } else { options.map_raw_read_only(&fd) };
+        let map = mapped.map_err(failed("map"))?;
         let populate = if writable { Advice::PopulateWrite } else { Advice::PopulateRead };
         // Kernels before 5.14 do not know the populate advices; the pages then come at first use.
         let _ = map.advise_range(populate, 0, present);
@@ -122,7 +144,7 @@ impl Segment {
         map.advise(Advice::DontFork).map_err(failed("advise"))?;
         // SAFETY: within the mapping; locking changes neither its bytes nor its rights.
         let locked = unsafe { rustix::mm::mlock(map.as_mut_ptr().cast(), present) }.is_ok();
-        Ok(Segment { map, fd, writable, locked })
+        Ok(Segment { map: Arc::new(map), fd, writable, locked })
     }
 
     pub fn bytes(&self) -> usize {
@@ -135,13 +157,9 @@ impl Segment {
         self.locked
     }
 
-    /// All whole words of the segment. They must not be used after the segment is dropped, so they
-    /// stay within this crate, beside the segment.
+    /// All whole words of the segment.
     pub(crate) fn words(&self) -> SharedWords {
-        let base = NonNull::new(self.map.as_mut_ptr().cast::<u64>());
-        let base = base.expect("a mapping is never at address zero");
-        // SAFETY: page-aligned and mapped for `len` bytes while `self` lives.
-        unsafe { SharedWords::new(base, self.map.len() / size_of::<u64>()) }
+        SharedWords::of(&self.map)
     }
 
     /// The address of `offset`, of which `bytes` are within the mapping.
@@ -151,14 +169,26 @@ impl Segment {
         unsafe { NonNull::new_unchecked(self.map.as_mut_ptr().add(offset)) }
     }
 
+    /// Zeroes a part that this process alone writes.
+    ///
+    /// Panics when the segment is not writable or the part not within it.
+    pub(crate) fn clear(&mut self, offset: usize, bytes: usize) {
+        assert!(self.writable);
+        let base = self.address(offset, bytes);
+        // SAFETY: mapped and writable; nobody else writes here, as in `bytes_mut`. There is no
+        // reference, so that addresses which a model has stay good.
+        unsafe { base.write_bytes(0, bytes) };
+    }
+
     /// A part that this process alone writes, and that it is writing now.
     ///
     /// Panics when the segment is not writable or the part not within it.
     pub fn bytes_mut(&mut self, offset: usize, bytes: usize) -> &mut [u8] {
         assert!(self.writable);
         let base = self.address(offset, bytes);
-        // SAFETY: mapped and writable; the seals and the protocol leave no other writer, and
-        // `&mut self` leaves no other reference in this process.
+        // SAFETY: mapped and writable. No other process writes here, by the seal on what this one
+        // made or by the promise to `open_writable`; and no other reference in this process covers
+        // it, since `self` is the one writable mapping and is borrowed.
         unsafe { std::slice::from_raw_parts_mut(base.as_ptr(), bytes) }
     }
 }
@@ -182,7 +212,8 @@ mod tests {
     fn two_mappings_show_the_same_words() {
         let maker = Segment::create(c"cutter-test", 8192, Writer::Peer).unwrap();
         let fd = maker.as_fd().try_clone_to_owned().unwrap();
-        let peer = Segment::open(fd, 8192, true).unwrap();
+        // SAFETY: nobody else writes it.
+        let peer = unsafe { Segment::open_writable(fd, 8192) }.unwrap();
         peer.words().store_relaxed(1023, 42);
         assert_eq!(maker.words().load_relaxed(1023), 42);
     }
@@ -207,7 +238,8 @@ mod tests {
     fn a_makers_segment_cannot_be_mapped_writable_again() {
         let maker = Segment::create(c"cutter-test", 4096, Writer::Maker).unwrap();
         let fd = maker.as_fd().try_clone_to_owned().unwrap();
-        let refused = Segment::open(fd, 4096, true).unwrap_err();
+        // SAFETY: it is refused.
+        let refused = unsafe { Segment::open_writable(fd, 4096) }.unwrap_err();
         assert!(refused.to_string().starts_with("cannot map a segment of 4096 bytes"));
     }
 
@@ -215,8 +247,17 @@ mod tests {
     fn a_segment_of_another_size_is_refused() {
         let maker = Segment::create(c"cutter-test", 4096, Writer::Maker).unwrap();
         let fd = maker.as_fd().try_clone_to_owned().unwrap();
-        let refused = Segment::open(fd, 8192, false).unwrap_err();
+        let refused = Segment::open(fd, 8192).unwrap_err();
         assert_eq!(refused.to_string(), "a segment has 4096 bytes where 8192 were announced");
+    }
+
+    #[test]
+    fn words_keep_their_mapping() {
+        let maker = Segment::create(c"cutter-test", 4096, Writer::Maker).unwrap();
+        let words = maker.words();
+        words.store_relaxed(511, 42);
+        drop(maker);
+        assert_eq!(words.load_relaxed(511), 42);
     }
 
     #[test]

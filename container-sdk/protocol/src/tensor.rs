@@ -5,7 +5,28 @@
 
 use std::fmt;
 
-use crate::limits::{ITEM_BYTES_MAX, RANK_MAX};
+use crate::limits::{ITEM_BYTES_MAX, ITEM_LISTS_MAX, RANK_MAX};
+
+/// Why a type of items cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    #[error("element type {element} is not defined")]
+    Element { element: u32 },
+    #[error("extent {extent} is not defined")]
+    Extent { extent: u32 },
+    #[error("a shape of {rank} dimensions; there can be {RANK_MAX}")]
+    Rank { rank: usize },
+    #[error("dimension {dimension} of the shape is 0, so that an item holds nothing")]
+    EmptyShape { dimension: usize },
+    #[error("a bound of {bytes} bytes has no room for one element of type {element}")]
+    EmptyBound { bytes: u32, element: ElementType },
+    #[error("a shape of more elements than fit in 32 bits")]
+    Elements,
+    #[error("a shape of {lists} nested lists; there can be {ITEM_LISTS_MAX} in one item")]
+    Lists { lists: u64 },
+    #[error("items of {bytes} bytes; an item can have {ITEM_BYTES_MAX}")]
+    Bytes { bytes: usize },
+}
 
 /// The element types that cross the boundary between engine and container.
 ///
@@ -64,16 +85,21 @@ pub struct Shape {
 impl Shape {
     pub const SCALAR: Shape = Shape { dims: [0; RANK_MAX], rank: 0 };
 
-    /// `None` when there are more than [`RANK_MAX`] dimensions or the product overflows `u32`.
-    pub fn new(dims: &[u32]) -> Option<Shape> {
-        if dims.len() > RANK_MAX {
-            return None;
+    /// Up to [`RANK_MAX`] dimensions of at least 1, whose product fits in 32 bits.
+    ///
+    /// A shape with a dimension of 0 holds no element, and yet what is written around them may be
+    /// billions of empty lists: there is none.
+    pub fn new(dims: &[u32]) -> Result<Shape, SpecError> {
+        let rank = u8::try_from(dims.len()).ok().filter(|rank| usize::from(*rank) <= RANK_MAX);
+        let rank = rank.ok_or(SpecError::Rank { rank: dims.len() })?;
+        if let Some(dimension) = dims.iter().position(|dim| *dim == 0) {
+            return Err(SpecError::EmptyShape { dimension });
         }
-        let mut shape = Shape::SCALAR;
+        let elements = dims.iter().try_fold(1u32, |product, dim| product.checked_mul(*dim));
+        elements.ok_or(SpecError::Elements)?;
+        let mut shape = Shape { dims: [0; RANK_MAX], rank };
         shape.dims[..dims.len()].copy_from_slice(dims);
-        shape.rank = u8::try_from(dims.len()).ok()?;
-        dims.iter().try_fold(1u32, |product, dim| product.checked_mul(*dim))?;
-        Some(shape)
+        Ok(shape)
     }
 
     pub fn dims(&self) -> &[u32] {
@@ -83,6 +109,17 @@ impl Shape {
     /// The number of elements: the product of the dimensions, 1 for a scalar.
     pub fn elements(&self) -> usize {
         self.dims().iter().map(|dim| *dim as usize).product()
+    }
+
+    /// The lists that an item is written as: one, and one for each element of a list of lists.
+    pub fn lists(&self) -> u64 {
+        let Some((_, outer)) = self.dims().split_last() else { return 0 };
+        let mut within = 1;
+        let lists_of = outer.iter().map(|dim| {
+            within *= u64::from(*dim);
+            within
+        });
+        1 + lists_of.sum::<u64>()
     }
 }
 
@@ -147,9 +184,24 @@ impl TensorSpec {
         }
     }
 
-    /// Whether the item's bytes stay within [`ITEM_BYTES_MAX`].
+    /// Judges the type by what an item will cost: its bytes, and what is written around them.
+    pub fn check(&self) -> Result<(), SpecError> {
+        match self.extent {
+            Extent::Exact(shape) if shape.lists() > ITEM_LISTS_MAX => {
+                return Err(SpecError::Lists { lists: shape.lists() });
+            }
+            Extent::AtMost { bytes } if (bytes as usize) < self.element.bytes() => {
+                return Err(SpecError::EmptyBound { bytes, element: self.element });
+            }
+            _ => {}
+        }
+        let bytes = self.bytes_max();
+        if bytes > ITEM_BYTES_MAX { Err(SpecError::Bytes { bytes }) } else { Ok(()) }
+    }
+
+    /// Whether [`TensorSpec::check`] finds nothing.
     pub fn is_within_limits(&self) -> bool {
-        self.bytes_max() <= ITEM_BYTES_MAX
+        self.check().is_ok()
     }
 }
 
@@ -161,5 +213,56 @@ impl fmt::Display for TensorSpec {
             Extent::Exact(shape) => write!(f, "{}{:?}", self.element, shape),
             Extent::AtMost { bytes } => write!(f, "{} of at most {bytes} bytes", self.element),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_with_a_dimension_of_zero_is_none() {
+        for (dims, dimension) in [(&[0][..], 0), (&[u32::MAX, 0], 1), (&[2, 0, 3], 1)] {
+            assert_eq!(Shape::new(dims), Err(SpecError::EmptyShape { dimension }));
+        }
+    }
+
+    #[test]
+    fn shapes_end_at_the_limits_of_rank_and_elements() {
+        assert!(Shape::new(&[1; RANK_MAX]).is_ok());
+        assert_eq!(Shape::new(&[1; RANK_MAX + 1]), Err(SpecError::Rank { rank: RANK_MAX + 1 }));
+        assert!(Shape::new(&[1 << 16, (1 << 16) - 1]).is_ok());
+        assert_eq!(Shape::new(&[1 << 16, 1 << 16]), Err(SpecError::Elements));
+    }
+
+    #[test]
+    fn lists_are_counted_as_they_are_written() {
+        let lists = |dims: &[u32]| Shape::new(dims).unwrap().lists();
+        assert_eq!([lists(&[]), lists(&[9]), lists(&[2, 3]), lists(&[2, 3, 4])], [0, 1, 3, 9]);
+    }
+
+    #[test]
+    fn a_type_is_judged_by_what_an_item_costs() {
+        let exact = |dims: &[u32]| TensorSpec::exact(ElementType::Bytes, Shape::new(dims).unwrap());
+        let lists = u32::try_from(ITEM_LISTS_MAX).unwrap();
+        assert_eq!(exact(&[lists - 1, 1]).check(), Ok(()));
+        let lists = u64::from(lists) + 1;
+        assert_eq!(exact(&[4 << 20, 1]).check(), Err(SpecError::Lists { lists }));
+        assert_eq!(exact(&[64 << 20]).check(), Ok(()));
+        let bytes = (64 << 20) + 1;
+        let found = exact(&[(64 << 20) + 1]).check();
+        assert_eq!(found, Err(SpecError::Bytes { bytes }));
+        assert_eq!(
+            found.unwrap_err().to_string(),
+            "items of 67108865 bytes; an item can have 67108864"
+        );
+    }
+
+    #[test]
+    fn a_bound_has_room_for_an_element() {
+        let element = ElementType::Float64;
+        let found = |bytes| TensorSpec::at_most(element, bytes).check();
+        assert_eq!(found(8), Ok(()));
+        assert_eq!(found(7), Err(SpecError::EmptyBound { bytes: 7, element }));
     }
 }

@@ -19,6 +19,8 @@ pub enum Violation {
     ItemCount { found: u32, expected: u32 },
     #[error("{found} bytes announced where {most} fit")]
     Length { found: u64, most: u64 },
+    #[error("{found} bytes announced where the items hold {needed}")]
+    Short { found: u64, needed: u64 },
     #[error("reserved fields are not zero")]
     Reserved,
     #[error("item {item}: status {status}, {bytes} bytes or offset, {message_bytes} message bytes")]
@@ -50,7 +52,7 @@ impl Violation {
             Self::Generation { .. } => 3,
             Self::Status { .. } => 4,
             Self::ItemCount { .. } => 5,
-            Self::Length { .. } => 6,
+            Self::Length { .. } | Self::Short { .. } => 6,
             Self::Reserved => 7,
             Self::Item { .. } => 8,
             Self::WakeFlood { .. } => 9,

@@ -13,7 +13,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::limits::{NAME_BYTES, POOLS_MAX, RANK_MAX, REFUSAL_BYTES};
-use crate::tensor::{ElementType, Extent, Shape, TensorSpec};
+use crate::tensor::{ElementType, Extent, Shape, SpecError, TensorSpec};
 
 /// Changes when old and new cannot talk.
 pub const ABI_MAJOR: u16 = 1;
@@ -126,19 +126,22 @@ impl From<Option<TensorSpec>> for WireSpec {
 }
 
 impl WireSpec {
-    /// `Some(None)` for "any"; `None` for bytes that mean nothing or exceed the limits.
-    pub fn read(&self) -> Option<Option<TensorSpec>> {
-        let element = ElementType::from_wire(self.element)?;
+    /// `None` for "any"; an error for what means nothing or exceeds the limits.
+    pub fn read(&self) -> Result<Option<TensorSpec>, SpecError> {
+        let element = ElementType::from_wire(self.element);
+        let element = element.ok_or(SpecError::Element { element: self.element })?;
         let spec = match self.extent {
-            SPEC_ANY => return Some(None),
+            SPEC_ANY => return Ok(None),
             SPEC_EXACT => {
-                let dims = self.dims.get(..usize::try_from(self.rank).ok()?)?;
+                let rank = self.rank as usize;
+                let dims = self.dims.get(..rank).ok_or(SpecError::Rank { rank })?;
                 TensorSpec::exact(element, Shape::new(dims)?)
             }
             SPEC_AT_MOST => TensorSpec::at_most(element, self.bytes),
-            _ => return None,
+            extent => return Err(SpecError::Extent { extent }),
         };
-        spec.is_within_limits().then_some(Some(spec))
+        spec.check()?;
+        Ok(Some(spec))
     }
 }
 
@@ -187,7 +190,7 @@ mod tests {
             Some(TensorSpec::exact(ElementType::Int32, Shape::SCALAR)),
             Some(TensorSpec::at_most(ElementType::String, 4096)),
         ] {
-            assert_eq!(WireSpec::from(spec).read(), Some(spec));
+            assert_eq!(WireSpec::from(spec).read(), Ok(spec));
         }
     }
 
@@ -204,14 +207,18 @@ mod tests {
     fn a_spec_that_means_nothing_is_not_read() {
         let good = WireSpec::from(Some(matrix()));
         let bad = [
-            WireSpec { element: 9, ..good },
-            WireSpec { extent: 3, ..good },
-            WireSpec { rank: 9, ..good },
-            WireSpec { rank: u32::MAX, ..good },
-            WireSpec { dims: [u32::MAX; RANK_MAX], ..good },
-            WireSpec { dims: [1 << 20, 1 << 10, 0, 0, 0, 0, 0, 0], ..good },
+            (WireSpec { element: 9, ..good }, SpecError::Element { element: 9 }),
+            (WireSpec { extent: 3, ..good }, SpecError::Extent { extent: 3 }),
+            (WireSpec { rank: 9, ..good }, SpecError::Rank { rank: 9 }),
+            (WireSpec { rank: u32::MAX, ..good }, SpecError::Rank { rank: u32::MAX as usize }),
+            (WireSpec { dims: [u32::MAX; RANK_MAX], ..good }, SpecError::Elements),
+            (
+                WireSpec { dims: [1 << 15, 1 << 10, 0, 0, 0, 0, 0, 0], ..good },
+                SpecError::Bytes { bytes: 1 << 27 },
+            ),
+            (WireSpec { rank: 3, ..good }, SpecError::EmptyShape { dimension: 2 }),
         ];
-        assert!(bad.iter().all(|wire| wire.read().is_none()));
+        assert!(bad.iter().all(|(wire, due)| wire.read() == Err(*due)));
     }
 
     #[test]

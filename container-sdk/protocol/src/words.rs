@@ -5,7 +5,10 @@
 //! No reference to shared memory leaves this module: only values of words go in and out.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use memmap2::MmapRaw;
 
 /// Words that another process may read or write at any time.
 pub trait Words {
@@ -17,14 +20,15 @@ pub trait Words {
     fn fence(&self);
 }
 
-/// Words within a mapped segment.
+/// Words within a mapped segment, which stays mapped for as long as they live.
 ///
-/// Whoever makes one keeps the mapping alive for as long as the words are used; the types that
-/// own segments in this crate do so by holding both.
-#[derive(Clone, Copy, Debug)]
+/// Stores are made only where the mapping is writable.
+#[derive(Clone, Debug)]
 pub struct SharedWords {
     base: NonNull<u64>,
     words: usize,
+    /// Keeps what `base` points to.
+    map: Arc<MmapRaw>,
 }
 
 // SAFETY: every access goes through an atomic, from whichever thread.
@@ -33,31 +37,32 @@ unsafe impl Send for SharedWords {}
 unsafe impl Sync for SharedWords {}
 
 impl SharedWords {
-    /// # Safety
-    /// `base` is aligned to 8 and maps `words` words for as long as the value or a copy is used.
-    /// Stores are made only when the mapping is writable.
-    pub(crate) unsafe fn new(base: NonNull<u64>, words: usize) -> Self {
+    /// All whole words of a mapping.
+    pub(crate) fn of(map: &Arc<MmapRaw>) -> Self {
+        let base = NonNull::new(map.as_mut_ptr().cast::<u64>());
+        let base = base.expect("a mapping is never at address zero");
         assert!(base.is_aligned());
-        Self { base, words }
+        Self { base, words: map.len() / size_of::<u64>(), map: Arc::clone(map) }
     }
 
     /// The same memory, from `first` on, `words` long.
     pub(crate) fn part(&self, first: usize, words: usize) -> Self {
         assert!(first.checked_add(words).is_some_and(|end| end <= self.words));
-        // SAFETY: within the words that `new` was promised, as asserted.
-        unsafe { Self::new(self.base.add(first), words) }
+        // SAFETY: within the mapping, as asserted.
+        let base = unsafe { self.base.add(first) };
+        Self { base, words, map: Arc::clone(&self.map) }
     }
 
     pub(crate) fn address(&self, word: usize) -> NonNull<u64> {
         assert!(word < self.words);
-        // SAFETY: within the words that `new` was promised, as asserted.
+        // SAFETY: within the mapping, as asserted.
         unsafe { self.base.add(word) }
     }
 
     #[inline]
     fn atomic(&self, word: usize) -> &AtomicU64 {
-        // SAFETY: aligned and mapped by the promise to `new`; an atomic may be shared with any
-        // writer, in this process or another.
+        // SAFETY: aligned, and mapped while `self` keeps the mapping; an atomic may be shared with
+        // any writer, in this process or another.
         unsafe { AtomicU64::from_ptr(self.address(word).as_ptr()) }
     }
 

@@ -9,7 +9,7 @@ use cutter_protocol::entry::{Completion, FLAG_INLINE, FLAG_UNIFORM};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::COPY_BYTES_MAX;
 use cutter_protocol::tensor::TensorSpec;
-use support::peer::{Peer, by_table, failed, ok, submit, uniform};
+use support::peer::{Peer, failed, ok, submit};
 use support::{Answer, answer, at_most_bytes, exact_bytes};
 
 /// Bytes of an item that takes several pieces.
@@ -61,7 +61,8 @@ fn a_large_matrix_is_copied_in_pieces() {
     let (mut engine, mut peer) = ends(2, exact_bytes(LARGE));
     let ticket = submit(&mut engine, 2);
     let bytes = fill(&mut peer, ticket.slot);
-    peer.publish(uniform(ticket, 2));
+    let completion = peer.uniform(ticket, 2);
+    peer.publish(completion);
     let due = bytes[..2 * LARGE as usize].chunks_exact(LARGE as usize);
     let due = Answer::Items(due.map(|item| Ok(item.to_vec())).collect());
     let pieces = (2 * LARGE as usize).div_ceil(COPY_BYTES_MAX) - 1;
@@ -81,7 +82,8 @@ fn large_items_of_their_own_length_are_copied_in_pieces() {
         peer.set_item(ticket.slot, item, ok(length));
     }
     peer.set_item(ticket.slot, 4, failed(0, 5));
-    peer.publish(by_table(ticket, 5));
+    let completion = peer.by_table(ticket, 5);
+    peer.publish(completion);
     let mut due: Vec<Result<Vec<u8>, String>> = vec![];
     for (item, length) in lengths.into_iter().enumerate() {
         due.push(Ok(bytes[item * LARGE as usize..][..length as usize].to_vec()));
@@ -100,7 +102,8 @@ fn a_large_matrix_with_a_failed_item_is_copied_in_pieces() {
     peer.set_item(ticket.slot, 0, ok(LARGE - 3));
     peer.set_item(ticket.slot, 1, failed(7, 0));
     peer.set_item(ticket.slot, 2, ok(LARGE - 3));
-    peer.publish(by_table(ticket, 3));
+    let completion = peer.by_table(ticket, 3);
+    peer.publish(completion);
     let item = |index: usize| bytes[index * (LARGE as usize - 3)..][..LARGE as usize - 3].to_vec();
     let due = vec![Ok(item(0)), Err(String::new()), Ok(item(2))];
     let (pieces, found) = poll_to_the_end(&mut engine);
@@ -112,8 +115,10 @@ fn a_large_matrix_with_a_failed_item_is_copied_in_pieces() {
 fn a_batch_that_is_copied_keeps_its_ticket_until_it_is_done() {
     let (mut engine, mut peer) = ends(1, exact_bytes(LARGE));
     let (first, second) = (submit(&mut engine, 1), submit(&mut engine, 1));
-    peer.publish(uniform(first, 1));
-    peer.publish(uniform(second, 1));
+    for ticket in [first, second] {
+        let completion = peer.uniform(ticket, 1);
+        peer.publish(completion);
+    }
     assert!(matches!(engine.poll(), Ok(Polled::Copying)));
     assert!(!engine.has_free_ticket());
     poll_to_the_end(&mut engine);
@@ -129,7 +134,8 @@ fn a_kept_output_outlives_the_next_completions_without_a_copy() {
     for round in 0..3u8 {
         let ticket = submit(&mut engine, 4);
         peer.outputs(ticket.slot).fill(round);
-        peer.publish(uniform(ticket, 4));
+        let completion = peer.uniform(ticket, 4);
+        peer.publish(completion);
         let completed = completed(&mut engine);
         let third = output(&completed, 2);
         let handle = third.keep();
@@ -146,7 +152,8 @@ fn a_buffer_that_nobody_keeps_is_used_again() {
     let mut places = vec![];
     for _ in 0..3 {
         let ticket = submit(&mut engine, 4);
-        peer.publish(uniform(ticket, 4));
+        let completion = peer.uniform(ticket, 4);
+        peer.publish(completion);
         let completed = completed(&mut engine);
         drop(output(&completed, 1).keep());
         places.push(output(&completed, 0).bytes().as_ptr());
@@ -160,7 +167,8 @@ fn outputs_that_came_in_the_completion_are_kept_too() {
     let ticket = submit(&mut engine, 3);
     let inline = [u64::from_le_bytes(*b"sloopket"), u64::from_le_bytes(*b"chyawl  ")];
     let flags = FLAG_UNIFORM | FLAG_INLINE;
-    peer.publish(Completion { flags, inline, ..uniform(ticket, 3) });
+    let completion = Completion { flags, inline, ..peer.uniform(ticket, 3) };
+    peer.publish(completion);
     let completed = completed(&mut engine);
     let kept = [0, 1, 2].map(|item| output(&completed, item).keep());
     drop(engine);
@@ -174,7 +182,8 @@ fn a_buffer_is_as_large_as_outputs_are_and_not_as_declared() {
     assert_eq!(engine.geometry().slot_bytes(), 64 << 20);
     let ticket = submit(&mut engine, 64);
     (0..64).for_each(|item| peer.set_item(ticket.slot, item, ok(100)));
-    peer.publish(by_table(ticket, 64));
+    let completion = peer.by_table(ticket, 64);
+    peer.publish(completion);
     let held_bytes = output(&completed(&mut engine), 63).keep().held_bytes();
     assert!((64 * 100..=2 * 64 * 104).contains(&held_bytes), "{held_bytes}");
 }

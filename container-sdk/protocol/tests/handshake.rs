@@ -16,13 +16,13 @@ use cutter_protocol::handshake::{
     ContainerError, Hello, HelloError, connect, is_ready, join, receive_from_container,
     send_refusal,
 };
-use cutter_protocol::layout::Geometry;
+use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::{
     BATCH_ITEMS_MAX, DEPTH_MAX, ITEM_BYTES_MAX, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX, POOLS_MAX,
     REFUSAL_BYTES,
 };
 use cutter_protocol::segment::{Segment, SegmentError, Writer};
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_protocol::tensor::{ElementType, Shape, SpecError, TensorSpec};
 use cutter_protocol::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, HELLO_MAGIC, READY_MAGIC, SPEC_EXACT,
     WireAnswer, WireHello, WirePool, WireSpec, field_text,
@@ -53,7 +53,7 @@ fn a_hello_arrives_as_it_was_said() {
     let input = TensorSpec::exact(ElementType::Float32, shape);
     let said = [
         hello(exact_bytes(8)),
-        hello(at_most_bytes(0)),
+        hello(at_most_bytes(1)),
         Hello { input: Some(input), items_max: None, ..hello(at_most_bytes(9)) },
         Hello { model: String::new(), model_version: "é".repeat(32), ..hello(exact_bytes(1)) },
     ];
@@ -141,15 +141,30 @@ fn a_type_that_means_nothing_is_refused() {
     let unknown = WireSpec { element: 5, ..any };
     let huge = WireSpec { extent: SPEC_EXACT, rank: 1, ..any };
     let huge = WireSpec { dims: [u32::MAX, 0, 0, 0, 0, 0, 0, 0], ..huge };
-    let output = Err(HelloError::Spec { which: "output" });
-    let input = Err(HelloError::Spec { which: "input" });
+    let hollow = WireSpec { rank: 2, dims: [u32::MAX, 0, 0, 0, 0, 0, 0, 0], ..huge };
     // A container must say what it gives, and need not say what it takes.
     assert!(read_with(|wire| wire.input = any).is_ok());
-    assert_eq!(read_with(|wire| wire.output = any), output);
-    for spec in [unknown, huge, WireSpec { extent: 3, ..any }] {
+    assert_eq!(read_with(|wire| wire.output = any), Err(HelloError::NoOutput));
+    for (spec, why) in [
+        (unknown, SpecError::Element { element: 5 }),
+        (huge, SpecError::Bytes { bytes: u32::MAX as usize }),
+        (hollow, SpecError::EmptyShape { dimension: 1 }),
+        (WireSpec { extent: 3, ..any }, SpecError::Extent { extent: 3 }),
+    ] {
+        let output = Err(HelloError::Spec { which: "output", why });
         assert_eq!(read_with(|wire| wire.output = spec), output);
+        let input = Err(HelloError::Spec { which: "input", why });
         assert_eq!(read_with(|wire| wire.input = spec), input);
     }
+}
+
+#[test]
+fn a_container_hears_of_a_type_that_cannot_be_used_before_it_says_hello() {
+    let (_engine, socket) = socket_pair();
+    let refused = join(socket, &hello(at_most_bytes(0))).unwrap_err().to_string();
+    let due = "the model's output type cannot be used: a bound of 0 bytes has no room for one \
+               element of type bytes";
+    assert_eq!(refused, due);
 }
 
 proptest! {
@@ -450,30 +465,29 @@ fn a_field_without_an_end_is_all_text() {
 fn geometries_fit_up_to_the_limits_and_no_further() {
     let small = exact_bytes(1);
     let fit = |depth, items, output| Geometry::fit(depth, items, output).map(|g| g.items_max);
-    assert_eq!(fit(1, 1, small), Some(1));
-    assert_eq!(fit(DEPTH_MAX, u32::MAX, small), Some(BATCH_ITEMS_MAX));
-    assert_eq!(fit(0, 1, small), None);
-    assert_eq!(fit(DEPTH_MAX + 1, 1, small), None);
-    assert_eq!(fit(u32::MAX, 1, small), None);
-    assert_eq!(fit(1, 0, small), None);
+    assert_eq!(fit(1, 1, small), Ok(1));
+    assert_eq!(fit(DEPTH_MAX, u32::MAX, small), Ok(BATCH_ITEMS_MAX));
+    for depth in [0, DEPTH_MAX + 1, u32::MAX] {
+        assert_eq!(fit(depth, 1, small), Err(GeometryError::Depth { depth }));
+    }
+    assert_eq!(fit(1, 0, small), Err(GeometryError::NoItems));
 
     let largest = u32::try_from(ITEM_BYTES_MAX).unwrap();
     for largest_output in [exact_bytes(largest), at_most_bytes(largest)] {
-        assert_eq!(fit(1, 9, largest_output), Some(1));
+        assert_eq!(fit(1, 9, largest_output), Ok(1));
     }
     for too_large in [exact_bytes(largest + 1), at_most_bytes(largest + 1), at_most_bytes(u32::MAX)]
     {
-        assert_eq!(fit(1, 1, too_large), None);
+        assert!(matches!(fit(1, 1, too_large), Err(GeometryError::Output(_))));
     }
     // Half a slot and a bit: a second item does not fit, though its bytes alone would.
-    assert_eq!(fit(1, 9, at_most_bytes(largest / 2)), Some(2));
-    assert_eq!(fit(1, 9, at_most_bytes(largest / 2 + 1)), Some(1));
-    assert_eq!(fit(1, 9, exact_bytes(0)), Some(9));
+    assert_eq!(fit(1, 9, at_most_bytes(largest / 2)), Ok(2));
+    assert_eq!(fit(1, 9, at_most_bytes(largest / 2 + 1)), Ok(1));
 }
 
 #[test]
 fn a_slot_holds_the_outputs_of_the_largest_batch() {
-    for bytes in [0, 1, 7, 8, 63, 64, 65, 16_384, 16_385] {
+    for bytes in [1, 7, 8, 63, 64, 65, 16_384, 16_385] {
         for output in [exact_bytes(bytes), at_most_bytes(bytes)] {
             let geometry = Geometry::fit(3, u32::MAX, output).unwrap();
             let items = geometry.items_max as usize;

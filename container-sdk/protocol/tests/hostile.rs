@@ -7,12 +7,12 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use cutter_protocol::engine::{EngineEnd, Item, Polled, Results};
+use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results};
 use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket};
 use cutter_protocol::tensor::{Extent, TensorSpec};
 use cutter_protocol::violation::Violation;
 use proptest::prelude::*;
-use support::peer::{DEPTH, ITEMS_MAX, Peer, by_table, ends, failed, ok, submit};
+use support::peer::{DEPTH, ITEMS_MAX, Peer, ends, failed, ok, submit};
 use support::{SetOnDrop, at_most_bytes, exact_bytes};
 
 /// The item table flickers between good and bad while the engine checks it and copies by it.
@@ -42,7 +42,8 @@ fn what_is_used_is_what_was_checked() {
         let mut ticket = submit(&mut engine, ITEMS);
         let (mut believed, mut refused) = (0u32, 0u32);
         while believed.min(refused) < 5_000 {
-            peer.publish(by_table(ticket, ITEMS));
+            let completion = peer.by_table(ticket, ITEMS);
+            peer.publish(completion);
             let checked = |polled: Polled<'_>| {
                 check_items(&polled.completed().expect("published above").results);
             };
@@ -160,11 +161,12 @@ impl World {
         let Some((ticket, count)) = self.in_flight.get(which % DEPTH as usize).copied() else {
             return;
         };
-        let mut completion = by_table(ticket, count);
+        let mut completion = self.peer.by_table(ticket, count);
         match form {
             Form::Uniform => completion.flags = FLAG_UNIFORM,
             Form::Failed(bytes) => {
-                (completion.status, completion.message_bytes) = (STATUS_FAILED, *bytes);
+                completion.status = STATUS_FAILED;
+                (completion.output_bytes, completion.message_bytes) = (0, *bytes);
             }
             Form::Table(items) => {
                 for (item, (fails, length)) in (0..count).zip(items.iter().cycle()) {
@@ -292,4 +294,213 @@ proptest! {
         let mut world = World::new(at_most_bytes(20));
         steps.into_iter().for_each(|step| world.step(step));
     }
+}
+
+/// Words that a soak writes, unless the environment says otherwise.
+const SOAK_WORDS: u64 = 1_000_000_000;
+const SOAK_WORDS_VARIABLE: &str = "CUTTER_SOAK_WORDS";
+
+/// The words after which the writer of a soak puts something at the engine's cursor that is nearly
+/// in good order; else the engine would see broken stamps and nothing else.
+const WORDS_PER_COMPLETION: u64 = 64;
+
+/// How often the writer lets the engine go before, when that does not look.
+const YIELDS_MAX: u32 = 100;
+
+/// A quick source of words that look random.
+#[derive(Debug)]
+struct Noise(u64);
+
+impl Noise {
+    fn word(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.word() % end
+    }
+}
+
+/// What both threads of a soak know.
+#[derive(Debug, Default)]
+struct Soak {
+    /// Completions that the engine took from the ring, believed or not.
+    taken: AtomicU64,
+    /// The ticket submitted last, and its items.
+    ticket: AtomicU64,
+    items: AtomicU64,
+    written: AtomicU64,
+    /// Looks of the engine.
+    looks: AtomicU64,
+    done: AtomicBool,
+}
+
+/// What came of a soak.
+#[derive(Debug, Default)]
+struct Tally {
+    polls: u64,
+    pieces: u64,
+    believed: u64,
+    violations: [u64; Violation::KINDS.len()],
+}
+
+/// Writes noise over all that a replica can write, and now and then what is nearly a completion.
+fn write_noise(mut peer: Peer, soak: &Soak, words: u64, seed: u64) {
+    let mut noise = Noise(seed);
+    let entries: Vec<usize> =
+        (0..peer.ring_entries() as u64).map(|entry| peer.entry_word(entry)).collect();
+    let tables = peer.item_table_words();
+    let template = peer.by_table(Ticket::default(), 1);
+    let stride = peer.geometry.output_stride() as u64;
+    let is_exact = peer.geometry.is_exact();
+    let item_bytes = peer.geometry.output.bytes_max() as u64;
+    let [completions, outputs] = peer.all_words();
+    let put = |words: &[AtomicU64], word: usize, value| words[word].store(value, Ordering::Relaxed);
+    let mut written = 0;
+    while written < words {
+        for _ in 0..WORDS_PER_COMPLETION {
+            let area = if noise.below(4) == 0 { outputs } else { completions };
+            let word = usize::try_from(noise.below(area.len() as u64)).expect("an index");
+            put(area, word, noise.word());
+        }
+        for word in tables.clone() {
+            let bytes = if is_exact { item_bytes } else { noise.below(item_bytes + 1) };
+            let failed = u64::from(noise.below(4) == 0);
+            let small = noise.below(64);
+            put(
+                completions,
+                word,
+                if failed == 1 { 1 | small << 16 | small << 32 } else { bytes << 32 },
+            );
+        }
+        let taken = soak.taken.load(Ordering::Acquire);
+        let items = soak.items.load(Ordering::Relaxed);
+        let mut completion = template;
+        completion.ticket = bytemuck::cast(soak.ticket.load(Ordering::Relaxed));
+        completion.item_count = u32::try_from(items).expect("few items");
+        completion.output_bytes = items * stride;
+        let form = noise.below(3);
+        completion.flags = if is_exact && form > 0 { FLAG_UNIFORM } else { 0 };
+        if form == 2 && noise.below(2) == 0 {
+            (completion.status, completion.flags) = (STATUS_FAILED, 0);
+            (completion.output_bytes, completion.message_bytes) = (0, 99);
+        }
+        let mut entry: [u64; 8] = bytemuck::cast(completion);
+        if noise.below(3) == 0 {
+            entry[usize::try_from(1 + noise.below(7)).expect("small")] = noise.word();
+        }
+        let first = entries[usize::try_from(taken).expect("small") % entries.len()];
+        (1..8).for_each(|word| put(completions, first + word, entry[word]));
+        let looks = soak.looks.load(Ordering::Relaxed);
+        completions[first].store(taken + 1, Ordering::Release);
+        // Most of these are seen, also where both threads share one core.
+        let has_looked = || soak.looks.load(Ordering::Relaxed) > looks + 1;
+        for _ in (0..YIELDS_MAX).take_while(|_| !has_looked()) {
+            thread::yield_now();
+        }
+        written += WORDS_PER_COMPLETION + tables.len() as u64 + 8;
+        soak.written.store(written, Ordering::Relaxed);
+    }
+    soak.done.store(true, Ordering::Release);
+}
+
+/// Every result can be had, is in bounds, and stays what it is while the replica writes on.
+fn check_stays(engine_output: &TensorSpec, completed: &Completed<'_>) {
+    let Results::Items(items) = &completed.results else { return };
+    for item in 0..completed.item_count as usize {
+        let sum = |bytes: &[u8]| bytes.iter().fold(0u64, |sum, byte| sum * 31 + u64::from(*byte));
+        match (items.get(item), items.get(item)) {
+            (Item::Output(once), Item::Output(again)) => {
+                assert!(engine_output.admits_bytes(once.bytes().len()));
+                assert_eq!(sum(once.bytes()), sum(again.bytes()));
+            }
+            (Item::Failed(once), Item::Failed(again)) => assert_eq!(sum(once), sum(again)),
+            (once, again) => panic!("{once:?} has become {again:?}"),
+        }
+    }
+}
+
+/// The engine's side of a soak: polls until the writer is done.
+fn poll_noise(engine: &mut EngineEnd, soak: &Soak, tally: &mut Tally) {
+    let output = engine.geometry().output;
+    let mut in_flight: Vec<(Ticket, u32)> = vec![];
+    let mut is_copying = false;
+    while !soak.done.load(Ordering::Acquire) {
+        while engine.has_free_ticket() {
+            let items = 1 + u32::try_from(in_flight.len()).expect("few") % ITEMS_MAX;
+            let ticket = submit(engine, items);
+            in_flight.push((ticket, items));
+        }
+        let (ticket, items) = in_flight[in_flight.len() - 1];
+        soak.items.store(u64::from(items), Ordering::Relaxed);
+        soak.ticket.store(bytemuck::cast(ticket), Ordering::Relaxed);
+        assert!(engine.has_news() || !is_copying);
+        tally.polls += 1;
+        let before = engine.view().completed;
+        match engine.poll() {
+            Ok(Polled::Nothing) => assert!(!is_copying),
+            Ok(Polled::Copying) => (is_copying, tally.pieces) = (true, tally.pieces + 1),
+            Ok(Polled::Completed(completed)) => {
+                let known = (completed.ticket, completed.item_count);
+                let index = in_flight.iter().position(|it| *it == known);
+                in_flight.remove(index.expect("only what is in flight completes"));
+                check_stays(&output, &completed);
+                (is_copying, tally.believed) = (false, tally.believed + 1);
+            }
+            Err(violation) => {
+                assert!(!is_copying);
+                tally.violations[violation.kind()] += 1;
+            }
+        }
+        assert_eq!(engine.in_flight() as usize, in_flight.len());
+        assert!(engine.view().completed - before <= 1);
+        soak.looks.fetch_add(1, Ordering::Relaxed);
+        soak.taken.store(engine.view().completed, Ordering::Release);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes; run it with --release, --ignored and --nocapture"]
+fn soak_of_hostile_words() {
+    let words = std::env::var(SOAK_WORDS_VARIABLE).ok();
+    let words: u64 = words.map_or(SOAK_WORDS, |words| words.parse().expect("a number of words"));
+    soak_for(words);
+}
+
+#[test]
+fn a_short_soak_misleads_no_engine() {
+    soak_for(2_000_000);
+}
+
+fn soak_for(words: u64) {
+    let outputs = [exact_bytes(4), exact_bytes(700), at_most_bytes(20), at_most_bytes(600 << 10)];
+    let mut tally = Tally::default();
+    let mut written = 0;
+    for (seed, output) in (0x9E37_79B9_7F4A_7C15..).zip(outputs) {
+        let (mut engine, peer) = ends(output);
+        let soak = Soak::default();
+        thread::scope(|scope| {
+            let soak = &soak;
+            let share = words / outputs.len() as u64;
+            scope.spawn(move || {
+                // Also after a failure, or the engine's side would wait for ever.
+                let _end = SetOnDrop(&soak.done);
+                write_noise(peer, soak, share, seed);
+            });
+            poll_noise(&mut engine, soak, &mut tally);
+        });
+        written += soak.written.load(Ordering::Relaxed);
+    }
+    let Tally { polls, pieces, believed, violations } = tally;
+    let kinds: Vec<String> =
+        Violation::KINDS.iter().zip(violations).map(|(kind, n)| format!("{kind} {n}")).collect();
+    eprintln!(
+        "soak: {written} words written by replicas; {polls} looks, {believed} batches believed, \
+         {pieces} pieces copied, none inconsistent; violations: {}",
+        kinds.join(", ")
+    );
+    assert!(believed > 0 && violations.iter().filter(|count| **count > 0).count() > 3);
 }

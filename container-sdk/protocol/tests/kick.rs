@@ -11,7 +11,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::Timespec;
-use support::peer::{Peer, ends, submit, uniform};
+use support::peer::{Peer, ends, submit};
 use support::{exact_bytes, row_ref};
 
 /// Where in the control segment the kick word lies.
@@ -55,7 +55,8 @@ impl Control {
 
 fn complete_one(engine: &mut EngineEnd, peer: &mut Peer) -> bool {
     let (ticket, woke) = engine.submit(&[row_ref(0, 0, 8)], 0);
-    peer.publish(uniform(ticket, 1));
+    let completion = peer.uniform(ticket, 1);
+    peer.publish(completion);
     assert_eq!(engine.poll().expect("all in order").completed().expect("news").ticket, ticket);
     woke
 }

@@ -14,7 +14,7 @@ use cutter_protocol::violation::Violation;
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, Result};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
-use support::peer::{Peer, uniform};
+use support::peer::Peer;
 use support::{Answer, answer, exact_bytes, row_ref};
 
 const ENV_DESCRIPTOR: &str = "CUTTER_TEST_DESCRIPTOR";
@@ -248,7 +248,8 @@ fn batches(engine: &mut EngineEnd, peer: &mut Peer, batches: usize) {
     for _ in 0..batches {
         let (ticket, _) = engine.submit(&[row_ref(0, 0, 8), row_ref(0, 1, 8)], 0);
         peer.outputs(ticket.slot).fill(0xaa);
-        peer.publish(uniform(ticket, 2));
+        let completion = peer.uniform(ticket, 2);
+        peer.publish(completion);
         let completed = engine.poll().expect("all in order").completed().expect("news");
         assert_eq!(answer(&completed), Answer::Items(vec![Ok(vec![0xaa; 8]); 2]));
     }
@@ -264,7 +265,8 @@ fn a_hole_in_the_completions_is_a_broken_stamp() {
     let mut peer = Peer::of(&engine);
     batches(&mut engine, &mut peer, 4);
     let (ticket, _) = engine.submit(&[row_ref(0, 0, 8)], 0);
-    peer.publish(uniform(ticket, 1));
+    let completion = peer.uniform(ticket, 1);
+    peer.publish(completion);
     punch(engine.descriptors()[1]);
     assert_eq!(engine.poll().unwrap_err(), Violation::Stamp { found: 0, expected: 5 });
 }
@@ -275,13 +277,15 @@ fn a_hole_in_the_completions_is_nothing_new_in_the_first_lap() {
     let mut peer = Peer::of(&engine);
     batches(&mut engine, &mut peer, 1);
     let (ticket, _) = engine.submit(&[row_ref(0, 0, 8)], 0);
-    peer.publish(uniform(ticket, 1));
+    let completion = peer.uniform(ticket, 1);
+    peer.publish(completion);
     punch(engine.descriptors()[1]);
     assert!(!engine.has_news());
     assert!(matches!(engine.poll(), Ok(Polled::Nothing)));
     // The pages come back as soon as somebody writes them.
     peer.position = 1;
-    peer.publish(uniform(ticket, 1));
+    let completion = peer.uniform(ticket, 1);
+    peer.publish(completion);
     assert_eq!(engine.poll().unwrap().completed().unwrap().ticket, ticket);
 }
 
@@ -292,7 +296,8 @@ fn a_hole_in_the_outputs_is_read_as_zeros() {
     batches(&mut engine, &mut peer, 3);
     let (ticket, _) = engine.submit(&[row_ref(0, 0, 8), row_ref(0, 1, 8)], 0);
     peer.outputs(ticket.slot).fill(0xaa);
-    peer.publish(uniform(ticket, 2));
+    let completion = peer.uniform(ticket, 2);
+    peer.publish(completion);
     punch(engine.descriptors()[2]);
     let completed = engine.poll().unwrap().completed().unwrap();
     assert_eq!(answer(&completed), Answer::Items(vec![Ok(vec![0; 8]); 2]));

@@ -8,7 +8,7 @@ use cutter_protocol::entry::{
 };
 use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::violation::Violation;
-use support::peer::{ITEMS_MAX, Peer, ends, failed, ok, submit, uniform};
+use support::peer::{ITEMS_MAX, Peer, ends, failed, ok, submit};
 use support::{Answer, answer, at_most_bytes, exact_bytes, row_ref};
 
 /// Items of the batch that is tampered with.
@@ -37,7 +37,7 @@ impl Stage {
     /// What the engine makes of a completion in good order in which something was changed.
     fn completed(&mut self, tamper: impl FnOnce(&mut Completion)) -> Result<Answer, Violation> {
         let output = self.peer.geometry.output;
-        let mut completion = uniform(self.ticket, ITEMS);
+        let mut completion = self.peer.uniform(self.ticket, ITEMS);
         completion.flags = u16::from(output.bytes_exact().is_some()) * FLAG_UNIFORM;
         tamper(&mut completion);
         self.peer.publish(completion);
@@ -153,7 +153,7 @@ fn a_batch_is_completed_with_all_its_items_and_no_more() {
     for tamper in [
         |it: &mut Completion| (it.status, it.flags) = (STATUS_OK, FLAG_UNIFORM),
         |it: &mut Completion| (it.status, it.flags) = (STATUS_OK, 0),
-        |it: &mut Completion| (it.status, it.flags) = (STATUS_FAILED, 0),
+        |it: &mut Completion| (it.status, it.flags, it.output_bytes) = (STATUS_FAILED, 0, 0),
     ] {
         for found in [0, ITEMS - 1, ITEMS + 1, ITEMS_MAX, ITEMS_MAX + 1, u32::MAX] {
             let found_by_engine = Stage::new(exact_bytes(8)).completed(|it| {
@@ -173,14 +173,49 @@ fn lengths_end_where_the_slot_and_the_message_area_do() {
         [
             (|it| it.output_bytes = 25, length(25, 24)),
             (|it| it.output_bytes = u64::MAX, length(u64::MAX, 24)),
-            (|it| it.message_bytes = 4097, length(4097, 4096)),
-            (|it| it.message_bytes = u32::MAX, length(u64::from(u32::MAX), 4096)),
+            (|it| it.message_bytes = 1, length(1, 0)),
         ],
     );
+    let failed = |it: &mut Completion| {
+        (it.status, it.flags, it.output_bytes) = (STATUS_FAILED, 0, 0);
+    };
+    let violation = |tamper: Tamper| {
+        let found = Stage::new(exact_bytes(8)).completed(|it| {
+            failed(it);
+            tamper(it);
+        });
+        found.unwrap_err()
+    };
+    assert_eq!(violation(|it| it.message_bytes = 4097), length(4097, 4096));
+    let most = u64::from(u32::MAX);
+    assert_eq!(violation(|it| it.message_bytes = u32::MAX), length(most, 4096));
+    assert_eq!(violation(|it| it.output_bytes = 1), length(1, 0));
     // With lengths of their own, outputs lie on multiples of 8: 20 bytes are 24 apart.
     assert_violations(at_most_bytes(20), [(|it| it.output_bytes = 73, length(73, 72))]);
     assert!(Stage::new(exact_bytes(8)).completed(|it| it.output_bytes = 24).is_ok());
     assert!(Stage::new(at_most_bytes(20)).completed(|it| it.output_bytes = 72).is_ok());
+}
+
+#[test]
+fn fewer_bytes_than_the_items_hold_are_not_believed() {
+    let short = |found, needed| Violation::Short { found, needed };
+    assert_violations(
+        exact_bytes(8),
+        [(|it| it.output_bytes = 23, short(23, 24)), (|it| it.output_bytes = 0, short(0, 24))],
+    );
+    let inline = |it: &mut Completion| {
+        (it.flags, it.output_bytes) = (FLAG_UNIFORM | FLAG_INLINE, 14);
+    };
+    assert_eq!(Stage::new(exact_bytes(5)).completed(inline), Err(short(14, 15)));
+    // By the item table, the last output that is there counts.
+    for (bytes, found) in [(8, Err(short(55, 56))), (7, Ok(()))] {
+        let mut stage = Stage::new(at_most_bytes(20));
+        [ok(20), failed(0, 0), ok(bytes)]
+            .into_iter()
+            .zip(0..)
+            .for_each(|(entry, item)| stage.peer.set_item(0, item, entry));
+        assert_eq!(stage.completed(|it| it.output_bytes = 55).map(drop), found);
+    }
 }
 
 #[test]
@@ -190,6 +225,7 @@ fn a_failed_batch_has_up_to_the_whole_area_for_its_message() {
         stage.peer.messages(0).fill(b'm');
         let found = stage.completed(|it| {
             (it.status, it.flags, it.message_bytes) = (STATUS_FAILED, 0, bytes);
+            it.output_bytes = 0;
         });
         assert_eq!(found, Ok(Answer::Failed("m".repeat(bytes as usize))));
     }
@@ -226,7 +262,7 @@ fn outputs_in_the_entry_are_taken_only_where_they_fit() {
 fn a_stamp_of_another_position_is_broken() {
     for found in [2, 3, 4, 5, u64::MAX, 1 << 63] {
         let mut stage = Stage::new(exact_bytes(8));
-        let completion = uniform(stage.ticket, ITEMS);
+        let completion = stage.peer.uniform(stage.ticket, ITEMS);
         stage.peer.publish_stamped(Completion { stamp: found, ..completion });
         // Looking twice does not make it better.
         let broken = Err(Violation::Stamp { found, expected: 1 });
@@ -244,7 +280,7 @@ fn a_stamp_of_the_lap_before_is_nothing_new() {
     }
     assert!(matches!(stage.engine.poll(), Ok(Polled::Nothing)));
     for found in [0, 2, 4, 6] {
-        let completion = uniform(stage.ticket, ITEMS);
+        let completion = stage.peer.uniform(stage.ticket, ITEMS);
         stage.peer.publish_stamped(Completion { stamp: found, ..completion });
         stage.peer.position -= 1;
         assert_eq!(stage.poll(), Err(Violation::Stamp { found, expected: 5 }));

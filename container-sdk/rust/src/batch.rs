@@ -1,9 +1,12 @@
 //! A batch: rows to read in place, outputs to write in place.
 
-use bytemuck::Pod;
+use std::ptr::NonNull;
+
 use cutter_protocol::container::ContainerEnd;
 use cutter_protocol::handshake::ContainerError;
-use cutter_protocol::tensor::TensorSpec;
+use cutter_protocol::tensor::{ElementType, TensorSpec};
+
+use crate::element::Element;
 
 /// Why a prediction failed. Any text becomes one: `Err("no such class".into())`.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +17,8 @@ pub enum BatchError {
     NoSuchItem { item: usize, count: usize },
     #[error("{bytes} bytes are not a slice of elements of {element_bytes} bytes")]
     Element { bytes: usize, element_bytes: usize },
+    #[error("the {which} is of type {found}, not {asked}")]
+    Type { which: &'static str, found: ElementType, asked: &'static str },
     #[error("{found} bytes for {count} rows of {stride} bytes each")]
     GatherRoom { found: usize, count: usize, stride: usize },
     #[error(transparent)]
@@ -70,26 +75,33 @@ impl<'a> Batch<'a> {
     }
 
     /// The bytes of one input, in shared memory.
-    pub fn row(&mut self, item: usize) -> Result<&[u8], BatchError> {
+    pub fn row(&self, item: usize) -> Result<&[u8], BatchError> {
         self.check(item)?;
-        Ok(self.end.parts().0.get(item))
+        Ok(self.end.rows().get(item))
     }
 
-    /// One input as elements. Rows are aligned to 64 bytes.
-    pub fn row_as<T: Pod>(&mut self, item: usize) -> Result<&[T], BatchError> {
+    /// The type of one input, as its application sends it.
+    pub fn input_spec(&self, item: usize) -> Result<TensorSpec, BatchError> {
+        self.check(item)?;
+        Ok(self.end.rows().input(item))
+    }
+
+    /// One input as elements, when they are of that type. Rows are aligned to 64 bytes.
+    pub fn row_as<T: Element>(&self, item: usize) -> Result<&[T], BatchError> {
+        check_type::<T>("input", self.input_spec(item)?.element)?;
         elements(self.row(item)?)
     }
 
     /// All inputs as one matrix, when they lie so; nearly always.
-    pub fn dense(&mut self) -> Option<Dense<'_>> {
-        let (bytes, stride) = self.end.parts().0.dense()?;
+    pub fn dense(&self) -> Option<Dense<'_>> {
+        let (bytes, stride) = self.end.rows().dense()?;
         Some(Dense { bytes, stride })
     }
 
     /// Copies all rows one after another to `into`, each to the start of its own `stride` bytes;
     /// what a shorter row leaves of them is zeroed.
-    pub fn gather(&mut self, into: &mut [u8], stride: usize) -> Result<(), BatchError> {
-        let rows = self.end.parts().0;
+    pub fn gather(&self, into: &mut [u8], stride: usize) -> Result<(), BatchError> {
+        let rows = self.end.rows();
         let count = rows.len();
         let room = BatchError::GatherRoom { found: into.len(), count, stride };
         if stride.checked_mul(count).is_none_or(|bytes| bytes > into.len()) {
@@ -107,7 +119,8 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// The area for all outputs: item `i` starts at `i * output_stride`.
+    /// The area for all outputs: item `i` starts at `i * output_stride`. It is cleared when it is
+    /// first asked for; from then on all outputs of a shape count as written.
     pub fn outputs(&mut self) -> &mut [u8] {
         self.end.parts().1
     }
@@ -117,18 +130,43 @@ impl<'a> Batch<'a> {
         self.end.geometry().output_stride()
     }
 
-    /// The place for the output of one item.
+    /// The place for the output of one item, cleared. An output of a shape counts as written from
+    /// then on.
     pub fn output(&mut self, item: usize) -> Result<&mut [u8], BatchError> {
-        self.check(item)?;
-        let stride = self.output_stride();
-        Ok(&mut self.end.parts().1[item * stride..][..stride])
+        let index = self.check(item)?;
+        Ok(self.end.output(index)?)
     }
 
-    /// The place for the output of one item, as elements.
-    pub fn output_as<T: Pod>(&mut self, item: usize) -> Result<&mut [T], BatchError> {
+    /// The place for the output of one item, as elements, when they are of that type.
+    pub fn output_as<T: Element>(&mut self, item: usize) -> Result<&mut [T], BatchError> {
+        check_type::<T>("output", self.output_spec().element)?;
         let place = self.output(item)?;
         let error = element_error::<T>(place);
         bytemuck::try_cast_slice_mut(place).map_err(|_| error)
+    }
+
+    /// The address of [`Batch::outputs`], for a layer that hands addresses on: no reference to the
+    /// outputs is made again while the batch is in hand, unless it is asked for here.
+    pub fn outputs_address(&mut self) -> NonNull<u8> {
+        self.end.outputs_address()
+    }
+
+    /// The address of [`Batch::output`], as above.
+    pub fn output_address(&mut self, item: usize) -> Result<NonNull<u8>, BatchError> {
+        let index = self.check(item)?;
+        Ok(self.end.output_address(index)?)
+    }
+
+    /// The address of an output of `bytes` bytes that the caller writes at once, all of it: it
+    /// counts as written, and is not cleared.
+    pub fn claim_output(&mut self, item: usize, bytes: usize) -> Result<NonNull<u8>, BatchError> {
+        let index = self.check(item)?;
+        Ok(self.end.claim_output(index, bytes)?)
+    }
+
+    /// The rows alone.
+    pub fn rows(&self) -> Rows<'_> {
+        self.end.rows()
     }
 
     /// Rows and outputs together, for a kernel that reads the one while it writes the other.
@@ -138,9 +176,8 @@ impl<'a> Batch<'a> {
 
     /// Writes the output of one item, whose length may differ from item to item.
     pub fn write_output(&mut self, item: usize, output: &[u8]) -> Result<(), BatchError> {
-        self.set_output_bytes(item, output.len())?;
-        self.output(item)?[..output.len()].copy_from_slice(output);
-        Ok(())
+        let index = self.check(item)?;
+        Ok(self.end.write_output(index, output)?)
     }
 
     /// Says how many bytes of an item's place its output has taken.
@@ -155,10 +192,11 @@ impl<'a> Batch<'a> {
         Ok(self.end.fail_item(index, message)?)
     }
 
-    /// Gives the batch back with its outputs.
-    pub fn complete(mut self) {
+    /// Gives the batch back with its outputs. Items without an output fail, and so does a batch
+    /// without any; the error says how many.
+    pub fn complete(mut self) -> Result<(), BatchError> {
         self.in_hand = false;
-        self.end.complete();
+        Ok(self.end.complete()?)
     }
 
     /// Fails the whole batch. The clients read the message; the container lives on.
@@ -189,8 +227,14 @@ impl Drop for Batch<'_> {
 
 pub use cutter_protocol::container::Rows;
 
-fn elements<T: Pod>(bytes: &[u8]) -> Result<&[T], BatchError> {
+fn elements<T: Element>(bytes: &[u8]) -> Result<&[T], BatchError> {
     bytemuck::try_cast_slice(bytes).map_err(|_| element_error::<T>(bytes))
+}
+
+/// Whether elements of one type are such values in Rust.
+fn check_type<T: Element>(which: &'static str, found: ElementType) -> Result<(), BatchError> {
+    let is = T::is(found);
+    if is { Ok(()) } else { Err(BatchError::Type { which, found, asked: T::NAME }) }
 }
 
 fn element_error<T>(bytes: &[u8]) -> BatchError {

@@ -75,7 +75,8 @@ pub struct Container {
 }
 
 impl Container {
-    /// Connects to the engine that the environment names. Load the model first: from here on the
+    /// Connects to the engine that the environment names. A process that the engine started does so
+    /// once. Load the model first: from here on the
     /// engine sends batches.
     pub fn connect(model: &Model) -> Result<Container, ContainerError> {
         let socket = handshake::socket_from_environment()?;
@@ -124,7 +125,8 @@ pub enum Pull<'a> {
 /// Connects and predicts batch after batch until the engine asks the container to end.
 ///
 /// An error of `predict` fails the batch with its text, and so does a panic; the container lives
-/// on.
+/// on. A container that is built with `panic = "abort"` ends with a panic instead, and the engine
+/// starts it again.
 pub fn serve(
     model: &Model,
     mut predict: impl FnMut(&mut Batch<'_>) -> Result<(), BatchError>,
@@ -132,7 +134,8 @@ pub fn serve(
     let mut container = Container::connect(model)?;
     while let Some(mut batch) = container.next_batch()? {
         match catch_unwind(AssertUnwindSafe(|| predict(&mut batch))) {
-            Ok(Ok(())) => batch.complete(),
+            // Outputs that are missing are told to the engine, which answers for them.
+            Ok(Ok(())) => _ = batch.complete(),
             Ok(Err(error)) => batch.fail(&error.to_string()),
             Err(panic) => batch.fail(panic_text(&*panic)),
         }

@@ -18,6 +18,10 @@
 //! }
 //! ```
 //!
+//! An item whose output a model does not write fails, and so does a batch of which nothing was
+//! written; places for outputs come cleared. So a mistake of a model is an error or a zero, never
+//! the output of somebody else's query.
+//!
 //! [`serve`] owns the loop. A model with a loop of its own takes a [`Container`] and asks it for
 //! the next batch. The engine finds the container when it starts it (`command` in the
 //! configuration), or the container finds the engine by `CUTTER_SOCKET` in its environment.
@@ -26,9 +30,11 @@
 
 mod batch;
 mod container;
+mod element;
 
 pub use batch::{Batch, BatchError, Dense, Rows};
 pub use container::{Container, Model, Pull, serve};
 pub use cutter_protocol::handshake::{ContainerError, ENV_FD, ENV_MODEL, ENV_SOCKET};
 pub use cutter_protocol::limits;
-pub use cutter_protocol::tensor::{ElementType, Extent, Shape, TensorSpec};
+pub use cutter_protocol::tensor::{ElementType, Extent, Shape, SpecError, TensorSpec};
+pub use element::Element;

@@ -17,7 +17,7 @@ use cutter_protocol::handshake::{
     Grant, GrantedPool, Hello, HelloError, is_ready, receive_from_container, send_grant,
     send_refusal,
 };
-use cutter_protocol::layout::Geometry;
+use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::segment::SegmentError;
 use cutter_protocol::tensor::{Extent, TensorSpec};
@@ -95,8 +95,8 @@ pub(super) enum GreetError {
          all replicas of a model must run the same version"
     )]
     Output { container: TensorSpec, model: String, others: TensorSpec },
-    #[error("an output of type {output} does not fit into an output slot")]
-    Geometry { output: TensorSpec },
+    #[error("the container cannot have what it declares: {0}")]
+    Geometry(#[from] GeometryError),
     #[error("there is no memory for it: {0}")]
     Memory(#[from] SegmentError),
     #[error("the handshake failed: {0}")]
@@ -162,7 +162,7 @@ fn agree(config: &Config, model: &Model, hello: &Hello) -> Result<Geometry, Gree
     }
     let wanted = hello.items_max.map_or(model.batch.max(), |most| most.min(model.batch.max()));
     let output = hello.output;
-    Geometry::fit(DEPTH_DEFAULT, wanted, output).ok_or(GreetError::Geometry { output })
+    Ok(Geometry::fit(DEPTH_DEFAULT, wanted, output)?)
 }
 
 /// Whether a container that takes one type can be sent every input of the other.

@@ -80,6 +80,10 @@ typedef enum {
     CUTTER_ERROR_ENGINE = -8,
     // A bug in the SDK.
     CUTTER_ERROR_INTERNAL = -9,
+    // Elements of another type were asked for.
+    CUTTER_ERROR_TYPE = -10,
+    // The batch was given back, but outputs were missing: those items failed, or the batch.
+    CUTTER_ERROR_UNWRITTEN = -11,
 } cutter_status;
 
 // Element types. A string is UTF-8 without a terminating zero.
@@ -135,7 +139,11 @@ typedef struct {
 // Predicts one batch: reads its rows, writes its outputs, and returns 0.
 //
 // To fail the whole batch: return cutter_batch_fail(batch, "why"). Another return value than 0
-// fails it too, without a reason. The container lives on.
+// fails it too, without a reason. The container lives on. An item whose output was not written
+// fails, and so does a batch of which nothing was written.
+//
+// No C++ exception may leave it: that ends the process. cutter::serve() of container.hpp catches
+// them, and fails the batch.
 typedef int (*cutter_predict)(void *context, cutter_batch *batch);
 
 #ifdef __cplusplus
@@ -146,6 +154,10 @@ extern "C" {
 //
 // The text stays until the next call of this thread fails.
 const char *cutter_error_text(void);
+
+// The code of the last call that failed in this thread, for those that give NULL; CUTTER_OK when
+// none has.
+cutter_status cutter_error_status(void);
 
 // The version of the library: major.minor.patch.
 const char *cutter_version(void);
@@ -168,7 +180,8 @@ cutter_status cutter_serve(const cutter_model *model, cutter_predict predict, vo
 // Connects to the engine. For a model with a loop of its own; others use cutter_serve().
 //
 // Load the model first: the engine sends batches at once. On CUTTER_OK, *container is to be closed
-// with cutter_close(); else it is NULL.
+// with cutter_close(); else it is NULL. A process that the engine started connects once: the
+// socket that it inherited is taken by the first call, whatever comes of it.
 cutter_status cutter_connect(const cutter_model *model, cutter_container **container);
 
 // Waits for the next batch: for at most timeout_ns nanoseconds, forever when it is negative; with
@@ -200,6 +213,20 @@ uint64_t cutter_batch_deadline_ns(const cutter_batch *batch);
 // It is read-only memory, and good until the batch is given back.
 const void *cutter_batch_row(const cutter_batch *batch, size_t item, size_t *bytes);
 
+// As cutter_batch_row(), for elements of one cutter_type; *elements is their number. NULL when the
+// input is of another type: what an application sends may change without a change of the model.
+// Strings are also had as bytes, and bytes as strings; CUTTER_ANY is the bytes of every type.
+const void *cutter_batch_row_as(const cutter_batch *batch,
+                                size_t item,
+                                uint32_t type,
+                                size_t *elements);
+
+// The cutter_type of the input of one item; CUTTER_ANY when there is no such item.
+cutter_type cutter_batch_row_type(const cutter_batch *batch, size_t item);
+
+// The cutter_type of the outputs; CUTTER_ANY when the batch was given back.
+cutter_type cutter_batch_output_type(const cutter_batch *batch);
+
 // All inputs as one matrix, when they lie so; nearly always. Else NULL: read each row for itself,
 // or gather them.
 //
@@ -217,12 +244,24 @@ cutter_status cutter_batch_gather(const cutter_batch *batch,
 // The place for all outputs, in shared memory, aligned to 64 bytes: item i starts i *
 // *stride_bytes after it. NULL when the batch was given back. stride_bytes may be NULL.
 //
-// Outputs of a shape have no gaps. Outputs with lengths of their own start at multiples of 8; say
-// how long each is with cutter_batch_set_output_bytes(), else it is empty.
+// It is zeroed when it is first asked for in a batch, and from then on all outputs of a shape
+// count as written. They have no gaps. Outputs with lengths of their own start at multiples of 8;
+// say how long each is with cutter_batch_set_output_bytes(), else its item fails.
 void *cutter_batch_outputs(cutter_batch *batch, size_t *stride_bytes);
 
+// As cutter_batch_outputs(), for elements of one cutter_type; *stride_elements is the distance
+// between two outputs. NULL when the model declared outputs of another type.
+void *cutter_batch_outputs_as(cutter_batch *batch, uint32_t type, size_t *stride_elements);
+
 // The place for the output of one item, in shared memory. NULL when there is no such item.
+//
+// It is zeroed when it is first asked for in a batch, and an output of a shape counts as written
+// from then on. An item of which neither the place was asked for nor anything was said fails.
 void *cutter_batch_output(cutter_batch *batch, size_t item);
+
+// As cutter_batch_output(), for elements of one cutter_type; *elements is how many there is room
+// for. NULL when the model declared outputs of another type.
+void *cutter_batch_output_as(cutter_batch *batch, size_t item, uint32_t type, size_t *elements);
 
 // Says how many bytes of its place the output of an item has taken. Only needed for outputs with
 // lengths of their own.
@@ -239,6 +278,7 @@ cutter_status cutter_batch_write_output(cutter_batch *batch,
 cutter_status cutter_batch_fail_item(cutter_batch *batch, size_t item, const char *message);
 
 // Gives the batch back with its outputs. cutter_serve() does this for a predict that returns 0.
+// CUTTER_ERROR_UNWRITTEN when outputs are missing; the batch is given back all the same.
 cutter_status cutter_batch_complete(cutter_batch *batch);
 
 // Fails the whole batch and gives it back. Its clients read the message, UTF-8 of at most 512

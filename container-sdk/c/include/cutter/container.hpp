@@ -21,8 +21,17 @@
 // with: c++ -std=c++20 -O3 sum.cpp -o sum $(pkg-config --cflags --libs cutter-container)
 //
 // An exception that leaves the predict function fails the batch with its text; the container lives
-// on. Spans point to memory shared with the engine: use them only while the batch is in hand.
+// on. (One that leaves a cutter_predict of your own, given to cutter_serve(), ends the process.)
+// Spans point to memory shared with the engine: use them only while the batch is in hand.
+//
+// Elements have the type that was declared, or an Error says which two differ. std::byte is every
+// type's bytes; std::uint8_t and char are the bytes of CUTTER_BYTES and CUTTER_STRING.
 #pragma once
+
+// GCC 10 calls it 201709.
+#if __cplusplus < 201709L
+#error "cutter/container.hpp needs C++20: compile with -std=c++20, or set CMAKE_CXX_STANDARD to 20"
+#endif
 
 #include <cutter/container.h>
 
@@ -140,9 +149,9 @@ public:
     // The input of one item, in place.
     template <Element T>
     std::span<const T> row(std::size_t item) const {
-        std::size_t bytes = 0;
-        const void *row = check(cutter_batch_row(batch_, item, &bytes));
-        return {static_cast<const T *>(row), elements<T>(bytes)};
+        std::size_t elements = 0;
+        const void *row = check(cutter_batch_row_as(batch_, item, asked<T>(), &elements));
+        return {static_cast<const T *>(row), elements};
     }
 
     // The input of one item as text, in place.
@@ -157,6 +166,7 @@ public:
         std::size_t row_bytes = 0, stride_bytes = 0;
         const void *data = cutter_batch_dense(batch_, &row_bytes, &stride_bytes);
         if (!data) return std::nullopt;
+        check_row_type<T>(0);
         return Dense<T>{static_cast<const T *>(data), size(), elements<T>(row_bytes),
                         elements<T>(stride_bytes)};
     }
@@ -167,24 +177,27 @@ public:
     void gather(std::span<T> into, std::size_t stride) const {
         // A stride of more elements than the buffer has cannot fit; so the product cannot overflow.
         std::size_t stride_bytes = stride > into.size() ? SIZE_MAX : stride * sizeof(T);
+        for (std::size_t item = 0; item < size(); item++) check_row_type<T>(item);
         check(cutter_batch_gather(batch_, into.data(), stride_bytes, into.size_bytes()));
     }
 
-    // The place for all outputs; those of a shape lie one after another without gaps.
+    // The place for all outputs, zeroed when it is first asked for; from then on all outputs of a
+    // shape count as written. Those of a shape lie one after another without gaps.
     template <Element T>
     std::span<T> outputs() {
-        std::size_t stride_bytes = 0;
-        void *outputs = check(cutter_batch_outputs(batch_, &stride_bytes));
-        return {static_cast<T *>(outputs), elements<T>(stride_bytes * size())};
+        std::size_t stride = 0;
+        void *outputs = check(cutter_batch_outputs_as(batch_, asked<T>(), &stride));
+        return {static_cast<T *>(outputs), stride * size()};
     }
 
-    // The place for the output of one item.
+    // The place for the output of one item, zeroed when it is first asked for. An output of a shape
+    // counts as written from then on; an item of which neither its place was asked for nor anything
+    // was said fails.
     template <Element T>
     std::span<T> output(std::size_t item) {
-        std::size_t stride_bytes = 0;
-        check(cutter_batch_outputs(batch_, &stride_bytes));
-        void *output = check(cutter_batch_output(batch_, item));
-        return {static_cast<T *>(output), elements<T>(stride_bytes)};
+        std::size_t elements = 0;
+        void *output = check(cutter_batch_output_as(batch_, item, asked<T>(), &elements));
+        return {static_cast<T *>(output), elements};
     }
 
     // Says how many bytes of its place an output has taken, where outputs have lengths of their
@@ -207,7 +220,8 @@ public:
         check(cutter_batch_fail_item(batch_, item, message.c_str()));
     }
 
-    // Gives the batch back with its outputs. cutter::serve() does this by itself.
+    // Gives the batch back with its outputs. cutter::serve() does this by itself. When outputs are
+    // missing, that is thrown, and the batch is given back all the same.
     void complete() { check(cutter_batch_complete(release())); }
 
     // Fails the whole batch and gives it back. Its clients read the message.
@@ -231,9 +245,20 @@ private:
                                              + std::to_string(sizeof(T)) + " bytes");
     }
 
+    // What the C functions are asked for: std::byte stands for the bytes of every type.
+    template <Element T>
+    static constexpr cutter_type asked() noexcept {
+        return std::same_as<T, std::byte> ? CUTTER_ANY : type_of<T>();
+    }
+
+    template <Element T>
+    void check_row_type(std::size_t item) const {
+        check(cutter_batch_row_as(batch_, item, asked<T>(), nullptr));
+    }
+
     template <class T>
     static T *check(T *pointer) {
-        if (!pointer) throw Error(CUTTER_ERROR_ITEM, cutter_error_text());
+        if (!pointer) throw Error(cutter_error_status(), cutter_error_text());
         return pointer;
     }
 

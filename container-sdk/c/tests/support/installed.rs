@@ -72,7 +72,8 @@ fn examples() -> PathBuf {
     sdk().join("../examples")
 }
 
-fn cmake(name: &str, source: &Path) -> PathBuf {
+/// Builds a project as CMake does, below a folder of this name.
+pub fn cmake(name: &str, source: &Path) -> PathBuf {
     need("cmake", "cmake");
     let build = fresh_folder(name);
     run(Command::new("cmake")
@@ -85,8 +86,28 @@ fn cmake(name: &str, source: &Path) -> PathBuf {
     build
 }
 
+/// Compiles one C++ model, with the sanitizers of the compiler watching it.
+pub fn compile_sanitized(source: &Path) -> PathBuf {
+    need("pkg-config", "pkg-config");
+    let flags = run(Command::new("pkg-config")
+        .args(["--cflags", "--libs", "--static", "cutter-container"])
+        .env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig")));
+    let flags = String::from_utf8(flags.stdout).unwrap();
+    let name = source.file_name().unwrap().to_string_lossy();
+    let binary = fresh_folder(&format!("sanitized-{name}")).join("model");
+    let watched = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"];
+    run(Command::new("c++")
+        .args(watched)
+        .args(["-std=c++20", "-Wall", "-Wextra", "-Werror"])
+        .arg(source)
+        .arg("-o")
+        .arg(&binary)
+        .args(flags.split_whitespace()));
+    binary
+}
+
 /// Installs a tool that the machine lacks, as far as it allows.
-fn need(tool: &str, package: &str) {
+pub fn need(tool: &str, package: &str) {
     static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let works = |program: &str, args: &[&str]| {
@@ -95,6 +116,9 @@ fn need(tool: &str, package: &str) {
     };
     let found = works(tool, &["--version"])
         || (works("apt-get", &["install", "-y", package]) && works(tool, &["--version"]))
+        || (works("apt-get", &["update"])
+            && works("apt-get", &["install", "-y", package])
+            && works(tool, &["--version"]))
         || (works("pip", &["install", package]) && works(tool, &["--version"]));
     assert!(found, "{tool} is missing, and neither apt-get nor pip could install it; install it");
 }

@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use super::outputs::OutputWords;
-use crate::entry::{ITEM_FAILED, ITEM_OK, ItemEntry};
+use crate::entry::{Completion, ITEM_FAILED, ITEM_OK, ItemEntry};
 use crate::layout::Geometry;
 use crate::limits::{COPY_BYTES_MAX, MESSAGE_AREA_BYTES};
 use crate::tensor::Extent;
@@ -78,18 +78,22 @@ impl Intake {
         &mut self,
         completions: &SharedWords,
         geometry: &Geometry,
-        slot: u32,
-        item_count: u32,
+        completion: &Completion,
     ) -> Result<bool, Violation> {
-        let items = &mut self.items[..item_count as usize];
-        completions.copy_out(geometry.item_table_word(slot), items);
-        let mut any_failed = false;
-        for (item, word) in (0..item_count).zip(items) {
+        let items = &mut self.items[..completion.item_count as usize];
+        completions.copy_out(geometry.item_table_word(completion.ticket.slot), items);
+        let stride = geometry.output_stride() as u64;
+        let (mut any_failed, mut needed) = (false, 0);
+        for (item, word) in (0..completion.item_count).zip(items) {
             let entry: ItemEntry = bytemuck::cast(*word);
             check_item(geometry, item, &entry)?;
             any_failed |= entry.status == ITEM_FAILED;
+            if entry.status == ITEM_OK {
+                needed = u64::from(item) * stride + u64::from(entry.bytes_or_offset);
+            }
         }
-        Ok(any_failed)
+        let found = completion.output_bytes;
+        if found < needed { Err(Violation::Short { found, needed }) } else { Ok(any_failed) }
     }
 
     /// Plans the copying of a batch whose items lie as one matrix and are all there.

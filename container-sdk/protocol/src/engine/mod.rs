@@ -337,14 +337,20 @@ impl EngineEnd {
         if item_count != slot.item_count {
             return Err(Violation::ItemCount { found: item_count, expected: slot.item_count });
         }
-        if completion.output_bytes > most as u64 {
-            let found = completion.output_bytes;
-            return Err(Violation::Length { found, most: most as u64 });
+        // A failed batch has a message and no outputs; one that did not fail has no message.
+        let (most_outputs, most_messages) =
+            if status == STATUS_FAILED { (0, MESSAGE_AREA_BYTES) } else { (most, 0) };
+        for (found, most) in [
+            (completion.output_bytes, most_outputs as u64),
+            (u64::from(completion.message_bytes), most_messages as u64),
+        ] {
+            if found > most {
+                return Err(Violation::Length { found, most });
+            }
         }
-        let messages = MESSAGE_AREA_BYTES as u64;
-        if u64::from(completion.message_bytes) > messages {
-            let found = u64::from(completion.message_bytes);
-            return Err(Violation::Length { found, most: messages });
+        if flags & FLAG_UNIFORM != 0 && completion.output_bytes < most as u64 {
+            let (found, needed) = (completion.output_bytes, most as u64);
+            return Err(Violation::Short { found, needed });
         }
         let unused = flags & FLAG_INLINE == 0 && completion.inline != [0; 2];
         if completion.reserved != 0 || completion.reserved_word != 0 || unused {
@@ -370,7 +376,7 @@ impl EngineEnd {
             Intake::plan_matrix(geometry, slot, items)
         } else {
             let completions = &self.shared.completions;
-            if intake.copy_items(completions, geometry, slot, completion.item_count)? {
+            if intake.copy_items(completions, geometry, completion)? {
                 intake.copy_messages(completions, geometry, slot);
             }
             intake.plan_table(geometry, slot, items)

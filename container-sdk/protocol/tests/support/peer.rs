@@ -37,7 +37,10 @@ impl Peer {
         let [_, completions, outputs, _] = engine.descriptors();
         let open = |fd: std::os::fd::BorrowedFd<'_>, bytes| {
             let fd = fd.as_fd().try_clone_to_owned().expect("a descriptor is free");
-            Segment::open(fd, bytes, true).expect("a replica maps these writable")
+            // SAFETY: what a replica of this kind writes is what the engine is to bear; the tests
+            // keep to one writer, or write words.
+            let segment = unsafe { Segment::open_writable(fd, bytes) };
+            segment.expect("a replica maps these writable")
         };
         Self {
             completions: open(completions, geometry.completions_bytes()),
@@ -84,6 +87,23 @@ impl Peer {
         unsafe { std::slice::from_raw_parts(table.as_mut_ptr().cast(), items) }
     }
 
+    /// All that a replica can write, to be written while the engine reads it: the completions and
+    /// the outputs.
+    pub fn all_words(&mut self) -> [&[AtomicU64]; 2] {
+        fn atomics(segment: &mut Segment) -> &[AtomicU64] {
+            let bytes = segment.bytes_mut(0, segment.bytes());
+            // SAFETY: whole words of a page-aligned mapping, borrowed like the bytes that they
+            // replace; other mappings of the same memory access them as atomics too.
+            unsafe { std::slice::from_raw_parts(bytes.as_mut_ptr().cast(), bytes.len() / WORD) }
+        }
+        [atomics(&mut self.completions), atomics(&mut self.outputs)]
+    }
+
+    /// The first word of the ring's entry for the completion after `taken` others.
+    pub fn entry_word(&self, taken: u64) -> usize {
+        self.ring_entry(taken) / WORD
+    }
+
     /// The entry of the ring in which the completion after `taken` others belongs.
     pub fn entry(&mut self, taken: u64) -> Completion {
         let place = self.ring_entry(taken);
@@ -100,6 +120,27 @@ impl Peer {
     pub fn outputs(&mut self, slot: u32) -> &mut [u8] {
         let bytes = self.geometry.slot_bytes();
         self.outputs.bytes_mut(bytes * slot as usize, bytes)
+    }
+
+    /// What a replica says of a batch whose items all have the exact output.
+    pub fn uniform(&self, ticket: Ticket, item_count: u32) -> Completion {
+        Completion { flags: FLAG_UNIFORM, ..self.by_table(ticket, item_count) }
+    }
+
+    /// What a replica says of a batch whose items are told by the item table.
+    pub fn by_table(&self, ticket: Ticket, item_count: u32) -> Completion {
+        Completion {
+            stamp: 0,
+            ticket,
+            status: STATUS_OK,
+            flags: 0,
+            item_count,
+            output_bytes: u64::from(item_count) * self.geometry.output_stride() as u64,
+            inline: [0; 2],
+            message_bytes: 0,
+            reserved: 0,
+            reserved_word: 0,
+        }
     }
 
     /// Publishes at the next place of the ring, whatever the stamp in `completion` says.
@@ -134,27 +175,6 @@ impl Peer {
 
     fn message(&self, slot: u32) -> usize {
         self.item_entry(self.geometry.depth, 0) + MESSAGE_AREA * slot as usize
-    }
-}
-
-/// What a replica says of a batch whose items all have the exact output.
-pub fn uniform(ticket: Ticket, item_count: u32) -> Completion {
-    Completion { flags: FLAG_UNIFORM, ..by_table(ticket, item_count) }
-}
-
-/// What a replica says of a batch whose items are told by the item table.
-pub fn by_table(ticket: Ticket, item_count: u32) -> Completion {
-    Completion {
-        stamp: 0,
-        ticket,
-        status: STATUS_OK,
-        flags: 0,
-        item_count,
-        output_bytes: 0,
-        inline: [0; 2],
-        message_bytes: 0,
-        reserved: 0,
-        reserved_word: 0,
     }
 }
 

@@ -176,7 +176,7 @@ fn exact(
     let dims = check::integers("shape", of, list, 1..=RANK_MAX, 1..=u32::MAX, report)?;
     let element = element?;
     // The product of the dimensions fits, or there is no shape.
-    let spec = Shape::new(&dims).map(|shape| TensorSpec::exact(element, shape));
+    let spec = Shape::new(&dims).ok().map(|shape| TensorSpec::exact(element, shape));
     let spec = spec.filter(TensorSpec::is_within_limits);
     if spec.is_none() {
         let (of, element, max) = (of.to_owned(), element.bytes(), ITEM_BYTES_MAX);

@@ -4,18 +4,24 @@
 //! of rows and of the control segment, and it does not write a row again before it has taken the
 //! batch's completion, or has given this process up and is killing it. That promise is what lets a
 //! model see its rows as slices.
+//!
+//! What a model does not write is never given back as an output: see `places`.
+
+mod places;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
 
+use self::places::Places;
 use crate::clock::monotonic_ns;
 use crate::entry::{
-    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, ITEM_FAILED, ITEM_OK,
-    ItemEntry, OPCODE_PREDICT, OPCODE_STOP, RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_PREDICT, OPCODE_STOP,
+    RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
 };
 use crate::handshake::{ContainerError, Granted};
 use crate::layout::{
@@ -26,9 +32,14 @@ use crate::limits::{CONTAINER_SLEEP_NS, MESSAGE_AREA_BYTES, MESSAGE_BYTES_MAX};
 use crate::ring::{Consumer, Producer};
 use crate::segment::Segment;
 use crate::sleep::{AsleepFlag, KickWord};
-use crate::tensor::{Extent, TensorSpec};
+use crate::tensor::TensorSpec;
 use crate::wait::{Idle, Patience};
 use crate::words::{SharedWords, Words};
+
+/// What clients read of outputs that a model forgot.
+const UNWRITTEN_BATCH: &str = "the model returned without writing its outputs";
+const UNWRITTEN_ITEM: &str = "the model did not write the output of this item";
+const UNSAID_LENGTH: &str = "the model did not say how long the output of this item is";
 
 /// Spinning turns between two looks at the clock and at the engine's life.
 const SPINS_PER_LOOK: u32 = 1 << 12;
@@ -46,7 +57,7 @@ pub struct ContainerEnd {
     results: SharedWords,
     patience: Patience,
     current: Option<Current>,
-    items: Box<[ItemEntry]>,
+    places: Places,
     rows: Box<[RowEntry]>,
     doorbell: OwnedFd,
     socket: OwnedFd,
@@ -87,7 +98,6 @@ struct Current {
     item_count: u32,
     dense: Option<RowEntry>,
     deadline_ns: u64,
-    any_failed: bool,
     message_bytes: usize,
 }
 
@@ -130,6 +140,13 @@ impl<'a> Rows<'a> {
         self.pools[entry.pool as usize].slice(entry.row, entry.bytes as usize)
     }
 
+    /// The type of row `index`, as its application sends it. Panics beyond the batch.
+    pub fn input(&self, index: usize) -> TensorSpec {
+        assert!(index < self.count, "row {index} of a batch of {}", self.count);
+        let pool = self.dense.map_or_else(|| self.table[index].pool, |first| first.pool);
+        self.pools[pool as usize].input
+    }
+
     /// All rows as one matrix, when they lie so: its bytes from the first row to the end of the
     /// last, and the distance between two rows.
     pub fn dense(&self) -> Option<(&'a [u8], usize)> {
@@ -159,7 +176,7 @@ impl ContainerEnd {
             results,
             patience: Patience::new(wait),
             current: None,
-            items: vec![ItemEntry::default(); geometry.items_max as usize].into(),
+            places: Places::new(&geometry),
             rows: vec![RowEntry::default(); geometry.items_max as usize].into(),
             doorbell,
             socket,
@@ -226,75 +243,114 @@ impl ContainerEnd {
         self.current().deadline_ns
     }
 
-    /// The rows of the batch in hand, and the area for its outputs: item `i` at
-    /// `i * output_stride`.
+    /// The rows of the batch in hand.
+    pub fn rows(&self) -> Rows<'_> {
+        let current = self.current();
+        let count = current.item_count as usize;
+        Rows { pools: &self.pools, dense: current.dense, table: &self.rows, count }
+    }
+
+    /// The rows of the batch in hand, and the area for its outputs, which is cleared when it is
+    /// first asked for: item `i` at `i * output_stride`.
     pub fn parts(&mut self) -> (Rows<'_>, &mut [u8]) {
         let current = self.current();
         let count = current.item_count as usize;
+        self.places.lend_all(&mut self.outputs);
         let bytes = count * self.geometry.output_stride();
-        let offset = self.geometry.slot_bytes() * current.ticket.slot as usize;
         let rows = Rows { pools: &self.pools, dense: current.dense, table: &self.rows, count };
-        (rows, self.outputs.bytes_mut(offset, bytes))
+        (rows, self.outputs.bytes_mut(self.places.offset(0), bytes))
+    }
+
+    /// The place for the output of one item, which is cleared when it is first asked for.
+    pub fn output(&mut self, item: u32) -> Result<&mut [u8], ContainerError> {
+        self.check_item(item)?;
+        self.places.lend(item as usize, &mut self.outputs);
+        let stride = self.geometry.output_stride();
+        Ok(self.outputs.bytes_mut(self.places.offset(item as usize), stride))
+    }
+
+    /// The address of [`ContainerEnd::parts`]'s outputs, for a layer that hands addresses on; it is
+    /// good until the batch is given back.
+    pub fn outputs_address(&mut self) -> NonNull<u8> {
+        let count = self.current().item_count as usize;
+        self.places.lend_all(&mut self.outputs);
+        self.outputs.address(self.places.offset(0), count * self.geometry.output_stride())
+    }
+
+    /// The address of [`ContainerEnd::output`]'s place, as above.
+    pub fn output_address(&mut self, item: u32) -> Result<NonNull<u8>, ContainerError> {
+        self.check_item(item)?;
+        self.places.lend(item as usize, &mut self.outputs);
+        let stride = self.geometry.output_stride();
+        Ok(self.outputs.address(self.places.offset(item as usize), stride))
     }
 
     /// Says how many bytes the output of an item has, where items have lengths of their own.
     pub fn set_output_bytes(&mut self, item: u32, bytes: usize) -> Result<(), ContainerError> {
-        if item >= self.current().item_count || !self.geometry.output.admits_bytes(bytes) {
-            let output = self.geometry.output;
-            return Err(ContainerError::OutputLength { item, bytes, output });
-        }
-        let bytes_or_offset = to_u32(bytes);
-        self.items[item as usize] =
-            ItemEntry { status: ITEM_OK, message_bytes: 0, bytes_or_offset };
+        self.check_output(item, bytes)?;
+        self.places.set_bytes(item as usize, bytes, &mut self.outputs);
         Ok(())
+    }
+
+    /// Copies the output of an item to its place.
+    pub fn write_output(&mut self, item: u32, output: &[u8]) -> Result<(), ContainerError> {
+        self.claim_output(item, output.len())?;
+        let place = self.places.offset(item as usize);
+        self.outputs.bytes_mut(place, output.len()).copy_from_slice(output);
+        Ok(())
+    }
+
+    /// The address of an output of `bytes` bytes, which the caller writes at once, all of it: it
+    /// counts as written, and is not cleared.
+    pub fn claim_output(&mut self, item: u32, bytes: usize) -> Result<NonNull<u8>, ContainerError> {
+        self.check_output(item, bytes)?;
+        self.places.wrote(item as usize, bytes);
+        Ok(self.outputs.address(self.places.offset(item as usize), bytes))
     }
 
     /// Fails one item. A long message is cut, and left out when the area for messages is full.
     pub fn fail_item(&mut self, item: u32, message: &str) -> Result<(), ContainerError> {
-        let mut current = self.current();
-        if item >= current.item_count {
-            return Err(ContainerError::NoSuchItem { item, count: current.item_count });
-        }
-        let start = current.message_bytes;
-        let room = (MESSAGE_AREA_BYTES - start).min(MESSAGE_BYTES_MAX);
-        let message = cut(message, room);
-        self.write_message(current.ticket.slot, start, message);
-        self.items[item as usize] = ItemEntry {
-            status: ITEM_FAILED,
-            message_bytes: u16::try_from(message.len()).expect("cut to MESSAGE_BYTES_MAX"),
-            bytes_or_offset: to_u32(start),
-        };
-        current.any_failed = true;
-        current.message_bytes += message.len();
-        self.current = Some(current);
+        self.check_item(item)?;
+        let (start, bytes) = self.add_message(message);
+        self.places.fail(item as usize, start, bytes);
         Ok(())
     }
 
-    /// Gives the batch in hand back with its outputs.
-    pub fn complete(&mut self) {
+    /// Gives the batch in hand back with its outputs. Items without one fail, and so does a batch
+    /// without any: that is told, but the batch is given back all the same.
+    pub fn complete(&mut self) -> Result<(), ContainerError> {
         let current = self.current();
-        let count = current.item_count as usize;
-        let uniform =
-            matches!(self.geometry.output.extent, Extent::Exact(_)) && !current.any_failed;
-        if !uniform {
+        let count = current.item_count;
+        let unwritten = to_u32(self.places.unwritten());
+        if unwritten == count {
+            self.fail(UNWRITTEN_BATCH);
+            return Err(ContainerError::Unwritten { items: count, count });
+        }
+        if unwritten > 0 {
+            self.fail_unwritten(count);
+        }
+        let is_uniform = self.places.is_uniform();
+        if !is_uniform {
             let table = self.geometry.item_table_word(current.ticket.slot);
-            for (index, entry) in self.items[..count].iter().enumerate() {
+            for item in 0..count as usize {
                 // Published by the release store of the completion's stamp.
-                self.results.store_relaxed(table + index, bytemuck::cast(*entry));
+                let entry = bytemuck::cast(self.places.entry(item));
+                self.results.store_relaxed(table + item, entry);
             }
         }
-        let output_bytes = count * self.geometry.output_stride();
+        let output_bytes = count as usize * self.geometry.output_stride();
         let mut inline = [0; 2];
-        let flags = match uniform {
-            true if output_bytes <= INLINE_BYTES => {
-                let outputs = self.outputs_of(current.ticket.slot, output_bytes);
-                bytemuck::bytes_of_mut(&mut inline)[..output_bytes].copy_from_slice(outputs);
-                FLAG_UNIFORM | FLAG_INLINE
-            }
-            true => FLAG_UNIFORM,
-            false => 0,
-        };
+        let mut flags = if is_uniform { FLAG_UNIFORM } else { 0 };
+        if is_uniform && output_bytes <= INLINE_BYTES {
+            let outputs = self.outputs.bytes_mut(self.places.offset(0), output_bytes);
+            bytemuck::bytes_of_mut(&mut inline)[..output_bytes].copy_from_slice(outputs);
+            flags |= FLAG_INLINE;
+        }
         self.publish(STATUS_OK, flags, output_bytes as u64, inline, 0);
+        if unwritten > 0 {
+            return Err(ContainerError::Unwritten { items: unwritten, count });
+        }
+        Ok(())
     }
 
     /// Fails the whole batch in hand. A long message is cut.
@@ -334,23 +390,15 @@ impl ContainerEnd {
                 table += 2;
             }
         }
-        let bytes_or_offset = self.geometry.output.bytes_exact().map_or(0, to_u32);
-        let fresh = ItemEntry { status: ITEM_OK, message_bytes: 0, bytes_or_offset };
-        self.items[..count as usize].fill(fresh);
+        self.places.begin(submission.ticket.slot, count as usize);
         self.current = Some(Current {
             ticket: submission.ticket,
             item_count: count,
             dense,
             deadline_ns: submission.deadline_ns,
-            any_failed: false,
             message_bytes: 0,
         });
         Ok(Some(Next::Batch))
-    }
-
-    fn outputs_of(&mut self, slot: u32, bytes: usize) -> &mut [u8] {
-        let offset = self.geometry.slot_bytes() * slot as usize;
-        self.outputs.bytes_mut(offset, bytes)
     }
 
     fn publish(
@@ -379,6 +427,41 @@ impl ContainerEnd {
             // The counter cannot fill up; a dead engine is noticed by `next`.
             let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
         }
+    }
+
+    fn check_item(&self, item: u32) -> Result<(), ContainerError> {
+        let count = self.current().item_count;
+        if item < count { Ok(()) } else { Err(ContainerError::NoSuchItem { item, count }) }
+    }
+
+    fn check_output(&self, item: u32, bytes: usize) -> Result<(), ContainerError> {
+        self.check_item(item)?;
+        let output = self.geometry.output;
+        let admits = output.admits_bytes(bytes);
+        if admits { Ok(()) } else { Err(ContainerError::OutputLength { item, bytes, output }) }
+    }
+
+    /// Fails every item that is unwritten. Those with the same reason share its message.
+    fn fail_unwritten(&mut self, count: u32) {
+        let mut messages = [None; 2];
+        for item in 0..count as usize {
+            let Some(had_place) = self.places.is_unwritten(item) else { continue };
+            let text = if had_place { UNSAID_LENGTH } else { UNWRITTEN_ITEM };
+            let message = &mut messages[usize::from(had_place)];
+            let (start, bytes) = *message.get_or_insert_with(|| self.add_message(text));
+            self.places.fail(item, start, bytes);
+        }
+    }
+
+    /// Adds a message to the area for them, cut as far as there is room. Gives its start and bytes.
+    fn add_message(&mut self, message: &str) -> (usize, u16) {
+        let mut current = self.current();
+        let start = current.message_bytes;
+        let message = cut(message, (MESSAGE_AREA_BYTES - start).min(MESSAGE_BYTES_MAX));
+        self.write_message(current.ticket.slot, start, message);
+        current.message_bytes += message.len();
+        self.current = Some(current);
+        (start, u16::try_from(message.len()).expect("cut to MESSAGE_BYTES_MAX"))
     }
 
     fn write_message(&mut self, slot: u32, start: usize, message: &str) {
