@@ -76,6 +76,29 @@ fn more_output_than_fits_is_found_out() {
 }
 
 #[test]
+fn less_output_than_the_items_hold_is_found_out() {
+    found_out("short", "length");
+}
+
+#[test]
+fn a_type_that_holds_nothing_is_refused_and_named() {
+    let server = beside_a_good_model("hollow", "");
+    server.wait_log("dimension 1 of the shape is 0");
+    assert_eq!(server.client().predict("hostile", vec![1; 4])["output"], -1);
+    assert_unharmed(&server);
+}
+
+#[test]
+fn holes_in_a_containers_own_memory_harm_nobody_else() {
+    let server = beside_a_good_model("holes", "");
+    let load = Load::start(server.query, "hostile", 2);
+    assert_unharmed(&server);
+    load.wait_answered(50);
+    load.stop().assert_all_answered();
+    assert_unharmed(&server);
+}
+
+#[test]
 fn a_reserved_field_that_is_used_is_found_out() {
     found_out("reserved", "reserved");
 }

@@ -37,7 +37,7 @@ fn spec(words: &[String]) -> Option<TensorSpec> {
         [max, bytes] if max == "max" => Some(TensorSpec::at_most(element, bytes.parse().ok()?)),
         dims => {
             let dims: Option<Vec<u32>> = dims.iter().map(|dim| dim.parse().ok()).collect();
-            Some(TensorSpec::exact(element, Shape::new(&dims?)?))
+            Some(TensorSpec::exact(element, Shape::new(&dims?).ok()?))
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   with a batch in hand, every batch:
-//!     item-count, generation, slot, status, length, reserved, item, stamp    one field is wrong
+//!     item-count, generation, slot, status, length, short, reserved, item, stamp    one field is
+//!                wrong
 //!     twice      completes it well, and then again
 //!     unasked    completes a batch that it was never given, beside a good one
 //!     garbage    fills all that it can write with noise, for ever
@@ -12,8 +13,10 @@
 //!     smuggle    sends descriptors along with its words
 //!   in the handshake:
 //!     mute, not-ready, gibberish, future, leave
+//!     hollow     declares outputs of many dimensions that hold nothing
 //!   otherwise good:
 //!     honest     seals     attacks the seals first, and prints what came of each attack
+//!     holes      punches holes into its own memory all the time
 //!     deaf       does not end when it is asked to       noisy      prints more than anyone reads
 //! ```
 
@@ -26,8 +29,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cutter_protocol::entry::{Completion, ITEM_OK, ItemEntry, Submission, Ticket};
-use cutter_protocol::wire::WireHello;
+use cutter_protocol::wire::{SPEC_EXACT, WireHello};
 use peer::{Peer, hello, say, socket};
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -59,6 +63,14 @@ fn run(mode: &str) -> Result<()> {
             say(&socket, bytemuck::bytes_of(&hello))?;
             sleep_for_ever()
         }
+        "hollow" => {
+            let socket = socket()?;
+            let mut hello = hello();
+            (hello.output.extent, hello.output.rank) = (SPEC_EXACT, 2);
+            hello.output.dims[0] = u32::MAX;
+            say(&socket, bytemuck::bytes_of(&hello))?;
+            sleep_for_ever()
+        }
         "leave" => {
             eprintln!("the weights are missing");
             std::process::exit(3)
@@ -82,6 +94,7 @@ fn serve(mode: &str, mut peer: Peer) -> Result<()> {
         },
         "talk" => peer.say_ready()?,
         "smuggle" => smuggle(&peer)?,
+        "holes" => punch_for_ever(&peer)?,
         "noisy" => std::thread::spawn(print_for_ever).thread().unpark(),
         _ => {}
     }
@@ -104,6 +117,7 @@ fn answer(mode: &str, peer: &mut Peer, submission: &Submission) {
         "slot" => Completion { ticket: Ticket { slot: u32::MAX, generation }, ..good },
         "status" => Completion { status: 7, ..good },
         "length" => Completion { output_bytes: u64::MAX, ..good },
+        "short" => Completion { output_bytes: good.output_bytes - 1, ..good },
         "reserved" => Completion { reserved_word: 1, ..good },
         "item" => {
             let entry = ItemEntry { status: ITEM_OK, message_bytes: 0, bytes_or_offset: u32::MAX };
@@ -156,6 +170,20 @@ fn smuggle(peer: &Peer) -> Result<()> {
         ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
         sendmsg(&peer.socket, &[IoSlice::new(b"take these")], &mut ancillary, SendFlags::NOSIGNAL)?;
     }
+    Ok(())
+}
+
+/// Gives the pages of its own segments back, again and again, while it serves.
+fn punch_for_ever(peer: &Peer) -> Result<()> {
+    let segments = peer.own_segments()?;
+    std::thread::spawn(move || {
+        for (segment, bytes) in segments.iter().cycle() {
+            let flags = FallocateFlags::PUNCH_HOLE.union(FallocateFlags::KEEP_SIZE);
+            // Not to do so would be as well.
+            let _ = fallocate(segment, flags, 0, *bytes as u64);
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    });
     Ok(())
 }
 

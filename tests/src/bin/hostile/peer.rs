@@ -43,6 +43,8 @@ pub struct Peer {
     submissions: Mapping,
     pub completions: Mapping,
     pub outputs: Mapping,
+    /// The segments that it writes, with their bytes.
+    own: [(OwnedFd, usize); 2],
     taken: usize,
     given: usize,
 }
@@ -79,9 +81,9 @@ impl Peer {
         let socket = socket()?;
         say(&socket, bytemuck::bytes_of(&hello()))?;
         let (answer, descriptors) = receive(&socket)?;
-        let output = answer.output.read().flatten().ok_or_else(|| other("no output type"))?;
+        let output = answer.output.read().ok().flatten().ok_or_else(|| other("no output type"))?;
         let geometry = Geometry::fit(answer.depth, answer.items_max, output);
-        let geometry = geometry.ok_or_else(|| other("no geometry"))?;
+        let geometry = geometry.map_err(std::io::Error::other)?;
         let mut descriptors = descriptors.into_iter();
         let mut next = || descriptors.next().ok_or_else(|| other("too few descriptors"));
         let (control, completions) = (next()?, next()?);
@@ -92,6 +94,7 @@ impl Peer {
             completions: Mapping::new(&completions, geometry.completions_bytes(), both)?,
             outputs: Mapping::new(&outputs, geometry.outputs_bytes(), both)?,
             pool: next().ok(),
+            own: [(completions, geometry.completions_bytes()), (outputs, geometry.outputs_bytes())],
             geometry,
             control,
             doorbell,
@@ -99,6 +102,12 @@ impl Peer {
             taken: 0,
             given: 0,
         })
+    }
+
+    /// The segments that it writes, with their bytes.
+    pub fn own_segments(&self) -> Result<Vec<(OwnedFd, usize)>> {
+        let copy = |(fd, bytes): &(OwnedFd, usize)| Ok((fd.try_clone()?, *bytes));
+        self.own.iter().map(copy).collect()
     }
 
     pub fn say_ready(&self) -> Result<()> {
