@@ -235,15 +235,17 @@ impl Reading {
             Ok(Some(Question { application, is_batch: body.is_batch }))
         });
         if asked.is_err() {
-            self.cancel(desk.scheduler);
+            self.cancel(desk.pools, desk.scheduler);
         }
         std::mem::swap(slots, &mut self.slots);
         asked
     }
 
     /// Gives back the rows: nobody waits for an answer any more.
-    pub fn cancel(&mut self, scheduler: &mut Scheduler) {
+    pub fn cancel(&mut self, pools: &mut [InputPool], scheduler: &mut Scheduler) {
         if let Some(row) = self.row.take() {
+            let pool = &mut pools[self.application];
+            pool.discard(row, pool.stride());
             scheduler.cancel(self.application, row);
         }
         cancel(self.application, &mut self.slots, scheduler);
@@ -342,6 +344,7 @@ impl<'a> PoolRows<'a> {
 
     fn cancel_uncommitted(&mut self) {
         if let Some(row) = self.row.take() {
+            self.pool.discard(row, self.row_bytes);
             self.scheduler.cancel(self.application, row);
         }
     }
@@ -368,6 +371,9 @@ impl json::Rows for PoolRows<'_> {
     #[inline]
     fn commit(&mut self, bytes: usize) {
         let row = self.row.take();
+        if let Some(row) = row {
+            self.pool.commit(row, bytes);
+        }
         let bytes = u32::try_from(bytes).expect("bounded by ITEM_BYTES_MAX");
         self.slots.push(row.map_or(Slot::Overloaded, |row| Slot::Row { row, bytes }));
     }

@@ -71,7 +71,7 @@ impl Frontend {
     pub(super) fn clear_input(&mut self, connection: usize, scheduler: &mut Scheduler) {
         let incoming = self.inbound[connection].clear(&mut self.garbage);
         if let Some(mut incoming) = incoming {
-            incoming.reading.cancel(scheduler);
+            incoming.reading.cancel(&mut self.pools, scheduler);
             self.garbage.push(incoming.into_bytes());
             self.large.retain(|other| *other != connection);
         }
