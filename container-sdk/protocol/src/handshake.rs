@@ -293,17 +293,34 @@ pub fn connect(path: &Path) -> Result<OwnedFd, ContainerError> {
     Ok(socket)
 }
 
-/// Container: introduces itself and maps what the engine grants.
+/// Container: [`enter`]s, and is ready at once.
 pub fn join(socket: OwnedFd, hello: &Hello) -> Result<ContainerEnd, ContainerError> {
+    let end = enter(socket, hello)?;
+    say_ready(&end)?;
+    Ok(end)
+}
+
+/// Container: introduces itself and maps what the engine grants. The engine sends no batch before
+/// [`say_ready`].
+pub fn enter(socket: OwnedFd, hello: &Hello) -> Result<ContainerEnd, ContainerError> {
     let wrong = |which| move |why| ContainerError::Spec { which, why };
     hello.input.map_or(Ok(()), |input| input.check()).map_err(wrong("input"))?;
     hello.output.check().map_err(wrong("output"))?;
     send(socket.as_fd(), bytemuck::bytes_of(&hello.write()), &[])?;
     wait_readable(&socket)?;
     let (answer, descriptors) = receive_answer(&socket)?;
-    let end = ContainerEnd::new(map_grant(&answer, descriptors, socket)?);
-    send(end.socket(), bytemuck::bytes_of(&WireReady { magic: READY_MAGIC }), &[])?;
-    Ok(end)
+    Ok(ContainerEnd::new(map_grant(&answer, descriptors, socket)?))
+}
+
+/// Container: takes batches from now on.
+pub fn say_ready(end: &ContainerEnd) -> Result<(), ContainerError> {
+    let ready = WireReady { magic: READY_MAGIC };
+    send(end.socket(), bytemuck::bytes_of(&ready), &[]).map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset => {
+            ContainerError::EngineGone
+        }
+        _ => error.into(),
+    })
 }
 
 fn map_grant(

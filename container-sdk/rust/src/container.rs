@@ -72,21 +72,25 @@ impl Model {
 #[derive(Debug)]
 pub struct Container {
     end: ContainerEnd,
+    /// The engine knows that batches are taken.
+    is_ready: bool,
 }
 
 impl Container {
     /// Connects to the engine that the environment names. A process that the engine started does so
-    /// once. Load the model first: from here on the
-    /// engine sends batches.
+    /// once. It sends batches from the first call of [`Container::next_batch`] or
+    /// [`Container::next_within`] on: a model may load before that.
     pub fn connect(model: &Model) -> Result<Container, ContainerError> {
         let socket = handshake::socket_from_environment()?;
-        Ok(Container { end: handshake::join(socket, &model.hello())? })
+        let end = handshake::enter(socket, &model.hello())?;
+        Ok(Container { end, is_ready: false })
     }
 
     /// Waits for the next batch. `None`: the engine asks the container to end.
     ///
     /// A batch that is dropped without being completed fails.
     pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, ContainerError> {
+        self.begin()?;
         match self.end.next(None)? {
             Next::Batch => Ok(Some(Batch::new(&mut self.end))),
             Next::Stop | Next::Idle => Ok(None),
@@ -95,12 +99,21 @@ impl Container {
 
     /// Waits for the next batch no longer than `timeout`; zero only looks.
     pub fn next_within(&mut self, timeout: Duration) -> Result<Pull<'_>, ContainerError> {
+        self.begin()?;
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Ok(match self.end.next(Some(timeout_ns))? {
             Next::Batch => Pull::Batch(Batch::new(&mut self.end)),
             Next::Stop => Pull::Stop,
             Next::Idle => Pull::Idle,
         })
+    }
+
+    fn begin(&mut self) -> Result<(), ContainerError> {
+        if !self.is_ready {
+            handshake::say_ready(&self.end)?;
+            self.is_ready = true;
+        }
+        Ok(())
     }
 
     /// The batch that [`Batch::keep`] left in hand, if any.
