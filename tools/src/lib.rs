@@ -32,6 +32,7 @@ pub mod floor;
 pub mod inspect;
 pub mod limits;
 pub mod load;
+pub mod printing;
 pub mod random;
 pub mod reply;
 pub mod report;

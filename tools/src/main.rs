@@ -10,10 +10,14 @@ mod cli;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use cutter_tools::printing;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Arguments::parse()) {
+    let arguments = match printing::arguments("cutter-bench") {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody is left to tell when standard error is closed.

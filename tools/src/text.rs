@@ -18,6 +18,16 @@ pub fn time(ns: u64) -> String {
     unreachable!("seconds take every time")
 }
 
+/// How often: `once`, `7 times`.
+pub fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+/// How many of something: `1 restart`, `7 restarts`.
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// With a comma before every three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

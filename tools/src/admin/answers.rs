@@ -31,6 +31,8 @@ pub struct EngineStats {
     pub ring_overflows: u64,
     pub input_bytes_copied: u64,
     pub input_bytes_received_in_place: u64,
+    #[serde(default)]
+    pub log_lines_dropped: u64,
     /// By status.
     pub http_errors: BTreeMap<String, u64>,
 }
@@ -67,6 +69,15 @@ pub struct ModelStats {
     pub expired: u64,
     pub restarts: u64,
     pub redispatches: u64,
+    #[serde(default)]
+    pub batches_failed: u64,
+    #[serde(default)]
+    pub items_failed: u64,
+    /// Of the last batches that came back, the part that failed.
+    #[serde(default)]
+    pub failed_share: f64,
+    /// What the model said of the last batch that failed.
+    pub last_error: Option<String>,
     pub batch_size: Histogram,
     pub queue: Histogram,
     pub batch_wait: Histogram,

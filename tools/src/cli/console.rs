@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use cutter_tools::printing;
+
 use super::Failure;
 
 /// One line on standard error that is written over. Nothing when that is no terminal.
@@ -49,12 +51,7 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(flag)
 }
 
-/// Prints on standard output. A reader who has gone (`| head`) is no error.
+/// Prints on standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Failed(format!("cannot print: {error}")))
-        }
-        _ => Ok(()),
-    }
+    printing::print(text).map_err(Failure::failed)
 }

@@ -5,13 +5,13 @@
 
 mod table;
 
-use std::io::{self, Write};
-
 use crate::admin::words::{time, time_to};
 use crate::admin::{
     ADMIN_DEFAULT, AdminClient, AdminError, EngineAnswer, EngineInspection, InspectedLife,
-    InspectedQuery, InspectedReplica, InspectedTicket, Inspection, Readiness,
+    InspectedQuery, InspectedReplica, InspectedTicket, Inspection, ModelStats, Readiness,
 };
+use crate::printing::{PrintError, print};
+use crate::text::times;
 use table::Table;
 
 const NONE: &str = "–";
@@ -32,19 +32,15 @@ pub struct InspectOptions {
 pub enum InspectError {
     #[error(transparent)]
     Admin(#[from] AdminError),
-    #[error("cannot write: {0}")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] PrintError),
 }
 
 /// Asks, and prints.
 pub fn run(options: &InspectOptions) -> Result<(), InspectError> {
     let (inspection, answer) = AdminClient::new(&options.admin)?.inspect()?;
     let text = if options.json { answer } else { dump(&inspection) };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(InspectError::Output),
-    }
+    Ok(print(&text)?)
 }
 
 /// The dump as text.
@@ -62,6 +58,7 @@ pub fn dump(inspection: &Inspection) -> String {
         EngineAnswer::Says(engine) => text += &engine_text(engine),
     }
     text += &processes(&inspection.readiness);
+    text += &failures(&inspection.stats.models);
     text
 }
 
@@ -95,9 +92,9 @@ fn pulse(engine: &EngineInspection) -> String {
     };
     let draining = if engine.draining { ", draining" } else { "" };
     format!(
-        "{state}, longest turn {}, slept {} times, waits by {}{draining}",
+        "{state}, longest turn {}, slept {}, waits by {}{draining}",
         time(engine.longest_turn_ns),
-        engine.sleeps,
+        times(engine.sleeps),
         engine.wait
     )
 }
@@ -228,6 +225,25 @@ fn processes(readiness: &Readiness) -> String {
     table.text()
 }
 
+/// Models of which batches have failed; nothing when there are none.
+fn failures(models: &[ModelStats]) -> String {
+    let columns = ["model", "failed batches", "failed items", "of the last", "last error"];
+    let mut table = Table::new("FAILURES", &columns);
+    let failed = models.iter().filter(|model| model.batches_failed > 0 || model.items_failed > 0);
+    let mut is_empty = true;
+    for model in failed {
+        is_empty = false;
+        table.row([
+            format!("{}:{}", model.model, model.version),
+            model.batches_failed.to_string(),
+            model.items_failed.to_string(),
+            format!("{:.0} %", model.failed_share * 100.0),
+            model.last_error.clone().unwrap_or_else(|| NONE.to_owned()),
+        ]);
+    }
+    if is_empty { String::new() } else { table.text() }
+}
+
 fn query(query: Option<&InspectedQuery>) -> String {
     query.map_or_else(
         || NONE.to_owned(),
@@ -338,6 +354,20 @@ mod tests {
                 "exit status 1",
             ],
         );
+    }
+
+    #[test]
+    fn a_model_that_loads_or_fails_is_shown_with_what_it_said() {
+        let mut failing = stalled_json();
+        failing["readiness"]["models"][0]["replicas"][0]["state"] = json!("loading");
+        assert!(!dumped(failing.clone()).contains("FAILURES"));
+        let model = &mut failing["stats"]["models"][0];
+        model["batches_failed"] = json!(12);
+        model["items_failed"] = json!(48);
+        model["failed_share"] = json!(0.75);
+        model["last_error"] = json!("no weights");
+        let row = "  softmax:1  12              48            75 %         no weights";
+        assert_holds(&dumped(failing), &["softmax:1/0  loading", "FAILURES", row]);
     }
 
     #[test]

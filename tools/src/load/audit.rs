@@ -3,6 +3,7 @@
 use crate::limits::{GAP_NS, LAG_SHARE_MAX};
 use crate::load::recording::Sample;
 use crate::result::load::{LoadResult, Validity};
+use crate::text::times;
 
 /// Audits a result whose numbers are in; `samples` are those that were counted.
 pub(super) fn audit(result: &LoadResult, samples: &[Sample]) -> Validity {
@@ -36,14 +37,15 @@ impl Lag {
         let Self { lag_p99_ns, latency_p99_ns } = self;
         let why = if result.counts.blocked > 0 {
             format!(
-                "every one of the {} connections was taken {} times: raise --connections",
-                result.plan.connections, result.counts.blocked
+                "every one of the {} connections was taken {}: raise --connections",
+                result.plan.connections,
+                times(result.counts.blocked)
             )
         } else if result.generator.gaps_over_1ms > 0 {
             format!(
-                "its core was taken from it {} times, for up to {:.1} ms: give it a core of its \
-                 own (--cpu), or a quieter machine",
-                result.generator.gaps_over_1ms,
+                "its core was taken from it {}, for up to {:.1} ms: give it a core of its own \
+                 (--cpu), or a quieter machine",
+                times(result.generator.gaps_over_1ms),
                 result.generator.longest_gap_ns as f64 / 1e6
             )
         } else {
@@ -92,8 +94,8 @@ fn warnings(result: &LoadResult) -> Vec<String> {
     }
     if result.generator.longest_gap_ns > GAP_NS {
         warnings.push(format!(
-            "the generator stood still {} times for more than 1 ms, once for {:.1} ms",
-            result.generator.gaps_over_1ms,
+            "the generator stood still {} for more than 1 ms, at most for {:.1} ms",
+            times(result.generator.gaps_over_1ms),
             result.generator.longest_gap_ns as f64 / 1e6
         ));
     }

@@ -15,11 +15,12 @@ mod screen;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use crate::admin::{ADMIN_DEFAULT, AdminClient, AdminError};
 use crate::limits::{TOP_PERIOD_MS_MAX, TOP_PERIOD_MS_MIN};
+use crate::printing::{PrintError, print};
 use history::History;
 use page::View;
 
@@ -52,8 +53,8 @@ pub enum TopError {
     Admin(#[from] AdminError),
     #[error("the terminal cannot be used: {0}; with --once, one period is printed as text")]
     Terminal(#[source] io::Error),
-    #[error("cannot write: {0}")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] PrintError),
 }
 
 /// Shows until `q`, or prints once.
@@ -62,11 +63,7 @@ pub fn run(options: &TopOptions) -> Result<(), TopError> {
     let period = Duration::from_millis(options.period_ms);
     if options.once || !io::stdout().is_terminal() {
         let text = once(client, period)?;
-        return match io::stdout().lock().write_all(text.as_bytes()) {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(TopError::Output),
-        };
+        return Ok(print(&text)?);
     }
     screen::run(client, period, is_coloured(std::env::var_os("NO_COLOR").as_deref()))
 }

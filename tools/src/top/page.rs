@@ -12,6 +12,7 @@ use crate::admin::{
     ApplicationWindow, CallsPerQuery, Histogram, ModelWindow, ReplicaWindow, Window,
 };
 use crate::limits::TOP_SAMPLES_BEYOND;
+use crate::text::counted;
 
 const LEVELS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -163,7 +164,7 @@ impl Ink {
     }
 
     fn model(self, model: &ModelWindow, recent: &ModelWindow) -> Vec<Line<'static>> {
-        let restarts = format!("{} restarts", model.restarts);
+        let restarts = counted(model.restarts, "restart");
         let name = format!("model {}:{}", model.model, model.version);
         let mut lines = self.title(&name, &restarts);
         let mut figures = vec![
@@ -182,6 +183,7 @@ impl Ink {
             figures.push(self.named(&format!("{name} p50 / p99"), text));
         }
         lines.extend(self.flow(INDENT, figures));
+        lines.extend(self.failures(recent));
         let columns = fitting(self.columns.saturating_sub(INDENT));
         let header: Vec<String> = columns.iter().map(|column| column.title()).collect();
         let header = format!("{}{}", " ".repeat(INDENT), header.join(" "));
@@ -193,6 +195,23 @@ impl Ink {
                 cells.push(self.cell(*column, ordinal, replica));
             }
             lines.push(Line::from(cells));
+        }
+        lines
+    }
+
+    /// Of a model whose batches fail; nothing else.
+    fn failures(self, model: &ModelWindow) -> Vec<Line<'static>> {
+        if model.failed_share == 0.0 && model.failed_batch_qps == 0.0 {
+            return Vec::new();
+        }
+        let rate = format!("failed batches {}/s", figure(model.failed_batch_qps));
+        let share = format!("{:.0} % of the last", model.failed_share * 100.0);
+        let told = [rate, share].map(|text| vec![Span::styled(text, self.bad())]);
+        let mut lines = self.flow(INDENT, told.into());
+        if let Some(error) = &model.last_error {
+            let room = self.columns.saturating_sub(INDENT);
+            let shown: String = error.chars().take(room).collect();
+            lines.extend(self.flow(INDENT, vec![vec![Span::styled(shown, self.bad())]]));
         }
         lines
     }

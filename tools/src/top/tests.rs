@@ -61,7 +61,7 @@ fn a_page_shows_every_figure_that_is_asked_for() {
             "rows ███········· 1024 of 4096",
             "p99 of each period ████████████",
             "highest 10.0 ms   0 of 12 periods over the SLO",
-            "model softmax:1  1 restarts  ───",
+            "model softmax:1  1 restart  ───",
             "queued 7",
             "service p50 / p99 600 µs / 6.00 ms",
             "  0 up            ██████······  50 %  4.00     8         2",
@@ -69,6 +69,24 @@ fn a_page_shows_every_figure_that_is_asked_for() {
         ],
     );
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn a_model_that_fails_says_so_in_red_and_within_the_width() {
+    let failing = |stats: &mut Value| {
+        let model = &mut stats["models"][0];
+        model["batches_failed"] = json!(245);
+        model["failed_share"] = json!(0.9);
+        model["last_error"] = json!("no weights ".repeat(20));
+    };
+    let history = history(failing);
+    let shown = page::text(&view(&history), 100);
+    assert_holds(&shown, &["failed batches ", "90 % of the last", "  no weights no weights"]);
+    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    let buffer = drawn(&view(&history), 100, 40);
+    let red = buffer.content.iter().filter(|cell| cell.fg == Color::Red);
+    let red: String = red.map(|cell| cell.symbol()).collect();
+    assert_holds(&red, &["90 % of the last", "no weights"]);
 }
 
 #[test]
