@@ -103,7 +103,7 @@ impl Cutter {
         let (config, _) =
             Config::from_toml(&text, &std::env::temp_dir(), "the bench's configuration")
                 .map_err(io::Error::other)?;
-        let server = Server::start(config, false).map_err(io::Error::other)?;
+        let server = Server::start(config, None).map_err(io::Error::other)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
         };

@@ -11,7 +11,8 @@
 //!
 //! # Beside the way
 //! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, admin REST ·
-//! [`messages`] between the two threads · [`stats`] what is counted · [`cutter_machine`] the ring ·
+//! [`messages`] between the two threads · [`stats`] what is counted · [`log`] lines that nobody
+//! waits for · [`cutter_machine`] the ring ·
 //! [`demo`], [`check`] two of the commands.
 //!
 //! `scheduler`, `batching`, `frontend`, `http`, `json`, `clipper` and `config` are pure: time,
@@ -30,9 +31,11 @@ pub mod frontend;
 pub mod http;
 pub mod json;
 pub mod limits;
+pub mod log;
 pub mod messages;
 pub mod net;
 pub mod pool;
+pub mod printable;
 pub mod replicas;
 pub mod scheduler;
 pub mod server;

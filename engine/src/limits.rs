@@ -306,8 +306,6 @@ cutter_limits::limits! {
         BACK_OFF_SHORT_NS: u64 = 1_000_000_000, "ns";
         /// How long an incarnation must have been up for its replica's failures to be forgotten.
         BACK_OFF_RESET_UP_NS: u64 = 10_000_000_000, "ns";
-        /// How long the engine thread may take to drain before its replicas are killed under it.
-        CONTROL_DRAIN_NS_MAX: u64 = DRAIN_NS_MAX + 5_000_000_000, "ns";
         /// How long a replica that was asked to end may take before it is killed.
         REPLICA_STOP_NS: u64 = 2_000_000_000, "ns";
         /// How long the end of the server waits for killed processes.
@@ -335,6 +333,51 @@ cutter_limits::limits! {
         INSPECT_ANSWER_NS: u64 = 1_000_000_000, "ns";
         /// Bytes of an admin request. Beyond: closed.
         ADMIN_REQUEST_BYTES_MAX: usize = 16 << 10, "bytes";
+        /// How long an address in use is tried again before that is an error.
+        BIND_PATIENCE_NS: u64 = 2_000_000_000, "ns";
+        /// Between two tries.
+        BIND_PAUSE_NS: u64 = 20_000_000, "ns";
+        /// Connections that may wait to be accepted, where the system does not say how many it allows.
+        LISTEN_BACKLOG_DEFAULT: i32 = 4096, "connections";
+        /// The same, where it allows more than that.
+        LISTEN_BACKLOG_MAX: i32 = 0xffff, "connections";
+        /// How long the engine thread may take beyond the time of its drain before its replicas are killed
+        /// under it.
+        CONTROL_DRAIN_GRACE_NS: u64 = 5_000_000_000, "ns";
+        /// How long the end of the server waits for an engine thread that was told to end at once.
+        ENGINE_END_NS: u64 = LINGER_NS + 2_000_000_000, "ns";
+        /// Bytes of one output stream of a replica that are read within [`OUTPUT_READ_WINDOW_NS`].
+        OUTPUT_READ_BYTES_MAX: usize = 128 << 10, "bytes";
+        /// The time over which [`OUTPUT_READ_BYTES_MAX`] counts.
+        OUTPUT_READ_WINDOW_NS: u64 = 100_000_000, "ns";
+        /// Those of one process among them.
+        CONTAINERS_PENDING_OF_PROCESS_MAX: usize = 8, "containers";
+        /// How long a container started by hand may take from its connection to its hello.
+        CONTAINER_HELLO_NS: u64 = 3_000_000_000, "ns";
+        /// Lines of the log about containers that are not taken, within [`REFUSAL_WINDOW_NS`].
+        REFUSAL_LINES_MAX: u32 = 10, "lines";
+        /// The time over which [`REFUSAL_LINES_MAX`] counts.
+        REFUSAL_WINDOW_NS: u64 = 10_000_000_000, "ns";
+        /// How long queries wait for a replica that loads. After that they are answered at once.
+        LOADING_EXPECTED_NS: u64 = 5_000_000_000, "ns";
+        /// How often the log is told that a replica is still loading.
+        LOADING_TOLD_NS: u64 = 60_000_000_000, "ns";
+        /// How often the log is told, at most, that batches of a model fail.
+        MODEL_FAILED_TOLD_NS: u64 = 10_000_000_000, "ns";
+        /// How often the control thread looks at the counts of models.
+        LOOK_ROUND_NS: u64 = 1_000_000_000, "ns";
+        /// Looks over which failed batches are counted.
+        HEALTH_SAMPLES_MAX: usize = 10, "samples";
+        /// The part of the last batches that have failed when a model is called failing.
+        MODEL_FAILING_PERCENT: u64 = 50, "percent";
+        /// How old the last answer of `/inspect` may be to be given again.
+        INSPECT_PERIOD_NS: u64 = 200_000_000, "ns";
+        /// Characters of a name that a peer gives which are shown.
+        NAME_SHOWN_CHARS_MAX: usize = 80, "characters";
+        /// Lines of the log that wait to be written. Beyond: dropped and counted.
+        LOG_LINES_QUEUED_MAX: usize = 1024, "lines";
+        /// How long the end of the process waits for the log to be written.
+        LOG_END_NS: u64 = 500_000_000, "ns";
         /// Descriptors of a replica: its socket, its pidfd, its two output pipes, three segments
         /// and its doorbell; twice, since one incarnation may still end while another starts.
         DESCRIPTORS_OF_REPLICA: u64 = 16, "descriptors";
@@ -418,6 +461,10 @@ const _: () = {
 // Control.
 const _: () = {
     assert!(INSPECT_ANSWER_NS < ADMIN_CONNECTION_NS);
+    // What a dead replica left in its pipe, 64 KiB as a rule, is read before it is given up.
+    assert!(OUTPUT_READ_WINDOW_NS < OUTPUT_LINGER_NS);
+    assert!(OUTPUT_READ_BYTES_MAX >= 64 << 10);
+    assert!(CONTAINERS_PENDING_OF_PROCESS_MAX < CONTAINERS_PENDING_MAX);
     assert!(BACK_OFF_NS_MIN > 0 && BACK_OFF_NS_MIN <= BACK_OFF_NS_MAX);
     assert!(RESTART_AT_ONCE_UP_NS <= BACK_OFF_RESET_UP_NS);
 };

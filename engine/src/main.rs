@@ -3,15 +3,16 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cutter_engine::check::Machine;
-use cutter_engine::config::Config;
-use cutter_engine::server::Server;
-use cutter_engine::{check, demo};
+use cutter_engine::config::{self, Config};
+use cutter_engine::control::Signals;
+use cutter_engine::server::{Server, StartError};
+use cutter_engine::{check, demo, log};
+use cutter_tools::printing;
 
 /// A prediction server for one machine.
 #[derive(Debug, Parser)]
@@ -40,39 +41,33 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = match printing::arguments("cutter") {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     // The demo prints figures: of its log only what goes wrong belongs between them.
-    start_log(if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" });
+    let level = if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" };
+    let Ok(log) = log::start(level) else { return ExitCode::FAILURE };
     let done = match arguments.command {
-        Command::Serve { config } => load(&config).and_then(serve),
+        Command::Serve { config } => serve(&config),
         Command::Check { config } => print_check(&config),
         Command::Demo(options) => demo::run(&options).map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            // Nobody is left to tell when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "cutter: {text}");
+            log.say(&format!("cutter: {text}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Logs to standard error; `RUST_LOG` chooses what.
-fn start_log(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| level.into()))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .init();
-}
-
 fn load(path: &std::path::Path) -> Result<Config, String> {
     let (config, warnings) = Config::load(path).map_err(|errors| errors.to_string())?;
     for warning in warnings {
-        tracing::warn!("{warning}");
+        // As it would print itself, but for the word that the log has already.
+        let config::Warning { file, place, notice } = warning;
+        tracing::warn!("{file}:{}:{}: {notice}", place.line, place.column);
     }
     for warning in check::warnings(&config, &Machine::look()) {
         tracing::warn!("{warning}");
@@ -80,8 +75,16 @@ fn load(path: &std::path::Path) -> Result<Config, String> {
     Ok(config)
 }
 
-fn serve(config: Config) -> Result<(), String> {
-    let server = Server::start(config, true).map_err(|error| error.to_string())?;
+fn serve(path: &std::path::Path) -> Result<(), String> {
+    // Before anything is made that an end would leave behind.
+    let signals = Signals::install().map_err(|error| format!("cannot hear signals: {error}"))?;
+    let server = match Server::start(load(path)?, Some(signals)) {
+        Err(error @ StartError::Ended) => {
+            tracing::info!("{error}");
+            return Ok(());
+        }
+        started => started.map_err(|error| error.to_string())?,
+    };
     let mut addresses = String::new();
     for address in server.addresses() {
         write!(addresses, " {address}").map_err(|error| error.to_string())?;
@@ -92,5 +95,5 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn print_check(path: &std::path::Path) -> Result<(), String> {
     let text = check::report(path, &Machine::look())?;
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())
+    printing::print(&text).map_err(|error| error.to_string())
 }

@@ -29,6 +29,9 @@ pub enum ToEngine {
     Inspect { reply: oneshot::Sender<Box<Inspection>> },
     /// Take no new connections, answer what is in flight, ask the replicas to end, say `Drained`.
     Drain,
+    /// Answer what is left with the default, now, and end: the replicas are being killed. Comes
+    /// after `Drain`.
+    EndNow,
 }
 
 /// Engine thread to control thread.
@@ -36,6 +39,9 @@ pub enum ToEngine {
 pub enum ToControl {
     /// The engine has given an incarnation up: kill it.
     Kill { replica: usize, incarnation: u64, reason: KillReason },
+    /// A batch of a model came back as failed, with the model's text. Not sent for each: whoever
+    /// sends it bounds how often.
+    ModelFailed { model: usize, text: String },
     /// The memory of an incarnation that is gone: to be dropped where unmapping may take its time.
     Retired(Box<EngineEnd>),
     /// A large buffer that nobody needs: to be dropped there too.

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::segment::SegmentError;
@@ -14,10 +15,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clipper;
 use crate::config::{self, BatchPolicy, Config, Listen};
-use crate::control::{self, ControlPlan};
+use crate::control::{self, ContainerListener, ControlPlan, Signals};
 use crate::frontend::{Frontend, PortLimits};
+use crate::limits::ENGINE_END_NS;
 use crate::messages::mailbox;
-use crate::net::listener::{ListenError, Listener, hint};
+use crate::net::listener::{ListenError, Listener, Patience, bind_tcp};
 use crate::net::{EngineError, EnginePlan, EngineThread};
 use crate::pool::InputPool;
 use crate::scheduler::{ApplicationPlan, ModelPlan, PolicyPlan, Scheduler};
@@ -38,6 +40,10 @@ pub enum StartError {
     Engine(#[from] EngineError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    #[error("asked to end while it was starting")]
+    Ended,
+    #[error("the engine thread is stuck: the server ends without it")]
+    Stuck,
 }
 
 /// A running server.
@@ -52,37 +58,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server. With `signals`, SIGTERM and SIGINT drain it.
-    pub fn start(config: Config, signals: bool) -> Result<Server, StartError> {
+    /// Starts a server. Signals drain it, where there are any; one that has come already ends the
+    /// start, with [`StartError::Ended`].
+    pub fn start(config: Config, signals: Option<Signals>) -> Result<Server, StartError> {
         raise_descriptor_limit();
         let config = Arc::new(config);
-        let listeners = config.server.query.iter().map(Listener::bind);
-        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-        let addresses = listeners.iter().map(|listener| listener.address.clone()).collect();
-        let admin_listener = bind_admin(config.server.admin)?;
-        let admin = admin_listener.local_addr()?;
-        let containers = config.server.socket.as_deref();
-        let containers = containers
-            .map(|path| {
-                let address = format!("unix:{}", path.display());
-                control::bind_containers(path).map_err(|source| ListenError {
-                    address,
-                    hint: hint(&source),
-                    source,
-                })
-            })
-            .transpose()?;
+        let is_over = || signals.as_ref().is_some_and(Signals::is_asked_to_end);
+        let patience = Patience::new(&is_over);
+        let sockets = bind(&config, patience).map_err(|error| match is_over() {
+            true => StartError::Ended,
+            false => error.into(),
+        })?;
+        let addresses = sockets.query.iter().map(|listener| listener.address.clone()).collect();
+        let admin = sockets.admin.local_addr()?;
         let stats = Arc::new(new_stats(&config));
-        let pools = create_pools(&config)?;
+        let pools = create_pools(&config, &is_over)?;
         let descriptors = pools.iter().map(|pool| pool.as_fd().try_clone_to_owned());
         let descriptors = descriptors.collect::<Result<Vec<OwnedFd>, _>>()?;
         let (engine_mailbox, inbox) = mailbox()?;
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
-        let engine = start_engine(
+        let (engine, unpinned) = start_engine(
             config.server.cpu,
             EnginePlan {
-                listeners,
+                listeners: sockets.query,
                 frontend: Frontend::new(
                     faces(&config),
                     pools,
@@ -102,8 +101,9 @@ impl Server {
             engine: engine_mailbox,
             inbox: from_engine,
             pools: descriptors,
-            admin: admin_listener,
-            containers,
+            admin: sockets.admin,
+            containers: sockets.containers,
+            engine_unpinned: unpinned,
             signals,
             stop: stopped,
         };
@@ -137,12 +137,26 @@ impl Server {
 
     /// Waits until the server has ended: drained, replicas gone, files removed.
     pub fn join(self) -> Result<(), StartError> {
-        let engine = self.engine.join();
+        // It ends in any case: when the engine thread is done, has failed, or does not drain.
         let control = self.control.join();
+        let engine = end_of(self.engine)?;
         engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         control.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok(())
     }
+}
+
+/// Waits for an engine thread that has been told to end, and not for one that is stuck.
+fn end_of<T>(engine: JoinHandle<T>) -> Result<std::thread::Result<T>, StartError> {
+    const LOOK: Duration = Duration::from_millis(1);
+    let until = Instant::now() + Duration::from_nanos(ENGINE_END_NS);
+    while !engine.is_finished() {
+        if Instant::now() >= until {
+            return Err(StartError::Stuck);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(engine.join())
 }
 
 /// Counters and histograms for everything that a configuration names.
@@ -202,8 +216,13 @@ fn faces(config: &Config) -> Vec<clipper::Application> {
     config.applications.iter().map(face).collect()
 }
 
-fn create_pools(config: &Config) -> Result<Vec<InputPool>, StartError> {
+/// Each pool is made resident at once, which may take a while: it is asked in between whether the
+/// start goes on.
+fn create_pools(config: &Config, is_over: &dyn Fn() -> bool) -> Result<Vec<InputPool>, StartError> {
     let create = |application: &config::Application| {
+        if is_over() {
+            return Err(StartError::Ended);
+        }
         let (rows, at_start) = (application.rows, application.rows_at_start);
         InputPool::create_in_part(rows, application.row_stride(), at_start)
             .map_err(|source| StartError::Pool { application: application.name.clone(), source })
@@ -211,32 +230,52 @@ fn create_pools(config: &Config) -> Result<Vec<InputPool>, StartError> {
     config.applications.iter().map(create).collect()
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).map_err(|source| ListenError {
-        address: address.to_string(),
-        hint: hint(&source),
-        source,
-    })
+/// All sockets of a server.
+struct Sockets {
+    query: Vec<Listener>,
+    admin: TcpListener,
+    containers: Option<ContainerListener>,
 }
 
-/// The ring belongs to the thread that makes it, so the thread says whether it could.
+fn bind(config: &Config, patience: Patience<'_>) -> Result<Sockets, ListenError> {
+    let query = config.server.query.iter().map(|address| Listener::bind(address, patience));
+    let query = query.collect::<Result<Vec<_>, _>>()?;
+    let admin = config.server.admin;
+    let admin = patience.bind(&admin.to_string(), || bind_tcp(admin))?;
+    let containers = config.server.socket.as_deref().map(|path| {
+        let address = format!("unix:{}", path.display());
+        patience.bind(&address, || control::bind_containers(path))
+    });
+    Ok(Sockets { query, admin: admin.into(), containers: containers.transpose()? })
+}
+
+/// What an engine thread ends with.
+type EngineEnded = Result<(), EngineError>;
+
+/// The ring belongs to the thread that makes it, so the thread says whether it could; and whether
+/// it runs where it was to be put, or why not.
 fn start_engine(
     cpu: Option<usize>,
     plan: EnginePlan,
-) -> Result<JoinHandle<Result<(), EngineError>>, StartError> {
+) -> Result<(JoinHandle<EngineEnded>, Option<String>), StartError> {
     let (ready, is_ready) = std::sync::mpsc::channel();
     let engine = std::thread::Builder::new().name("cutter-engine".to_owned()).spawn(move || {
-        if let Some(Err(error)) = cpu.map(cutter_machine::affinity::pin_current) {
-            tracing::warn!("the engine thread is not pinned: {error}");
+        let unpinned = cpu.map(cutter_machine::affinity::pin_current);
+        let unpinned = unpinned.and_then(Result::err).map(|error| error.to_string());
+        if let Some(why) = &unpinned {
+            tracing::error!("the engine thread is not pinned: {why}");
         }
         let thread = EngineThread::new(plan);
-        // The starter waits for this; when it does not any more, the process is ending.
-        let _ = ready.send(thread.is_ok());
+        if thread.is_ok() {
+            // The starter waits for this; when it does not any more, the process is ending.
+            let _ = ready.send(unpinned);
+        }
+        drop(ready);
         thread?.run()
     })?;
     match is_ready.recv() {
-        Ok(true) => Ok(engine),
-        _ => match engine.join() {
+        Ok(unpinned) => Ok((engine, unpinned)),
+        Err(_) => match engine.join() {
             Ok(Err(error)) => Err(error.into()),
             Ok(Ok(())) => unreachable!("an engine thread that did not start cannot end well"),
             Err(panic) => std::panic::resume_unwind(panic),

@@ -1,40 +1,35 @@
 //! The admin HTTP: `/healthz`, `/readyz`, `/metrics`, `/stats`, `/inspect`. All of it only reads.
 //!
 //! Every connection is one request: it lives for a bounded time, may send a bounded number of
-//! bytes, and is closed with the answer. So slow or greedy clients cost little, and none can keep
-//! others out for long.
+//! bytes, and is closed with the answer. So slow or greedy clients cost little, and none keeps
+//! others out (see `door`). What costs the engine thread something is made a few times a second at
+//! most: whoever asks more often gets the last answer again.
 
 use std::fmt::Display;
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cutter_protocol::clock::monotonic_ns;
 use serde::Serialize;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::answers::{EngineAnswer, InspectAnswer, StatsAnswer};
 use super::board::Board;
+use super::door::Door;
 use crate::config::Config;
-use crate::limits::{
-    ACCEPT_PAUSE_NS, ADMIN_CONNECTION_NS, ADMIN_CONNECTIONS_MAX, ADMIN_REQUEST_BYTES_MAX,
-    INSPECT_ANSWER_NS,
-};
+use crate::limits::{INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
 use crate::messages::{EngineMailbox, ToEngine};
-use crate::stats::{EngineStats, prometheus};
+use crate::stats::EngineStats;
+use crate::stats::prometheus::{self, Format, ProcessCounts};
 
 const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect"];
 
@@ -46,16 +41,19 @@ pub(super) struct Admin {
     pub(super) config: Arc<Config>,
     pub(super) engine: EngineMailbox,
     pub(super) started_ns: u64,
+    pub(super) inspected: Arc<tokio::sync::Mutex<Option<Inspected>>>,
+}
+
+/// The last answer of `/inspect`.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    at_ns: u64,
+    body: String,
 }
 
 /// Serves until the runtime ends.
 pub(super) async fn run(admin: Admin, listener: std::net::TcpListener) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = Door {
-        listener: TcpListener::from_std(listener)?,
-        places: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
-    };
-    axum::serve(listener, router(admin)).await
+    axum::serve(Door::new(listener)?, router(admin)).await
 }
 
 fn router(admin: Admin) -> Router {
@@ -92,10 +90,14 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     written(status, &view)
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
-    match prometheus::encode(&admin.stats) {
+async fn metrics(State(admin): State<Admin>, asked: HeaderMap) -> Response {
+    let accept: Vec<&str> =
+        asked.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::wanted(&accept.join(","));
+    let process = ProcessCounts { log_lines_dropped: crate::log::lines_dropped() };
+    match prometheus::encode(&admin.stats, process, format) {
         Ok(text) => {
-            let headers = [(CONTENT_TYPE, prometheus::CONTENT_TYPE), (CONNECTION, "close")];
+            let headers = [(CONTENT_TYPE, format.content_type()), (CONNECTION, "close")];
             (headers, text).into_response()
         }
         Err(error) => failed(&error.to_string()),
@@ -109,7 +111,25 @@ async fn stats(State(admin): State<Admin>) -> Response {
 }
 
 /// How everything stands, from the engine thread, and whatever is known without it.
+///
+/// Those who ask at the same time wait for one answer.
 async fn inspect(State(admin): State<Admin>) -> Response {
+    let mut inspected = admin.inspected.lock().await;
+    let now_ns = monotonic_ns();
+    let is_fresh = |last: &&Inspected| now_ns.saturating_sub(last.at_ns) < INSPECT_PERIOD_NS;
+    if let Some(last) = inspected.as_ref().filter(is_fresh) {
+        return answer(StatusCode::OK, &last.body);
+    }
+    match look(&admin).await {
+        Ok(body) => {
+            let last = inspected.insert(Inspected { at_ns: monotonic_ns(), body });
+            answer(StatusCode::OK, &last.body)
+        }
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+async fn look(admin: &Admin) -> serde_json::Result<String> {
     let (reply, answer) = oneshot::channel();
     admin.engine.send(ToEngine::Inspect { reply });
     let answer = timeout(Duration::from_nanos(INSPECT_ANSWER_NS), answer).await;
@@ -124,7 +144,7 @@ async fn inspect(State(admin): State<Admin>) -> Response {
     let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
     let stats = admin.stats_answer(&board);
     let readiness = board.view(stats.at_ns);
-    written(StatusCode::OK, &InspectAnswer::new(readiness, engine, stats))
+    serde_json::to_string(&InspectAnswer::new(readiness, engine, stats))
 }
 
 impl Admin {
@@ -159,96 +179,4 @@ fn failed(cause: &str) -> Response {
 fn answer(status: StatusCode, body: &impl Display) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CONNECTION, "close")];
     (status, headers, format!("{body}\n")).into_response()
-}
-
-/// Accepts connections, a bounded number at a time.
-#[derive(Debug)]
-struct Door {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-impl axum::serve::Listener for Door {
-    type Io = Guarded;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Guarded, SocketAddr) {
-        loop {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                unreachable!("the semaphore is never closed");
-            };
-            match self.listener.accept().await {
-                Ok((stream, address)) => return (Guarded::new(stream, place), address),
-                Err(error) => {
-                    tracing::warn!("cannot accept an admin connection: {error}");
-                    sleep(Duration::from_nanos(ACCEPT_PAUSE_NS)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection whose time and whose bytes are bounded.
-#[derive(Debug)]
-struct Guarded {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    bytes_left: usize,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Guarded {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        let end = Box::pin(sleep(Duration::from_nanos(ADMIN_CONNECTION_NS)));
-        Self { stream, end, bytes_left: ADMIN_REQUEST_BYTES_MAX, _place: place }
-    }
-
-    fn poll_end(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Guarded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_end(context)?;
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let read = buffer.filled().len() - before;
-        match self.bytes_left.checked_sub(read) {
-            Some(left) => self.bytes_left = left,
-            None => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Guarded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_end(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_end(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }

@@ -8,14 +8,18 @@
 use serde::Serialize;
 
 use super::Slot;
+use super::health::{Counts, Health};
 use crate::config::Config;
 use crate::scheduler::Availability;
 
 /// What a replica slot is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Being started, or in its handshake. No process yet: no pid.
-    Starting { pid: Option<u32> },
+    /// About to be started.
+    Starting,
+    /// A process that does not serve yet: it loads its model, or is in its handshake. Expected for
+    /// a while, since it may be quick.
+    Loading { pid: u32, is_expected: bool },
     /// Ready for batches.
     Up { pid: u32 },
     /// Waiting to be started again.
@@ -29,7 +33,8 @@ pub(super) enum State {
 impl State {
     const fn name(self) -> &'static str {
         match self {
-            Self::Starting { .. } => "starting",
+            Self::Starting => "starting",
+            Self::Loading { .. } => "loading",
             Self::Up { .. } => "up",
             Self::BackingOff { .. } => "backing_off",
             Self::NotConnected => "not_connected",
@@ -39,15 +44,14 @@ impl State {
 
     const fn pid(self) -> Option<u32> {
         match self {
-            Self::Starting { pid } => pid,
-            Self::Up { pid } => Some(pid),
-            Self::BackingOff { .. } | Self::NotConnected | Self::Ended => None,
+            Self::Loading { pid, .. } | Self::Up { pid } => Some(pid),
+            Self::Starting | Self::BackingOff { .. } | Self::NotConnected | Self::Ended => None,
         }
     }
 
     /// Whether it is ready or may be so in time for a query that arrives now.
     const fn is_expected(self) -> bool {
-        matches!(self, Self::Starting { .. } | Self::Up { .. })
+        matches!(self, Self::Starting | Self::Up { .. } | Self::Loading { is_expected: true, .. })
     }
 }
 
@@ -57,6 +61,8 @@ pub(super) struct Board {
     applications_without_model: Vec<String>,
     draining: bool,
     engine_ended: bool,
+    /// The engine thread runs, but not on its core.
+    engine_unpinned: Option<String>,
 }
 
 #[derive(Debug)]
@@ -66,6 +72,9 @@ struct ModelEntry {
     /// What the engine thread was told last.
     told: Availability,
     slots: Vec<SlotEntry>,
+    health: Health,
+    /// What the model said of the last batch that failed.
+    last_error: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,7 +94,7 @@ impl Board {
     /// Every slot starts as one that is being started, which is what the engine thread assumes.
     pub(super) fn new(config: &Config, now_ns: u64) -> Self {
         let slot = SlotEntry {
-            state: State::Starting { pid: None },
+            state: State::Starting,
             since_ns: now_ns,
             incarnation: 0,
             last_error: None,
@@ -97,6 +106,8 @@ impl Board {
             version: model.version.clone(),
             told: Availability::Expected,
             slots: vec![slot.clone(); model.replicas as usize],
+            health: Health::default(),
+            last_error: None,
         };
         let alone = config.applications.iter().filter(|application| application.models.is_empty());
         Self {
@@ -104,6 +115,7 @@ impl Board {
             applications_without_model: alone.map(|application| application.name.clone()).collect(),
             draining: false,
             engine_ended: false,
+            engine_unpinned: None,
         }
     }
 
@@ -154,6 +166,33 @@ impl Board {
         is_news
     }
 
+    /// Notes why the engine thread does not run where it was to be put.
+    pub(super) fn note_engine_unpinned(&mut self, text: Option<String>) {
+        self.engine_unpinned = text;
+    }
+
+    /// Notes what a model said of a batch that failed.
+    pub(super) fn note_model_failed(&mut self, model: usize, text: &str) {
+        self.models[model].last_error = Some(text.to_owned());
+    }
+
+    /// Takes a model's counts. Says so when it has begun to fail, or is well again: which of the
+    /// two, and the last batches.
+    pub(super) fn look_at_model(&mut self, model: usize, now: Counts) -> Option<(bool, Counts)> {
+        let health = &mut self.models[model].health;
+        let was_failing = health.is_failing();
+        health.look(now);
+        let is_failing = health.is_failing();
+        Some((is_failing, health.recent()?)).filter(|_| is_failing != was_failing)
+    }
+
+    /// The part of a model's last batches that failed, and what it said of the last one.
+    pub(super) fn failures(&self, model: usize) -> (f64, Option<&str>) {
+        let entry = &self.models[model];
+        let share = entry.health.recent().map_or(0.0, Counts::failed_share);
+        (share, entry.last_error.as_deref())
+    }
+
     pub(super) fn begin_drain(&mut self) {
         self.draining = true;
     }
@@ -183,13 +222,36 @@ impl Board {
         if self.engine_ended {
             reasons.insert(0, "the engine thread has ended".to_owned());
         }
-        let status = match (self.draining, reasons.is_empty()) {
-            (true, _) => "draining",
-            (false, true) => "ready",
-            (false, false) => "not_ready",
+        let is_ready = reasons.is_empty();
+        reasons.extend(self.degradations());
+        let status = match (self.draining, is_ready, reasons.is_empty()) {
+            (true, ..) => "draining",
+            (false, false, _) => "not_ready",
+            (false, true, false) => "degraded",
+            (false, true, true) => "ready",
         };
         let applications_without_model = &self.applications_without_model;
         View { status, reasons, models, applications_without_model }
+    }
+
+    /// What is not as it was meant to be, though queries are answered.
+    fn degradations(&self) -> Vec<String> {
+        let engine = self.engine_unpinned.iter();
+        let engine = engine.map(|why| format!("the engine thread is not pinned: {why}"));
+        let models = self.models.iter().flat_map(|model| {
+            let recent = model.health.recent().filter(|_| model.health.is_failing());
+            let failing = recent.map(|Counts { batches, failed }| {
+                let name = &model.name;
+                format!("model {name} fails: {failed} of its last {batches} batches")
+            });
+            let slots = model.slots.iter().enumerate();
+            let unpinned = slots.filter_map(|(ordinal, slot)| {
+                let why = slot.unpinned.as_ref()?;
+                Some(format!("replica {ordinal} of model {} is not pinned: {why}", model.name))
+            });
+            failing.into_iter().chain(unpinned)
+        });
+        engine.chain(models).collect()
     }
 
     fn entry(&mut self, slot: Slot) -> &mut SlotEntry {
@@ -204,6 +266,7 @@ impl ModelEntry {
             name: &self.name,
             version: &self.version,
             ready: self.slots.iter().any(|slot| matches!(slot.state, State::Up { .. })),
+            last_error: self.last_error.as_deref(),
             replicas: replicas.map(|(ordinal, slot)| slot.view(ordinal, now_ns)).collect(),
         }
     }
@@ -246,7 +309,7 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     pub(super) fn is_ready(&self) -> bool {
-        self.status == "ready"
+        matches!(self.status, "ready" | "degraded")
     }
 }
 
@@ -255,6 +318,8 @@ struct ModelView<'a> {
     name: &'a str,
     version: &'a str,
     ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a str>,
     replicas: Vec<ReplicaView<'a>>,
 }
 
@@ -302,7 +367,7 @@ mod tests {
     fn a_model_is_down_only_when_none_of_its_replicas_is_expected() {
         let (mut board, slots) = board(TWO);
         let back = State::BackingOff { until_ns: 5 };
-        let starting = State::Starting { pid: None };
+        let starting = State::Starting;
         assert_eq!(board.set(slots[0], back, 0), None);
         assert_eq!(board.set(slots[1], State::Up { pid: 1 }, 0), None);
         assert_eq!(board.set(slots[1], back, 0), Some(Availability::Down));
@@ -375,7 +440,52 @@ mod tests {
     #[test]
     fn a_state_that_goes_on_keeps_its_time() {
         let (mut board, slots) = board(TWO);
-        board.set(slots[0], State::Starting { pid: Some(7) }, 10 * MS);
-        assert_eq!(view(&board, 15 * MS)["models"][0]["replicas"][0]["for_ms"], 15);
+        let loading = |is_expected| State::Loading { pid: 7, is_expected };
+        board.set(slots[0], loading(true), 10 * MS);
+        board.set(slots[0], loading(false), 12 * MS);
+        let shown = &view(&board, 15 * MS)["models"][0]["replicas"][0];
+        assert_eq!((&shown["state"], &shown["for_ms"]), (&json!("loading"), &json!(5)));
+    }
+
+    #[test]
+    fn a_model_that_only_loads_is_awaited_for_a_while() {
+        let (mut board, slots) = board("[[model]]\nname = \"m\"\ncommand = [\"m\"]\n");
+        let loading = |is_expected| State::Loading { pid: 7, is_expected };
+        assert_eq!(board.set(slots[0], loading(true), 0), None);
+        assert_eq!(board.set(slots[0], loading(false), 0), Some(Availability::Down));
+        assert_eq!(view(&board, 0)["status"], "not_ready");
+        assert_eq!(board.set(slots[0], State::Up { pid: 7 }, 0), Some(Availability::Expected));
+    }
+
+    #[test]
+    fn a_model_that_fails_is_ready_and_degraded_with_what_it_said() {
+        let (mut board, slots) = board(TWO);
+        board.set(slots[0], State::Up { pid: 7 }, 0);
+        board.note_model_failed(0, "7 is not a probability");
+        let failing = board.look_at_model(0, Counts { batches: 4, failed: 4 });
+        assert_eq!(failing, Some((true, Counts { batches: 4, failed: 4 })));
+        assert!(board.view(0).is_ready());
+        let shown = view(&board, 0);
+        assert_eq!(shown["status"], "degraded");
+        assert_eq!(shown["reasons"], json!(["model m fails: 4 of its last 4 batches"]));
+        assert_eq!(shown["models"][0]["last_error"], "7 is not a probability");
+        assert_eq!(board.failures(0), (1.0, Some("7 is not a probability")));
+        let again = board.look_at_model(0, Counts { batches: 14, failed: 4 });
+        assert_eq!(again, Some((false, Counts { batches: 14, failed: 4 })));
+        assert_eq!(view(&board, 0)["status"], "ready");
+    }
+
+    #[test]
+    fn whoever_is_not_on_its_core_degrades_the_server() {
+        let (mut board, slots) = board(TWO);
+        slots.iter().for_each(|slot| drop(board.set(*slot, State::Up { pid: 7 }, 0)));
+        board.note_engine_unpinned(Some("core 99 is not there".to_owned()));
+        board.note_unpinned(slots[1], Some("core 7 is not there".to_owned()));
+        let reasons = json!([
+            "the engine thread is not pinned: core 99 is not there",
+            "replica 1 of model m is not pinned: core 7 is not there",
+        ]);
+        let shown = view(&board, 0);
+        assert_eq!((&shown["status"], &shown["reasons"]), (&json!("degraded"), &reasons));
     }
 }

@@ -6,11 +6,11 @@
 //! or the socket's end, whichever comes first. These processes belong to whoever started them: they
 //! are asked to end when the server does, and killed only when the engine thread gives them up.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cutter_protocol::handshake::{ENV_MODEL, Hello};
@@ -18,24 +18,26 @@ use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, geteuid};
 use tokio::net::UnixListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::Slot;
 use super::board::State;
-use super::greet::{self, Channel, GreetError};
-use super::life::{Cause, Up, ends_by_itself};
+use super::greet::{self, Channel, GreetError, LoadLimit};
+use super::life::{self, Cause, Up, ends_by_itself};
 use super::process::Pidfd;
 use super::shared::{Phase, Shared};
+use super::waiting::Waiting;
 use crate::config::{Config, Model};
-use crate::limits::{ACCEPT_PAUSE_NS, CONTAINER_BACKLOG, CONTAINERS_PENDING_MAX};
+use crate::limits::{ACCEPT_PAUSE_NS, CONTAINER_BACKLOG};
 use crate::net::listener::{SocketFile, remove_stale};
+use crate::printable::Name;
 
 /// A bound container socket. Its file goes away with it.
 #[derive(Debug)]
 pub struct ContainerListener {
+    // Declared first, so that the file is gone before the address is free for another server.
+    file: SocketFile,
     socket: OwnedFd,
-    _file: SocketFile,
 }
 
 /// Binds the container socket, for this user alone. What an ended server left of it is replaced; a
@@ -49,7 +51,7 @@ pub fn bind_containers(path: &Path) -> io::Result<ContainerListener> {
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     let file = SocketFile::new(path);
     rustix::net::listen(&socket, CONTAINER_BACKLOG)?;
-    Ok(ContainerListener { socket, _file: file })
+    Ok(ContainerListener { file, socket })
 }
 
 /// Why a container that connected is sent away before its handshake.
@@ -82,6 +84,10 @@ enum DoorError {
          configuration for more"
     )]
     Full { replicas: u32, model: String },
+    #[error(
+        "it said nothing, and others wait for its place; a container says hello when it connects"
+    )]
+    Mute,
     #[error("the server is ending")]
     Ending,
 }
@@ -89,57 +95,60 @@ enum DoorError {
 /// Accepts containers until the server drains, and then waits for those that are connected.
 pub(super) async fn run(shared: Rc<Shared>, listener: ContainerListener) -> io::Result<()> {
     let mut connections = JoinSet::new();
-    let pending = Arc::new(Semaphore::new(CONTAINERS_PENDING_MAX));
-    let ContainerListener { socket, _file } = listener;
+    let waiting = Rc::new(RefCell::new(Waiting::default()));
+    let ContainerListener { file, socket } = listener;
     let socket = UnixListener::from_std(socket.into())?;
     loop {
-        let accepted = async {
-            let place = Arc::clone(&pending).acquire_owned().await;
-            (socket.accept().await, place)
-        };
         tokio::select! {
             () = shared.reached(Phase::Draining) => break,
             Some(_) = connections.join_next() => {}
-            (accepted, place) = accepted => match (accepted, place) {
-                (Ok((socket, _)), Ok(place)) => {
+            accepted = socket.accept() => match accepted {
+                Ok((socket, _)) => {
                     let socket = Channel::accepted(socket);
-                    connections.spawn_local(attend(Rc::clone(&shared), socket, place));
+                    let (shared, waiting) = (Rc::clone(&shared), Rc::clone(&waiting));
+                    connections.spawn_local(attend(shared, socket, waiting));
+                    // Whoever came is heard before another one may take its place.
+                    tokio::task::yield_now().await;
                 }
-                (Err(error), _) => {
-                    tracing::warn!("cannot accept a container: {error}");
+                Err(error) => {
+                    shared.tell_refused(None, &format!("cannot accept a container: {error}"));
                     tokio::time::sleep(Duration::from_nanos(ACCEPT_PAUSE_NS)).await;
                 }
-                (Ok(_), Err(_)) => unreachable!("the semaphore is never closed"),
             },
         }
     }
-    drop((socket, _file));
+    drop(file);
+    drop(socket);
     while connections.join_next().await.is_some() {}
     Ok(())
 }
 
 /// A container from its connection to its end.
-async fn attend(shared: Rc<Shared>, socket: Channel, place: OwnedSemaphorePermit) {
+async fn attend(shared: Rc<Shared>, socket: Channel, waiting: Rc<RefCell<Waiting>>) {
     let (pid, pidfd) = match check_peer(&socket) {
         Ok(peer) => peer,
-        Err(error) => return send_away(&socket, None, &error.to_string()),
+        Err(error) => return send_away(&shared, &socket, None, &error.to_string()),
     };
+    let mut place = waiting.borrow_mut().enter(pid);
     let hello = tokio::select! {
-        hello = greet::hear_hello(&socket, shared.timing.hello) => hello,
-        () = shared.reached(Phase::Draining) => {
-            return send_away(&socket, Some(pid), &DoorError::Ending.to_string());
+        biased;
+        hello = greet::hear_hello(&socket, LoadLimit::new(Some(shared.timing.hello))) => {
+            hello.map_err(|error| error.to_string())
         }
+        _ = &mut place.lost => Err(DoorError::Mute.to_string()),
+        () = shared.reached(Phase::Draining) => Err(DoorError::Ending.to_string()),
     };
+    waiting.borrow_mut().leave(&place);
     let hello = match hello {
         Ok(hello) => hello,
-        Err(error) => return send_away(&socket, Some(pid), &error.to_string()),
+        Err(text) => return send_away(&shared, &socket, Some(pid), &text),
     };
     let model = choose(&shared.config, &hello);
     let slot = match model.and_then(|model| free_slot(&shared, model)) {
         Ok(slot) => slot,
-        Err(error) => return send_away(&socket, Some(pid), &error.to_string()),
+        Err(error) => return send_away(&shared, &socket, Some(pid), &error.to_string()),
     };
-    let cause = serve(&shared, slot, &Peer { socket, pid, pidfd }, &hello, place).await;
+    let cause = serve(&shared, slot, &Peer { socket, pid, pidfd }, &hello).await;
     let ended = shared.phase() >= Phase::Ending;
     shared.set(slot, if ended { State::Ended } else { State::NotConnected });
     match cause {
@@ -162,23 +171,17 @@ struct Peer {
 }
 
 /// From the hello to the end, which the engine thread has been told of when this returns.
-async fn serve(
-    shared: &Shared,
-    slot: Slot,
-    peer: &Peer,
-    hello: &Hello,
-    place: OwnedSemaphorePermit,
-) -> Cause {
+async fn serve(shared: &Shared, slot: Slot, peer: &Peer, hello: &Hello) -> Cause {
     let Peer { socket, pid, pidfd } = peer;
-    shared.set(slot, State::Starting { pid: Some(*pid) });
     let number = shared.next_incarnation(slot);
+    let limit = LoadLimit::of(shared.model(slot));
     let granted = tokio::select! {
         biased;
-        granted = greet::grant(shared, slot, number, socket, hello) => granted,
+        granted = greet::grant(shared, slot, number, socket, hello, limit) => granted,
         () = pidfd.exited() => Err(GreetError::Gone),
         () = shared.reached(Phase::Ending) => return Cause::Asked,
+        never = life::loads(shared, slot, *pid) => match never {},
     };
-    drop(place);
     let end = match granted {
         Ok(end) => end,
         Err(error) => {
@@ -209,9 +212,9 @@ async fn serve(
     cause
 }
 
-fn send_away(socket: &Channel, pid: Option<u32>, text: &str) {
+fn send_away(shared: &Shared, socket: &Channel, pid: Option<u32>, text: &str) {
     socket.refuse(text);
-    tracing::warn!(pid, "a container that connected was refused: {text}");
+    shared.tell_refused(pid, &format!("a container that connected was refused: {text}"));
 }
 
 /// Who connected, as the kernel says. The handle is opened while the other side still holds its
@@ -256,8 +259,8 @@ fn choose(config: &Config, hello: &Hello) -> Result<usize, DoorError> {
         Some(found) => Ok(found),
         None => {
             let version = Some(&hello.model_version).filter(|version| !version.is_empty());
-            let version = version.map(|version| format!(":{version}")).unwrap_or_default();
-            let asked = format!("{}{version}", hello.model);
+            let version = version.map(|version| format!(":{}", Name(version))).unwrap_or_default();
+            let asked = format!("{}{version}", Name(&hello.model));
             Err(DoorError::NoSuchModel { asked, choices: choices() })
         }
     }

@@ -24,6 +24,7 @@ use cutter_protocol::tensor::{Extent, TensorSpec};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
+use tokio::time::{Instant, timeout_at};
 
 use super::Slot;
 use super::shared::Shared;
@@ -74,12 +75,16 @@ pub(super) enum GreetError {
     #[error("it closed its socket during the handshake")]
     Gone,
     #[error(
-        "it did not say hello within {} ms; it must be a container built with the SDK, and connect \
-         when its model is loaded",
+        "it did not say hello within {} ms; it must be a container built with the SDK, and \
+         `load_timeout_us` long enough for its model to load",
         .within.as_millis()
     )]
     NoHello { within: Duration },
-    #[error("it did not map what it was granted within {} ms", .within.as_millis())]
+    #[error(
+        "it connected and did not begin to serve within {} ms; raise `load_timeout_us` if its model \
+         takes longer to load",
+        .within.as_millis()
+    )]
     NotReady { within: Duration },
     #[error("it answered the grant with something else than that it is ready")]
     NotThatItIsReady,
@@ -103,20 +108,49 @@ pub(super) enum GreetError {
     Socket(#[from] io::Error),
 }
 
+/// How long a container may take, from its start or its connection until it serves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoadLimit {
+    within: Duration,
+    /// `None`: as long as it likes.
+    until: Option<Instant>,
+}
+
+impl LoadLimit {
+    /// From now on.
+    pub(super) fn new(within: Option<Duration>) -> Self {
+        let until = within.and_then(|within| Instant::now().checked_add(within));
+        Self { within: within.unwrap_or_default(), until }
+    }
+
+    pub(super) fn of(model: &Model) -> Self {
+        Self::new(model.load_timeout_us.map(Duration::from_micros))
+    }
+
+    /// The time that was not enough, if it was not.
+    async fn wait<T>(self, event: impl Future<Output = T>) -> Result<T, Duration> {
+        match self.until {
+            Some(until) => timeout_at(until, event).await.map_err(|_| self.within),
+            None => Ok(event.await),
+        }
+    }
+}
+
 /// Waits for a container's first message.
-pub(super) async fn hear_hello(socket: &Channel, within: Duration) -> Result<Hello, GreetError> {
-    let message = tokio::time::timeout(within, socket.receive());
-    let message = message.await.map_err(|_| GreetError::NoHello { within })??;
+pub(super) async fn hear_hello(socket: &Channel, limit: LoadLimit) -> Result<Hello, GreetError> {
+    let heard = limit.wait(socket.receive()).await;
+    let message = heard.map_err(|within| GreetError::NoHello { within })??;
     Ok(Hello::read(&message.ok_or(GreetError::Gone)?)?)
 }
 
-/// Agrees with a container, gives it its memory, and waits until it has mapped that.
+/// Agrees with a container, gives it its memory, and waits until it has mapped that and serves.
 pub(super) async fn grant(
     shared: &Shared,
     slot: Slot,
     incarnation: u64,
     socket: &Channel,
     hello: &Hello,
+    limit: LoadLimit,
 ) -> Result<Box<EngineEnd>, GreetError> {
     let model = shared.model(slot);
     let geometry = agree(&shared.config, model, hello)?;
@@ -139,9 +173,8 @@ pub(super) async fn grant(
         pools: pools.collect(),
     };
     send_grant(socket.0.as_fd(), &grant)?;
-    let within = shared.timing.ready;
-    let message = tokio::time::timeout(within, socket.receive());
-    let message = message.await.map_err(|_| GreetError::NotReady { within })??;
+    let heard = limit.wait(socket.receive()).await;
+    let message = heard.map_err(|within| GreetError::NotReady { within })??;
     if !is_ready(&message.ok_or(GreetError::Gone)?) {
         return Err(GreetError::NotThatItIsReady);
     }

@@ -1,5 +1,6 @@
 //! The life of one incarnation that is ready: it is the engine thread's, until something ends it.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use cutter_protocol::clock::monotonic_ns;
@@ -7,8 +8,10 @@ use cutter_protocol::engine::EngineEnd;
 use tokio::sync::oneshot;
 
 use super::Slot;
+use super::board::State;
 use super::greet::{Channel, GreetError};
 use super::shared::{Phase, Shared};
+use crate::limits::{LOADING_EXPECTED_NS, LOADING_TOLD_NS};
 use crate::messages::KillReason;
 use crate::scheduler::Death;
 
@@ -77,6 +80,22 @@ impl Up {
             },
             () = shared.reached(Phase::Ending) => Cause::Asked,
         }
+    }
+}
+
+/// Shows a container that has not begun to serve as loading, for as long as this is polled, and
+/// tells the log of it now and then. Queries wait for it at first, as it may be quick; after that
+/// they are answered at once.
+pub(super) async fn loads(shared: &Shared, slot: Slot, pid: u32) -> Infallible {
+    let since_ns = monotonic_ns();
+    shared.set(slot, State::Loading { pid, is_expected: true });
+    tokio::time::sleep(Duration::from_nanos(LOADING_EXPECTED_NS)).await;
+    shared.set(slot, State::Loading { pid, is_expected: false });
+    loop {
+        tokio::time::sleep(Duration::from_nanos(LOADING_TOLD_NS)).await;
+        let (model, replica) = (&shared.model(slot).name, slot.ordinal);
+        let for_s = monotonic_ns().saturating_sub(since_ns) / 1_000_000_000;
+        tracing::info!(model, replica, pid, for_s, "still loading");
     }
 }
 

@@ -25,16 +25,21 @@ mod answers;
 mod backoff;
 mod board;
 mod by_hand;
+mod door;
 mod greet;
+mod health;
 mod life;
+mod limiter;
 mod output;
 mod process;
 mod shared;
+mod signals;
 mod slot;
 #[expect(unsafe_code, reason = "what runs between fork and exec")]
 mod spawn;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::io;
 use std::net::TcpListener;
@@ -44,21 +49,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutter_protocol::clock::monotonic_ns;
-use cutter_protocol::limits::HANDSHAKE_NS;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 pub use by_hand::{ContainerListener, bind_containers};
+pub use signals::Signals;
 
 use crate::config::Config;
-use crate::limits::{CONTROL_DRAIN_NS_MAX, REPLICA_KILL_NS, REPLICA_STOP_NS};
+use crate::limits::{
+    CONTAINER_HELLO_NS, CONTROL_DRAIN_GRACE_NS, DRAIN_NS_MAX, LOOK_ROUND_NS, REPLICA_KILL_NS,
+    REPLICA_STOP_NS,
+};
 use crate::messages::{EngineMailbox, ToControl, ToEngine};
 use crate::stats::EngineStats;
 use board::State;
 use shared::{Phase, Shared};
+use signals::Listening;
 
 /// What the control thread is made of.
 #[derive(Debug)]
@@ -71,8 +79,10 @@ pub struct ControlPlan {
     pub pools: Vec<OwnedFd>,
     pub admin: TcpListener,
     pub containers: Option<ContainerListener>,
-    /// Whether SIGTERM and SIGINT begin the drain.
-    pub signals: bool,
+    /// Why the engine thread does not run on its core.
+    pub engine_unpinned: Option<String>,
+    /// What begins the drain, if it is not only `stop`.
+    pub signals: Option<Signals>,
     /// Begins the drain, as SIGTERM does. So does dropping its other end: whoever could have asked
     /// is gone.
     pub stop: oneshot::Receiver<()>,
@@ -81,16 +91,15 @@ pub struct ControlPlan {
 /// Runs the control plane on this thread until everything has ended: drained, replicas gone, files
 /// removed.
 pub fn run(plan: ControlPlan) -> io::Result<()> {
-    run_with(plan, Timing::STANDARD)
+    let timing = Timing::of(&plan.config);
+    run_with(plan, timing)
 }
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
-    /// From the start of a container, or its connection, to its hello.
+    /// From the connection of a container that was started by hand to its hello.
     hello: Duration,
-    /// From the grant to the container's word that it is ready.
-    ready: Duration,
     /// For the engine thread to drain.
     drain: Duration,
     /// For a replica to end when it is asked to.
@@ -99,11 +108,18 @@ struct Timing {
 
 impl Timing {
     const STANDARD: Self = Self {
-        hello: Duration::from_nanos(HANDSHAKE_NS),
-        ready: Duration::from_nanos(HANDSHAKE_NS),
-        drain: Duration::from_nanos(CONTROL_DRAIN_NS_MAX),
+        hello: Duration::from_nanos(CONTAINER_HELLO_NS),
+        drain: Duration::from_nanos(DRAIN_NS_MAX + CONTROL_DRAIN_GRACE_NS),
         stop: Duration::from_nanos(REPLICA_STOP_NS),
     };
+
+    /// The engine thread may wait for the longest objective that is under way, and answers with the
+    /// default after that: its time is this thread's, too, and a grace more.
+    fn of(config: &Config) -> Self {
+        let longest_ns = config.applications.iter().map(|application| application.slo_ns).max();
+        let drain_ns = longest_ns.unwrap_or(0).max(DRAIN_NS_MAX) + CONTROL_DRAIN_GRACE_NS;
+        Self { drain: Duration::from_nanos(drain_ns), ..Self::STANDARD }
+    }
 }
 
 /// One replica slot: its index through all models in the order of the configuration, which the
@@ -137,23 +153,26 @@ fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
     });
     if let Err(error) = &done {
         tracing::error!("the control thread cannot go on, and the server ends: {error}");
-        engine.send(ToEngine::Drain);
+        engine.send(ToEngine::EndNow);
     }
     done
 }
 
 async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
     let ControlPlan { config, stats, engine, mut inbox, pools, admin, containers, .. } = plan;
+    let unpinned = plan.engine_unpinned;
     let mut asks = Asks::new(plan.signals, plan.stop)?;
     let (config_read, engine_asked) = (Arc::clone(&config), engine.clone());
     let shared = Shared::new(config, Arc::clone(&stats), pools, engine, timing);
     let shared = Rc::new(shared);
+    shared.board().note_engine_unpinned(unpinned);
     let desk = admin::Admin {
         board: shared.shared_board(),
         stats,
         config: config_read,
         engine: engine_asked,
         started_ns: monotonic_ns(),
+        inspected: Arc::default(),
     };
     tokio::spawn(async move {
         if let Err(error) = admin::run(desk, admin).await {
@@ -190,6 +209,8 @@ async fn conduct(
     asks: &mut Asks,
 ) -> Phase {
     let mut drain_until: Option<Instant> = None;
+    let mut looks = tokio::time::interval(Duration::from_nanos(LOOK_ROUND_NS));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let overdue = async {
             match drain_until {
@@ -201,6 +222,9 @@ async fn conduct(
             message = inbox.recv() => match message {
                 Some(ToControl::Kill { replica, incarnation, reason }) => {
                     shared.kill(replica, incarnation, reason);
+                }
+                Some(ToControl::ModelFailed { model, text }) => {
+                    shared.note_model_failed(model, &text);
                 }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
@@ -217,7 +241,9 @@ async fn conduct(
             },
             by = asks.next() => {
                 if drain_until.is_some() {
-                    tracing::warn!("{by} during the drain: killing the replicas");
+                    tracing::warn!("{by} during the drain: ending at once");
+                    shared.force_end();
+                    asks.next_is_last();
                     return Phase::Killing;
                 }
                 tracing::info!("{by}: draining");
@@ -226,8 +252,11 @@ async fn conduct(
                 shared.enter(Phase::Draining);
                 shared.tell_engine(ToEngine::Drain);
             }
+            _ = looks.tick() => shared.look_round(),
             () = overdue => {
-                tracing::error!("the engine thread does not drain: killing the replicas");
+                tracing::error!("the engine thread does not drain: ending without it");
+                shared.force_end();
+                asks.next_is_last();
                 return Phase::Killing;
             }
         }
@@ -249,6 +278,7 @@ async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut A
             },
             by = asks.next() => {
                 tracing::warn!("{by}: killing the replicas");
+                asks.next_is_last();
                 shared.enter(Phase::Killing);
             }
             () = sleep_until(until) => {
@@ -262,19 +292,13 @@ async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut A
 /// The ways to be asked to end.
 #[derive(Debug)]
 struct Asks {
-    terminate: Option<Signal>,
-    interrupt: Option<Signal>,
+    signals: Option<Listening>,
     stop: Option<oneshot::Receiver<()>>,
 }
 
 impl Asks {
-    fn new(signals: bool, stop: oneshot::Receiver<()>) -> io::Result<Self> {
-        let listen = |kind| signals.then(|| signal(kind)).transpose();
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            stop: Some(stop),
-        })
+    fn new(signals: Option<Signals>, stop: oneshot::Receiver<()>) -> io::Result<Self> {
+        Ok(Self { signals: signals.map(Signals::listen).transpose()?, stop: Some(stop) })
     }
 
     /// Waits for the next one. Says which it was.
@@ -288,22 +312,23 @@ impl Asks {
                 None => std::future::pending().await,
             }
         };
+        let heard = async {
+            match &mut self.signals {
+                Some(signals) => signals.next().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = heard(&mut self.terminate) => "SIGTERM",
-            () = heard(&mut self.interrupt) => "SIGINT",
+            by = heard => by,
             () = stopped => {
                 self.stop = None;
                 "stop"
             }
         }
     }
-}
 
-async fn heard(signal: &mut Option<Signal>) {
-    if let Some(signal) = signal
-        && signal.recv().await.is_some()
-    {
-        return;
+    /// From now on a signal ends the process itself.
+    fn next_is_last(&self) {
+        self.signals.iter().for_each(Listening::next_is_last);
     }
-    std::future::pending().await
 }

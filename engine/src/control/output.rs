@@ -1,8 +1,8 @@
 //! What a replica prints goes into the log, line by line, with the model's name.
 //!
-//! A replica that prints without end must neither fill the log nor be stopped by a full pipe: its
-//! output is read to the end, lines are cut at a length, and beyond a rate they are counted and
-//! dropped.
+//! A replica that prints without end must neither fill the log nor take this thread's time: lines
+//! are cut at a length, beyond a rate they are counted and dropped, and beyond another rate nothing
+//! is read. Then its pipe fills, and it waits when it prints; the log says so once.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,12 @@ use cutter_protocol::clock::monotonic_ns;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
-use crate::limits::{OUTPUT_LINE_BYTES_MAX, OUTPUT_LINES_MAX, OUTPUT_WINDOW_NS};
+use super::limiter::Limiter;
+use crate::limits::{
+    OUTPUT_LINE_BYTES_MAX, OUTPUT_LINES_MAX, OUTPUT_READ_BYTES_MAX, OUTPUT_READ_WINDOW_NS,
+    OUTPUT_WINDOW_NS,
+};
+use crate::printable;
 
 /// Bytes taken from a pipe at once.
 const READ_BYTES: usize = 4 << 10;
@@ -38,52 +43,71 @@ pub(super) async fn capture(pipe: OwnedFd, origin: Origin, last: LastLine) {
         Err(error) => return log(&origin, &format!("(this stream cannot be read: {error})")),
     };
     let mut lines = Lines::default();
-    let mut rate = Rate::default();
+    let mut limiter = Limiter::new(OUTPUT_LINES_MAX, OUTPUT_WINDOW_NS);
+    let mut budget = Budget::default();
+    let mut is_slowed = false;
     let mut buffer = [0; READ_BYTES];
     loop {
-        let read = pipe.read(&mut buffer);
         let patience = Duration::from_nanos(OUTPUT_WINDOW_NS);
-        let bytes = match rate.dropped {
-            0 => read.await,
-            // What was dropped is told even when nothing comes any more.
-            _ => match tokio::time::timeout(patience, read).await {
-                Ok(read) => read,
-                Err(_) => {
-                    tell_dropped(&origin, &mut rate);
-                    continue;
-                }
-            },
-        };
-        let bytes = bytes.unwrap_or(0);
+        let read = tokio::time::timeout(patience, pipe.read(&mut buffer)).await;
         let now_ns = monotonic_ns();
+        // What was dropped is told even when nothing comes any more.
+        tell_dropped(&origin, limiter.take_suppressed(now_ns));
+        let Ok(read) = read else { continue };
+        let bytes = read.unwrap_or(0);
         let mut show = |line: &str| {
             line.clone_into(&mut last.borrow_mut());
-            let is_shown = rate.admits(now_ns, |dropped| log_dropped(&origin, dropped));
-            if is_shown {
+            if limiter.admits(now_ns) {
                 log(&origin, line);
             }
         };
         if bytes == 0 {
             lines.finish(&mut show);
-            tell_dropped(&origin, &mut rate);
-            return;
+            return tell_dropped(&origin, limiter.take_all_suppressed());
         }
         lines.feed(&buffer[..bytes], &mut show);
+        if let Some(pause) = budget.spend(now_ns, bytes) {
+            if !is_slowed {
+                is_slowed = true;
+                let rate = OUTPUT_READ_BYTES_MAX as u64 * 1_000_000_000 / OUTPUT_READ_WINDOW_NS;
+                log(&origin, &format!("(read at {rate} bytes/s; when it prints more, it waits)"));
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
 fn log(origin: &Origin, line: &str) {
     let Origin { model, replica, pid, stream } = origin;
-    tracing::info!(%model, replica, pid, stream, "{line}");
+    tracing::info!(model = &**model, replica, pid, stream, "{line}");
 }
 
-fn log_dropped(origin: &Origin, dropped: u64) {
-    log(origin, &format!("... {dropped} lines dropped"));
+fn tell_dropped(origin: &Origin, dropped: Option<u64>) {
+    match dropped {
+        Some(1) => log(origin, "... 1 line dropped"),
+        Some(dropped) => log(origin, &format!("... {dropped} lines dropped")),
+        None => {}
+    }
 }
 
-fn tell_dropped(origin: &Origin, rate: &mut Rate) {
-    if rate.dropped > 0 {
-        log_dropped(origin, std::mem::take(&mut rate.dropped));
+/// Bounds the bytes that are read in a window of time. Time is passed in.
+#[derive(Debug, Default)]
+struct Budget {
+    since_ns: u64,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Notes what was read. Says how long nothing is to be read now.
+    fn spend(&mut self, now_ns: u64, bytes: usize) -> Option<Duration> {
+        let age_ns = now_ns.saturating_sub(self.since_ns);
+        if age_ns >= OUTPUT_READ_WINDOW_NS {
+            *self = Self { since_ns: now_ns, bytes };
+            return None;
+        }
+        self.bytes += bytes;
+        let is_spent = self.bytes >= OUTPUT_READ_BYTES_MAX;
+        is_spent.then(|| Duration::from_nanos(OUTPUT_READ_WINDOW_NS - age_ns))
     }
 }
 
@@ -118,46 +142,13 @@ impl Lines {
 
     fn end_line(&mut self, show: &mut impl FnMut(&str)) {
         let bytes = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        let mut text = String::with_capacity(bytes.len());
-        for character in String::from_utf8_lossy(bytes).chars() {
-            match character.is_control() && character != '\t' {
-                true => text.extend(character.escape_default()),
-                false => text.push(character),
-            }
-        }
+        let mut text = printable::line(&String::from_utf8_lossy(bytes)).into_owned();
         if self.is_cut {
             text.push('…');
         }
         show(&text);
         self.line.clear();
         self.is_cut = false;
-    }
-}
-
-/// Bounds the lines of a window of time. Time is passed in.
-#[derive(Debug, Default)]
-struct Rate {
-    window_ns: u64,
-    shown: u32,
-    dropped: u64,
-}
-
-impl Rate {
-    /// Whether one more line is shown. Calls `told` with what was dropped, when that is due.
-    fn admits(&mut self, now_ns: u64, told: impl FnOnce(u64)) -> bool {
-        if now_ns.saturating_sub(self.window_ns) >= OUTPUT_WINDOW_NS {
-            (self.window_ns, self.shown) = (now_ns, 0);
-            match std::mem::take(&mut self.dropped) {
-                0 => {}
-                dropped => told(dropped),
-            }
-        }
-        let is_shown = self.shown < OUTPUT_LINES_MAX;
-        match is_shown {
-            true => self.shown += 1,
-            false => self.dropped += 1,
-        }
-        is_shown
     }
 }
 
@@ -200,14 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_beyond_the_rate_are_counted_and_told_in_the_next_window() {
-        let mut rate = Rate::default();
-        let mut told = 0;
-        let now_ns = 10 * OUTPUT_WINDOW_NS;
-        let lines = OUTPUT_LINES_MAX + 7;
-        let shown = (0..lines).filter(|_| rate.admits(now_ns, |dropped| told = dropped)).count();
-        assert_eq!((shown, told), (OUTPUT_LINES_MAX as usize, 0));
-        assert!(rate.admits(now_ns + OUTPUT_WINDOW_NS, |dropped| told = dropped));
-        assert_eq!(told, 7);
+    fn what_is_read_in_a_window_is_bounded() {
+        let mut budget = Budget::default();
+        let start_ns = 10 * OUTPUT_READ_WINDOW_NS;
+        assert_eq!(budget.spend(start_ns, 1), None);
+        assert_eq!(budget.spend(start_ns + 1, 1), None);
+        let pause = budget.spend(start_ns + 7, OUTPUT_READ_BYTES_MAX);
+        assert_eq!(pause, Some(Duration::from_nanos(OUTPUT_READ_WINDOW_NS - 7)));
+        assert_eq!(budget.spend(start_ns + OUTPUT_READ_WINDOW_NS, 1), None);
     }
 }

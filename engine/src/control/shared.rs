@@ -11,9 +11,13 @@ use cutter_protocol::tensor::TensorSpec;
 use tokio::sync::{oneshot, watch};
 
 use super::board::{Board, State};
+use super::health::Counts;
+use super::limiter::Limiter;
 use super::{Slot, Timing};
 use crate::config::{Config, Model};
+use crate::limits::{MODEL_FAILED_TOLD_NS, REFUSAL_LINES_MAX, REFUSAL_WINDOW_NS};
 use crate::messages::{EngineMailbox, KillReason, ToEngine};
+use crate::printable;
 use crate::scheduler::Death;
 use crate::stats::EngineStats;
 
@@ -48,6 +52,10 @@ pub(super) struct Shared {
     board: Arc<Mutex<Board>>,
     /// By replica.
     lives: RefCell<Box<[Option<Life>]>>,
+    /// Lines about containers that are not taken.
+    refusals: RefCell<Limiter>,
+    /// By model: lines about batches that failed.
+    failures: RefCell<Box<[Limiter]>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -62,8 +70,11 @@ impl Shared {
         let board = Arc::new(Mutex::new(Board::new(&config, monotonic_ns())));
         let replicas: usize = config.models.iter().map(|model| model.replicas as usize).sum();
         let lives = RefCell::new((0..replicas).map(|_| None).collect());
+        let refusals = RefCell::new(Limiter::new(REFUSAL_LINES_MAX, REFUSAL_WINDOW_NS));
+        let failures = Limiter::new(1, MODEL_FAILED_TOLD_NS);
+        let failures = RefCell::new(vec![failures; config.models.len()].into());
         let phase = watch::Sender::new(Phase::Serving);
-        Self { config, stats, pools, timing, engine, board, lives, phase }
+        Self { config, stats, pools, timing, engine, board, lives, refusals, failures, phase }
     }
 
     pub(super) fn model(&self, slot: Slot) -> &Model {
@@ -86,7 +97,8 @@ impl Shared {
     /// Notes a slot's state, and tells the engine thread what that means for the model.
     pub(super) fn set(&self, slot: Slot, state: State) {
         let change = self.board().set(slot, state, monotonic_ns());
-        if let Some(availability) = change {
+        // What still waits when all is killed waits for no model: it is answered as an end.
+        if let Some(availability) = change.filter(|_| self.phase() < Phase::Killing) {
             self.tell_engine(ToEngine::Availability { model: slot.model, availability });
         }
     }
@@ -156,6 +168,54 @@ impl Shared {
             true => tracing::error!(model, replica, retry_in_ms, "{text}"),
             // The same again, with nothing that worked in between.
             false => tracing::debug!(model, replica, retry_in_ms, "{text}"),
+        }
+    }
+
+    /// Has the engine thread answer all that waits, now and with the right reason: before its
+    /// replicas are taken from it.
+    pub(super) fn force_end(&self) {
+        self.tell_engine(ToEngine::EndNow);
+        self.enter(Phase::Killing);
+    }
+
+    /// Tells the log of a container that connected and is not taken, unless it is told of too many.
+    pub(super) fn tell_refused(&self, pid: Option<u32>, text: &str) {
+        if self.refusals.borrow_mut().admits(monotonic_ns()) {
+            tracing::warn!(pid, "{text}");
+        }
+    }
+
+    /// A batch of a model has failed. Of many in a row the log is told of a few.
+    pub(super) fn note_model_failed(&self, model: usize, text: &str) {
+        let Some(stats) = self.stats.models.get(model) else { return };
+        let text = printable::line(text);
+        self.board().note_model_failed(model, &text);
+        let now_ns = monotonic_ns();
+        if self.failures.borrow_mut()[model].admits(now_ns) {
+            let (model, failed) = (&*stats.model, stats.batches_failed.get());
+            tracing::warn!(model, failed, "a batch failed: {text}");
+        }
+    }
+
+    /// Once a second: what a look at the counts shows, and what was not told.
+    pub(super) fn look_round(&self) {
+        let now_ns = monotonic_ns();
+        if let Some(count) = self.refusals.borrow_mut().take_suppressed(now_ns) {
+            tracing::warn!(count, "more containers were refused that are not listed");
+        }
+        for (model, stats) in self.stats.models.iter().enumerate() {
+            let batches = stats.replicas.iter().map(|replica| replica.batches.get()).sum();
+            let counts = Counts { batches, failed: stats.batches_failed.get() };
+            let name = &*stats.model;
+            let Some((is_failing, recent)) = self.board().look_at_model(model, counts) else {
+                continue;
+            };
+            let Counts { batches, failed } = recent;
+            if is_failing {
+                tracing::warn!(model = name, batches, failed, "the model fails its batches");
+            } else {
+                tracing::info!(model = name, batches, failed, "the model is well again");
+            }
         }
     }
 

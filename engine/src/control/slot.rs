@@ -1,9 +1,9 @@
 //! A replica slot whose container is started by its command: one incarnation after another.
 //!
 //! ```text
-//!   starting: spawn ▸ hello ▸ grant ▸ ready ──▶ up ──▶ death ▸ told ▸ reaped ▸ logged
-//!      ▲                    └────── no ─────────────────▲                        │
-//!      └───────────────── at once, or after a back-off ◀─────────────────────────┘
+//!   starting ▸ loading: hello ▸ grant ▸ ready ──▶ up ──▶ death ▸ told ▸ reaped ▸ logged
+//!      ▲                   └────── no ────────────────────▲                        │
+//!      └──────────────────── at once, or after a back-off ◀────────────────────────┘
 //! ```
 //!
 //! Death is what the kernel says: the pidfd. Everything else (a hang, a refusal, a closed socket)
@@ -23,8 +23,8 @@ use tokio::task::JoinHandle;
 use super::Slot;
 use super::backoff::BackOff;
 use super::board::State;
-use super::greet::{self, Channel, GreetError};
-use super::life::{Cause, Up, ends_by_itself};
+use super::greet::{self, Channel, GreetError, LoadLimit};
+use super::life::{self, Cause, Up, ends_by_itself};
 use super::output::{self, LastLine, Origin};
 use super::process::Process;
 use super::shared::{Phase, Shared};
@@ -36,7 +36,7 @@ use crate::limits::{BACK_OFF_SHORT_NS, EXIT_GRACE_NS, OUTPUT_LINGER_NS};
 pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
     let mut back_off = BackOff::default();
     while shared.phase() < Phase::Ending {
-        shared.set(slot, State::Starting { pid: None });
+        shared.set(slot, State::Starting);
         let pause = match start(&shared, slot, &command) {
             Err(text) => {
                 let pause = back_off.after(0);
@@ -69,7 +69,7 @@ fn retreat(shared: &Shared, slot: Slot, was_up: bool, pause: Option<Duration>) {
         None => State::Ended,
         // So soon that queries may wait for it: what it had in hand is to be sent again.
         Some(pause) if was_up && pause <= Duration::from_nanos(BACK_OFF_SHORT_NS) => {
-            State::Starting { pid: None }
+            State::Starting
         }
         Some(pause) => {
             let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
@@ -96,7 +96,6 @@ fn start(shared: &Shared, slot: Slot, command: &Command) -> Result<Incarnation, 
     let Spawned { process, socket, stdout, stderr, unpinned } = spawned;
     let pid = process.pid().as_raw_pid().unsigned_abs();
     let number = shared.next_incarnation(slot);
-    shared.set(slot, State::Starting { pid: Some(pid) });
     let unpinned = unpinned.map(|error| error.to_string());
     if shared.board().note_unpinned(slot, unpinned.clone()) {
         let why = unpinned.unwrap_or_default();
@@ -134,6 +133,7 @@ impl Incarnation {
             greeted = self.greet(shared, slot) => greeted,
             () = self.process.exited() => Err(Cause::Exited),
             () = shared.reached(Phase::Ending) => Err(Cause::Asked),
+            never = life::loads(shared, slot, self.pid()) => match never {},
         };
         let end = match greeted {
             Ok(end) => end,
@@ -152,8 +152,9 @@ impl Incarnation {
 
     async fn greet(&self, shared: &Shared, slot: Slot) -> Result<Box<EngineEnd>, Cause> {
         let greeted = async {
-            let hello = greet::hear_hello(&self.socket, shared.timing.hello).await?;
-            greet::grant(shared, slot, self.number, &self.socket, &hello).await
+            let limit = LoadLimit::of(shared.model(slot));
+            let hello = greet::hear_hello(&self.socket, limit).await?;
+            greet::grant(shared, slot, self.number, &self.socket, &hello, limit).await
         };
         greeted.await.map_err(|error| {
             self.socket.refuse(&error.to_string());
@@ -205,7 +206,9 @@ impl Incarnation {
         self.streams.iter().for_each(JoinHandle::abort);
         let (model, replica, pid) = (&shared.model(slot).name, slot.ordinal, self.pid());
         let lived_ms = monotonic_ns().saturating_sub(self.started_ns) / 1_000_000;
-        tracing::info!(model, replica, pid, lived_ms, "gone ({})", end.status);
+        // Here and not only with the failure, which is told once when it is the same again.
+        let retry_in_ms = pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        tracing::info!(model, replica, pid, lived_ms, retry_in_ms, "gone ({})", end.status);
         if !matches!(end.cause, Cause::Asked) {
             let text = obituary(end, &self.last_words.borrow());
             shared.note_failure(slot, &text, pause);

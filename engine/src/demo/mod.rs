@@ -37,6 +37,7 @@ use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
 use cutter_tools::load::{
     LoadError, Outcome, Pace, Plan, Progress, Recording, Wait, connections_for,
 };
+use cutter_tools::printing::{PrintError, print};
 use cutter_tools::reply::Check;
 use cutter_tools::result::load::PlanResult;
 use cutter_tools::result::{Finding, LoadResult, Stamp};
@@ -88,6 +89,8 @@ pub enum DemoError {
     Admin(#[from] AdminError),
     #[error("{0}")]
     System(#[source] io::Error),
+    #[error(transparent)]
+    Print(#[from] PrintError),
     #[error("cannot write {}: {source}", path.display())]
     Write {
         path: PathBuf,
@@ -116,7 +119,7 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     interrupt::watch(&progress).map_err(DemoError::System)?;
     let stamp = options.report.as_ref().map(|_| take_stamp(&line)).transpose()?;
 
-    let mut server = Server::start(config, false)?;
+    let mut server = Server::start(config, None)?;
     let measured = measure(&server, options, cores, &progress, &line);
     line.clear();
     server.stop();
@@ -124,7 +127,7 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     let (report, result) = measured?;
     ended?;
 
-    io::stdout().write_all(report.to_string().as_bytes()).map_err(DemoError::System)?;
+    print(&report.to_string())?;
     if let Some(path) = &options.json {
         write(path, &report.to_json())?;
     }

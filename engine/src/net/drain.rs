@@ -26,6 +26,12 @@ pub struct Drain {
 }
 
 impl Drain {
+    /// What is not answered by now is answered with the default, and nobody is waited for.
+    pub fn end_at(&mut self, now_ns: u64) {
+        self.until_ns = now_ns;
+        self.cut_off_ns = Some(now_ns + LINGER_NS);
+    }
+
     /// When there is something to do.
     pub fn next_ns(&self) -> u64 {
         self.cut_off_ns.unwrap_or(self.until_ns).min(self.close_idle_ns)

@@ -41,7 +41,7 @@ use crate::limits::{
 };
 use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::replicas::{GivenUp, Replicas};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{FailureReport, Scheduler};
 use crate::stats::EngineStats;
 use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
 
@@ -235,7 +235,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         worked |= self.keep_time(now_ns);
         worked |= self.start_sends(now_ns);
         self.feed_starved();
-        self.free_garbage();
+        self.tell_control();
         Ok(worked)
     }
 
@@ -307,6 +307,10 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ToEngine::Inspect { reply } if reply.is_closed() => {}
             ToEngine::Inspect { reply } => drop(reply.send(Box::new(self.inspect(now_ns)))),
             ToEngine::Drain => self.begin_drain(now_ns),
+            ToEngine::EndNow => {
+                self.begin_drain(now_ns);
+                self.drain.iter_mut().for_each(|drain| drain.end_at(now_ns));
+            }
         }
     }
 
@@ -342,12 +346,17 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
     }
 
-    /// Large buffers are freed by the control thread: unmapping takes its time.
-    fn free_garbage(&mut self) {
+    /// Large buffers are freed by the control thread: unmapping takes its time. And failures of
+    /// models are told there.
+    fn tell_control(&mut self) {
         while let Some(buffer) = self.frontend.take_garbage() {
             if buffer.capacity() >= GARBAGE_BYTES_MIN {
                 let _ = self.control.send(ToControl::Garbage(buffer));
             }
+        }
+        while let Some(FailureReport { model, text, .. }) = self.scheduler.take_failure_report() {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let _ = self.control.send(ToControl::ModelFailed { model, text });
         }
     }
 

@@ -1,4 +1,4 @@
-//! The statistics as OpenMetrics text, for Prometheus. Control thread.
+//! The statistics as text for Prometheus, in its own format or in OpenMetrics. Control thread.
 //!
 //! Each scrape reads the arrays afresh: nothing is kept between scrapes but the engine's counts.
 //! Names begin with `cutter_` and carry their unit; the crate adds `_total` to counters. Times are
@@ -17,20 +17,108 @@ use super::{
     HTTP_STATUSES, Histogram, ModelStats, Reason, ReplicaStats, Stage, TIME_EDGES_NS,
 };
 
-/// The media type of what [`encode`] writes.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What a scrape is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' own text, version 0.0.4.
+    Text,
+    OpenMetrics,
+}
+
+impl Format {
+    /// The one that a client prefers, by its `Accept`. Text is what everyone understands.
+    pub fn wanted(accept: &str) -> Self {
+        let wanted = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let format = match parts.next()?.to_ascii_lowercase().as_str() {
+                "application/openmetrics-text" => Self::OpenMetrics,
+                "text/plain" | "text/*" | "*/*" => Self::Text,
+                _ => return None,
+            };
+            let weight = parts.filter_map(|part| part.strip_prefix("q=")?.trim().parse().ok());
+            Some((format, weight.last().unwrap_or(1.0_f32)))
+        });
+        let mut best = (Self::Text, 0.0);
+        for (format, weight) in wanted {
+            let is_better = weight > best.1 || (weight == best.1 && format == Self::OpenMetrics);
+            if is_better && weight > 0.0 {
+                best = (format, weight);
+            }
+        }
+        best.0
+    }
+
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// What is counted of the process, by other threads than the engine's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessCounts {
+    pub log_lines_dropped: u64,
+}
 
 /// The whole text of a scrape. To add metrics of others, register `EngineStats` in their registry:
 /// it is a [`Collector`].
 ///
 /// # Errors
 /// None that is known: writing to memory does not fail. The crate's signature has one.
-pub fn encode(stats: &Arc<EngineStats>) -> Result<String, fmt::Error> {
+pub fn encode(
+    stats: &Arc<EngineStats>,
+    process: ProcessCounts,
+    format: Format,
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Arc::clone(stats)));
+    registry.register_collector(Box::new(process));
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
-    Ok(out)
+    Ok(match format {
+        Format::OpenMetrics => out,
+        Format::Text => to_text(&out),
+    })
+}
+
+/// The same in the older format: there a counter's description bears the name of its samples, with
+/// `_total`, units have no line of their own, and nothing marks the end.
+fn to_text(open_metrics: &str) -> String {
+    let mut out = String::with_capacity(open_metrics.len());
+    // Comes before the type, by which its name is chosen.
+    let mut help = None;
+    for line in open_metrics.lines() {
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            help = described.split_once(' ');
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|typed| typed.split_once(' '))
+        {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, help)) = help.take() {
+                out += &format!("# HELP {name}{suffix} {help}\n");
+            }
+            out += &format!("# TYPE {name}{suffix} {kind}\n");
+        } else if !line.starts_with("# ") {
+            out += line;
+            out.push('\n');
+        }
+    }
+    out
+}
+
+impl Collector for ProcessCounts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        encoder
+            .encode_descriptor(
+                "cutter_log_lines_dropped",
+                "Lines of the log that could not be written.",
+                None,
+                MetricType::Counter,
+            )?
+            .encode_counter::<NoLabelSet, u64, f64>(&self.log_lines_dropped, None)
+    }
 }
 
 impl Collector for EngineStats {

@@ -52,7 +52,7 @@ pub enum SetupError {
     SwitchedOff { sysctl: u8 },
     #[error(
         "no memory for io_uring (ENOMEM): raise the locked memory limit (ulimit -l, systemd \
-         LimitMEMLOCK) or the memory limit of the cgroup, or use fewer or smaller receive buffers"
+         LimitMEMLOCK) or the memory limit of the cgroup"
     )]
     NoMemory,
     #[error(

@@ -37,6 +37,7 @@ struct EngineFigures {
     ring_overflows: u64,
     input_bytes_copied: u64,
     input_bytes_received_in_place: u64,
+    log_lines_dropped: u64,
     /// By status; those that never occurred are left out.
     http_errors: BTreeMap<String, u64>,
 }
@@ -81,6 +82,10 @@ struct ModelFigures<'a> {
     items_failed: u64,
     /// By kind; those that never occurred are left out.
     violations: BTreeMap<&'static str, u64>,
+    /// Of the last batches that came back, the part that failed.
+    failed_share: f64,
+    /// What the model said of the last batch that failed.
+    last_error: Option<String>,
     batch_size: Distribution,
     queue: Distribution,
     batch_wait: Distribution,
@@ -154,6 +159,7 @@ impl EngineFigures {
             ring_overflows: stats.ring_overflows.get(),
             input_bytes_copied: stats.input_bytes_copied.get(),
             input_bytes_received_in_place: stats.input_bytes_received_in_place.get(),
+            log_lines_dropped: crate::log::lines_dropped(),
             http_errors: errors.map(|(status, count)| (name(status), count)).collect(),
         }
     }
@@ -185,6 +191,7 @@ impl<'a> ModelFigures<'a> {
         let kinds = stats.violation_kinds().iter().enumerate();
         let violations = kinds.map(|(kind, name)| (*name, stats.violations(kind).get()));
         let replicas = stats.replicas.iter().enumerate();
+        let (failed_share, last_error) = board.failures(index);
         Self {
             model: &stats.model,
             version: &stats.version,
@@ -195,6 +202,8 @@ impl<'a> ModelFigures<'a> {
             batches_failed: stats.batches_failed.get(),
             items_failed: stats.items_failed.get(),
             violations: violations.filter(|(_, count)| *count > 0).collect(),
+            failed_share,
+            last_error: last_error.map(str::to_owned),
             batch_size: Distribution::of(&stats.batch_size),
             queue: Distribution::of(&stats.queue),
             batch_wait: Distribution::of(&stats.batch_wait),

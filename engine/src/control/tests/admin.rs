@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::world::{DIGITS, World, container, json_of};
+use super::world::{DIGITS, World, answer_on, ask, container, json_of};
 
 const NO_MODEL: &str = "[[application]]\nname = \"alone\"\ninput.type = \"strings\"\n";
 
@@ -32,9 +32,30 @@ fn metrics_are_prometheus_text() {
     let _end = world.hear_up(0, 1);
     let (status, head, body) = world.request("GET /metrics");
     assert_eq!(status, 200);
-    assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
-    assert!(body.contains("cutter_connections"), "{body}");
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(body.contains("# TYPE cutter_queries_total counter\n"), "{body}");
+    assert!(body.contains("\ncutter_log_lines_dropped_total 0\n"), "{body}");
+}
+
+#[test]
+fn metrics_are_open_metrics_for_whoever_wants_that() {
+    let world = World::start(NO_MODEL);
+    let accept = "Accept: application/openmetrics-text; version=1.0.0, text/plain;q=0.5";
+    let (status, head, body) = world.request_with("GET /metrics", accept);
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(body.contains("# TYPE cutter_queries counter\n"), "{body}");
     assert!(body.ends_with("# EOF\n"), "{body}");
+}
+
+#[test]
+fn many_who_inspect_at_once_cost_the_engine_thread_one_look() {
+    let world = World::start(&format!("{DIGITS}\n[[model]]\nname = \"m\"\n"));
+    let asked = [(); 8].map(|()| ask(world.admin, "GET /inspect", ""));
+    world.answer_inspection();
+    let answers = asked.map(|stream| serde_json::from_str(&answer_on(stream).2).unwrap());
+    // The engine thread of this world answers one question.
+    assert!(answers.iter().all(|answer: &Value| answer["engine"]["wait"] == "adaptive"));
 }
 
 #[test]

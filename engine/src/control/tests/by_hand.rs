@@ -64,6 +64,35 @@ fn a_container_of_a_model_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn a_name_with_a_line_end_stays_within_its_line() {
+    let mut world = World::start(&by_hand(1));
+    assert_eq!(world.hear(), DOWN);
+    let model = "a\nERROR \"b\u{1b}[31m".to_owned();
+    let model_version = "\r\n9".to_owned();
+    let refused = join_as(&world, &Hello { model, model_version, ..hello() }).unwrap_err();
+    let shown =
+        "there is no model a\\nERROR \\\"b\\u{1b}[31m:\\r\\n9; those started by hand are: m:1";
+    assert_eq!(refused, shown);
+    world.logged(shown);
+}
+
+#[test]
+fn connections_that_say_nothing_keep_no_container_out_and_do_not_fill_the_log() {
+    let mut world = World::start(&by_hand(1));
+    assert_eq!(world.hear(), DOWN);
+    let mute: Vec<_> = (0..300).map(|_| connect(&world.socket()).unwrap()).collect();
+    let _container = join_as(&world, &hello()).unwrap();
+    assert_eq!(world.hear(), EXPECTED);
+    let _end = world.hear_up(0, 1);
+    drop(mute);
+    let count = world.logged("more containers were refused that are not listed count=");
+    assert!(count.parse::<u64>().unwrap() > 100, "{count}");
+    // A few windows, if this machine is slow.
+    let told = world.log().matches("a container that connected was refused").count();
+    assert!(told <= 5 * crate::limits::REFUSAL_LINES_MAX as usize, "{told}");
+}
+
+#[test]
 fn a_second_replica_must_give_the_output_of_the_first() {
     let mut world = World::start(&by_hand(2));
     assert_eq!(world.hear(), DOWN);

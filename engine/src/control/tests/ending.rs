@@ -72,18 +72,30 @@ fn an_engine_thread_that_ends_before_its_time_takes_everything_with_it() {
     assert!(world.log().contains("the engine thread has ended before its time"));
 }
 
+/// One test, since signals reach all of a process.
 #[test]
-fn the_first_signal_drains_and_the_second_kills() {
+fn the_first_signal_drains_and_the_second_kills_and_others_do_nothing() {
     let mut world = World::start_with(&container("does_not_end_when_asked"), quick(), true);
     let _end = world.hear_up(0, 1);
     let pid = world.pid(0);
+    for (signal, name) in
+        [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")]
+    {
+        kill_process(getpid(), signal).unwrap();
+        world.logged(&format!("{name}: nothing is done"));
+    }
+    assert_eq!(world.ready().0, 200);
     kill_process(getpid(), Signal::TERM).unwrap();
     assert_eq!(world.hear(), Told::Drain);
     assert!(!is_gone(pid));
     kill_process(getpid(), Signal::INT).unwrap();
+    // What waits is answered as an end, before there is no model for it any more.
+    assert_eq!(world.hear(), Told::EndNow);
+    let lost = world.hear();
+    assert!(matches!(lost, Told::Lost { replica: 0, .. }), "{lost:?}");
     world.join();
     assert!(is_gone(pid));
-    assert!(world.log().contains("SIGINT during the drain: killing the replicas"));
+    assert!(world.log().contains("SIGINT during the drain: ending at once"));
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Replicas that are started by their command.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::super::Timing;
 use super::super::spawn::spawn;
-use super::world::{DOWN, EXPECTED, Told, World, container, is_gone, model, until};
+use super::world::{DOWN, EXPECTED, Told, World, container, is_gone, json_of, model, until};
 use crate::config::Config;
+use crate::limits::{LOADING_EXPECTED_NS, OUTPUT_READ_BYTES_MAX, OUTPUT_READ_WINDOW_NS};
 use crate::messages::{KillReason, ToControl};
 use crate::scheduler::Death;
 use cutter_machine::affinity;
@@ -64,15 +63,38 @@ fn a_command_that_ends_at_once_is_started_again_and_again() {
     assert_eq!(last_error(&world), expected);
     world.end(vec![]);
     let log = world.log();
-    assert!(log.contains("out model=m replica=0"), "{log}");
-    assert!(log.contains("err model=m replica=0"), "{log}");
+    assert!(log.contains("out model=\"m\" replica=0"), "{log}");
+    assert!(log.contains("err model=\"m\" replica=0"), "{log}");
+    let gone = log.lines().filter(|line| line.contains("gone (exit status: 3)"));
+    assert!(
+        gone.clone().count() >= 3 && gone.clone().any(|l| l.contains("retry_in_ms=200")),
+        "{log}"
+    );
     assert_eq!(log.matches(expected).count(), 1, "told once: {log}");
+}
+
+/// One replica of model `m` that has 300 ms to serve.
+fn impatient(command: &[&str]) -> String {
+    format!("{}load_timeout_us = 300000\n", model(command))
+}
+
+#[test]
+fn a_process_that_loads_is_called_so_and_waited_for() {
+    let mut world = World::start(&model(&["sleep", "1000"]));
+    let pid = world.pid(0);
+    assert_eq!(world.replica(0)["state"], "loading");
+    // After a while queries do not wait for it any more. It goes on.
+    assert_eq!(world.hear(), DOWN);
+    let shown = world.replica(0);
+    assert_eq!((&shown["state"], &shown["pid"]), (&"loading".into(), &pid.into()));
+    assert!(shown["for_ms"].as_u64().unwrap() >= LOADING_EXPECTED_NS / 1_000_000, "{shown}");
+    assert!(shown["last_error"].is_null());
+    world.end(vec![]);
 }
 
 #[test]
 fn a_process_that_never_connects_is_killed_and_named() {
-    let timing = Timing { hello: Duration::from_millis(300), ..Timing::STANDARD };
-    let mut world = World::start_with(&model(&["sleep", "1000"]), timing, false);
+    let mut world = World::start(&impatient(&["sleep", "1000"]));
     let pid = world.pid(0);
     assert_eq!(world.hear(), DOWN);
     until("its death", || is_gone(pid).then_some(()));
@@ -83,9 +105,8 @@ fn a_process_that_never_connects_is_killed_and_named() {
 
 #[test]
 fn what_a_killed_process_started_is_killed_with_it() {
-    let timing = Timing { hello: Duration::from_millis(300), ..Timing::STANDARD };
     let script = "sleep 1000 & echo started $!; exec sleep 1000";
-    let world = World::start_with(&model(&["sh", "-c", script]), timing, false);
+    let world = World::start(&impatient(&["sh", "-c", script]));
     let line = world.logged("started ");
     let child: i32 = line.split(' ').next().unwrap().parse().unwrap();
     until("its death", || is_dead(child).then_some(()));
@@ -227,7 +248,49 @@ fn a_core_that_cannot_be_had_is_told_and_the_replica_runs_without() {
 #[test]
 fn output_without_end_is_dropped_and_counted() {
     let world = World::start(&model(&["sh", "-c", "seq -f 'line %g' 400; exec sleep 1000"]));
-    world.logged("... 300 lines dropped model=m");
-    assert!(world.log().contains("line 100 model=m"));
-    assert!(!world.log().contains("line 101 model=m"));
+    world.logged("... 300 lines dropped model=\"m\"");
+    assert!(world.log().contains("line 100 model=\"m\""));
+    assert!(!world.log().contains("line 101 model=\"m\""));
+}
+
+#[test]
+fn a_replica_that_prints_without_end_waits_for_its_pipe() {
+    let world = World::start(&model(&["sh", "-c", "exec yes"]));
+    world.logged("bytes/s; when it prints more, it waits)");
+    let rate = OUTPUT_READ_BYTES_MAX as u64 * 1_000_000_000 / OUTPUT_READ_WINDOW_NS;
+    let (pid, from) = (world.pid(0), std::time::Instant::now());
+    let written = || {
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+        let bytes = io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
+        bytes.parse::<u64>().unwrap()
+    };
+    let before = written();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let seconds = from.elapsed().as_secs() + 1;
+    // What is in the pipe, and a window more.
+    let most = rate * seconds + 2 * OUTPUT_READ_BYTES_MAX as u64;
+    let bytes = written() - before;
+    assert!(bytes <= most, "{bytes} in {seconds} s, {most} at most");
+    assert_eq!(world.log().matches("when it prints more, it waits").count(), 1);
+}
+
+#[test]
+fn a_model_that_fails_is_seen_by_its_operator() {
+    let mut world = World::start(&container("serves"));
+    let _end = world.hear_up(0, 1);
+    world.stats.models[0].replicas[0].batches.add(6);
+    world.stats.models[0].batches_failed.add(6);
+    for _ in 0..5 {
+        let text = "no weights\nfor \u{1b}[31mthis".to_owned();
+        world.tell(ToControl::ModelFailed { model: 0, text });
+    }
+    world.logged("a batch failed: no weights\\nfor \\u{1b}[31mthis");
+    world.logged("the model fails its batches");
+    let (status, ready) = world.ready();
+    assert_eq!((status, &ready["status"]), (200, &"degraded".into()));
+    assert_eq!(ready["reasons"][0], "model m fails: 6 of its last 6 batches");
+    let stats = &json_of(world.admin, "/stats")["models"][0];
+    assert_eq!((&stats["batches_failed"], &stats["failed_share"]), (&6.into(), &1.0.into()));
+    assert_eq!(stats["last_error"], "no weights\\nfor \\u{1b}[31mthis");
+    assert_eq!(world.log().matches("a batch failed").count(), 1, "told once in a while");
 }

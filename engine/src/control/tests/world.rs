@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::super::{ControlPlan, Timing, bind_containers, run_with};
+use super::super::{ControlPlan, Signals, Timing, bind_containers, run_with};
 use crate::config::Config;
 use crate::messages::{EngineInbox, ToControl, ToEngine, mailbox};
 use crate::net::{ConnectionsView, Inspection, Pulse};
@@ -57,6 +57,7 @@ pub enum Told {
     Lost { replica: usize, incarnation: u64, death: Death },
     Availability { model: usize, availability: Availability },
     Drain,
+    EndNow,
 }
 
 pub const DOWN: Told = Told::Availability { model: 0, availability: Availability::Down };
@@ -102,7 +103,8 @@ impl World {
             pools: pools(&config),
             admin,
             containers: config.server.socket.as_deref().map(|path| bind_containers(path).unwrap()),
-            signals,
+            engine_unpinned: None,
+            signals: signals.then(|| Signals::install().unwrap()),
             stop: stopped,
             config: Arc::clone(&config),
         };
@@ -154,6 +156,7 @@ impl World {
             }
             ToEngine::Inspect { .. } => panic!("nobody asked how everything stands"),
             ToEngine::Drain => (Told::Drain, None),
+            ToEngine::EndNow => (Told::EndNow, None),
         }
     }
 
@@ -211,7 +214,12 @@ impl World {
 
     /// Status, head and body of an answer.
     pub fn request(&self, request: &str) -> (u16, String, String) {
-        request_of(self.admin, request)
+        request_of(self.admin, request, "")
+    }
+
+    /// The same with a field of its own.
+    pub fn request_with(&self, request: &str, field: &str) -> (u16, String, String) {
+        request_of(self.admin, request, &format!("{field}\r\n"))
     }
 
     /// Answers `/inspect` as an engine thread would on which nothing has happened.
@@ -268,14 +276,24 @@ impl Drop for World {
 
 /// The JSON that a path of an admin port answers.
 pub fn json_of(admin: SocketAddr, path: &str) -> Value {
-    let (status, _, body) = request_of(admin, &format!("GET {path}"));
+    let (status, _, body) = request_of(admin, &format!("GET {path}"), "");
     assert_eq!(status, 200, "{body}");
     serde_json::from_str(&body).unwrap()
 }
 
-fn request_of(admin: SocketAddr, request: &str) -> (u16, String, String) {
+fn request_of(admin: SocketAddr, request: &str, fields: &str) -> (u16, String, String) {
+    answer_on(ask(admin, request, fields))
+}
+
+/// A connection with a request that is not answered yet.
+pub fn ask(admin: SocketAddr, request: &str, fields: &str) -> TcpStream {
     let mut stream = TcpStream::connect(admin).unwrap();
-    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").unwrap();
+    stream
+}
+
+/// Status, head and body of the answer.
+pub fn answer_on(mut stream: TcpStream) -> (u16, String, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -15,7 +15,7 @@ fn stats() -> Arc<EngineStats> {
 }
 
 fn samples(stats: &Arc<EngineStats>) -> BTreeMap<String, f64> {
-    encode(stats)
+    encode(stats, ProcessCounts::default(), Format::OpenMetrics)
         .unwrap()
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -200,7 +200,7 @@ fn label_values_are_escaped() {
 
 #[test]
 fn each_family_is_described_once_before_its_samples() {
-    let text = encode(&stats()).unwrap();
+    let text = encode(&stats(), ProcessCounts::default(), Format::OpenMetrics).unwrap();
     let described = |word: &str| -> Vec<String> {
         text.lines()
             .filter_map(|line| line.strip_prefix(word))
@@ -235,4 +235,76 @@ fn each_family_is_described_once_before_its_samples() {
 fn an_engine_without_applications_is_still_valid_text() {
     let stats = Arc::new(EngineStats::new(&[], &[], &[]));
     assert_samples(&stats, &[("cutter_connections", 0.0)]);
+}
+
+#[test]
+fn a_client_gets_the_format_that_it_prefers_and_text_when_it_does_not_care() {
+    for (accept, format) in [
+        ("", Format::Text),
+        ("*/*", Format::Text),
+        ("text/plain", Format::Text),
+        ("text/html", Format::Text),
+        ("application/openmetrics-text;q=0", Format::Text),
+        ("application/openmetrics-text;q=0.4, text/plain;version=0.0.4;q=0.5", Format::Text),
+        ("application/openmetrics-text", Format::OpenMetrics),
+        ("application/openmetrics-text;version=1.0.0,*/*;q=0.1", Format::OpenMetrics),
+        ("Application/OpenMetrics-Text; q=0.9, text/plain; q=0.5", Format::OpenMetrics),
+    ] {
+        assert_eq!(Format::wanted(accept), format, "{accept:?}");
+    }
+}
+
+/// What `promtool check metrics` asks for: every family has a help and a type before its samples,
+/// counters end in `_total` and nothing else does, and no name bears its type.
+#[track_caller]
+fn assert_described(text: &str, format: Format) {
+    let mut described: BTreeMap<&str, (bool, Option<&str>)> = BTreeMap::new();
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
+            assert!(!help.trim().is_empty(), "{line}");
+            assert!(described.insert(name, (true, None)).is_none(), "twice: {line}");
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' '))
+        {
+            described.get_mut(name).unwrap_or_else(|| panic!("no help: {line}")).1 = Some(kind);
+            let is_total = kind == "counter" && format == Format::Text;
+            assert_eq!(name.ends_with("_total"), is_total, "{line}");
+            assert!(!["counter", "gauge", "histogram"].iter().any(|kind| name.contains(kind)));
+        } else if line.starts_with('#') {
+            assert!(line.starts_with("# UNIT ") && format == Format::OpenMetrics, "{line}");
+        } else {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let endings = ["", "_total", "_bucket", "_sum", "_count"];
+            let family = endings.iter().find_map(|end| described.get(name.strip_suffix(end)?));
+            assert!(family.is_some_and(|(_, kind)| kind.is_some()), "not described: {line}");
+        }
+    }
+    assert!(described.len() > 25);
+}
+
+#[test]
+fn every_metric_is_described_in_both_formats() {
+    for format in [Format::Text, Format::OpenMetrics] {
+        let text = encode(&stats(), ProcessCounts::default(), format).unwrap();
+        assert_described(&text, format);
+        assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
+        assert_eq!(text.contains("# UNIT"), format == Format::OpenMetrics);
+    }
+}
+
+#[test]
+fn both_formats_say_the_same() {
+    let stats = stats();
+    stats.applications[0].queries.add(10);
+    stats.models[0].batches_failed.add(3);
+    let process = ProcessCounts { log_lines_dropped: 7 };
+    let samples = [Format::Text, Format::OpenMetrics].map(|format| {
+        let text = encode(&stats, process, format).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(samples[0], samples[1]);
+    assert!(samples[0].contains(&"cutter_log_lines_dropped_total 7".to_owned()));
+    let failed = r#"cutter_batches_failed_total{model="softmax",version="1"} 3"#;
+    assert!(samples[0].contains(&failed.to_owned()));
 }
