@@ -1,14 +1,27 @@
-"""Scrapes a server with the parser of the Prometheus project. Argument: the URL of /metrics."""
+"""Scrapes a server with both parsers of the Prometheus project. Argument: the URL of /metrics."""
 import sys
 import urllib.request
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families as plain_text
 
-with urllib.request.urlopen(sys.argv[1], timeout=20) as response:
-    assert response.headers["Content-Type"].startswith("application/openmetrics-text"), response.headers
-    text = response.read().decode()
 
-families = {family.name: family for family in text_string_to_metric_families(text)}
+def scraped(accept):
+    request = urllib.request.Request(sys.argv[1], headers={"Accept": accept} if accept else {})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return response.headers["Content-Type"], response.read().decode()
+
+
+kind, text = scraped("text/plain;version=0.0.4")
+assert kind.startswith("text/plain; version=0.0.4"), kind
+assert scraped(None)[0] == kind
+# What this parser calls a family has no suffix, in neither format.
+plain = {family.name: family for family in plain_text(text)}
+kind, text = scraped("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+assert kind.startswith("application/openmetrics-text"), kind
+families = {family.name: family for family in open_metrics(text)}
+described = lambda families: {(f.name, f.type, f.documentation) for f in families.values()}
+assert described(plain) == described(families), described(plain) ^ described(families)
 assert len(families) > 20, sorted(families)
 for family in families.values():
     assert family.name.startswith("cutter_"), family.name
