@@ -478,7 +478,9 @@ mod tests {
     #[test]
     fn whoever_is_not_on_its_core_degrades_the_server() {
         let (mut board, slots) = board(TWO);
-        slots.iter().for_each(|slot| drop(board.set(*slot, State::Up { pid: 7 }, 0)));
+        for slot in &slots {
+            board.set(*slot, State::Up { pid: 7 }, 0);
+        }
         board.note_engine_unpinned(Some("core 99 is not there".to_owned()));
         board.note_unpinned(slots[1], Some("core 7 is not there".to_owned()));
         let reasons = json!([

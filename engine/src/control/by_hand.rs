@@ -173,6 +173,8 @@ struct Peer {
 /// From the hello to the end, which the engine thread has been told of when this returns.
 async fn serve(shared: &Shared, slot: Slot, peer: &Peer, hello: &Hello) -> Cause {
     let Peer { socket, pid, pidfd } = peer;
+    // Before the grant: the slot is taken, and a quick container is ready in the same moment.
+    shared.set(slot, State::Loading { pid: *pid, is_expected: true });
     let number = shared.next_incarnation(slot);
     let limit = LoadLimit::of(shared.model(slot));
     let granted = tokio::select! {

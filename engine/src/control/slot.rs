@@ -96,6 +96,7 @@ fn start(shared: &Shared, slot: Slot, command: &Command) -> Result<Incarnation, 
     let Spawned { process, socket, stdout, stderr, unpinned } = spawned;
     let pid = process.pid().as_raw_pid().unsigned_abs();
     let number = shared.next_incarnation(slot);
+    shared.set(slot, State::Loading { pid, is_expected: true });
     let unpinned = unpinned.map(|error| error.to_string());
     if shared.board().note_unpinned(slot, unpinned.clone()) {
         let why = unpinned.unwrap_or_default();
