@@ -1,0 +1,184 @@
+//! From what a container declares to what a client reads: any declared output that is granted, any
+//! completion of it, rendered.
+//!
+//! ```text
+//!  input: the output's type as it lies in a hello · a byte, the items of the batch · a byte, the
+//!         form of the completion · what each item says of itself · the output slot's bytes
+//! ```
+//!
+//! Oracle: the answer is JSON that `serde_json` takes, the output in it is the item, of the
+//! declared shape, in a size that is in proportion to it; a failure carries its message.
+
+use bytemuck::Zeroable;
+use cutter_engine::clipper::{Application, write_item};
+use cutter_engine::scheduler::{Answer, Outcome};
+use cutter_engine::stats::Reason;
+use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results};
+use cutter_protocol::entry::{FLAG_UNIFORM, ItemEntry, STATUS_FAILED};
+use cutter_protocol::handshake::Hello;
+use cutter_protocol::layout::Geometry;
+use cutter_protocol::limits::{COPY_BYTES_MAX, DEPTH_DEFAULT, MESSAGE_AREA_BYTES};
+use cutter_protocol::tensor::{ElementType, TensorSpec};
+use cutter_protocol::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, WireHello, WireSpec};
+use serde_json::value::RawValue;
+
+use crate::Source;
+use crate::raw::{Entries, text};
+use crate::rendered::{check, is_in_proportion};
+use crate::replica::peer::{Peer, by_table, submit};
+
+/// Larger output slots are granted too, but making them takes the time of many inputs.
+const SLOT_BYTES_MAX: usize = 512 << 10;
+/// After so many looks a batch is copied.
+const LOOKS_MAX: usize = SLOT_BYTES_MAX.div_ceil(COPY_BYTES_MAX) + 1;
+/// The most items of the batch.
+const ITEMS_MAX: u8 = 8;
+/// Of an answer beside the output: keys, numbers, the model's name.
+const ANSWER_BYTES_MAX: usize = 256;
+
+pub fn hello_to_json(data: &[u8]) {
+    let mut source = Source::new(data);
+    let wire: WireSpec = bytemuck::cast(source.array::<{ size_of::<WireSpec>() }>());
+    let items = u32::from(source.below(ITEMS_MAX)) + 1;
+    let Some(geometry) = granted(wire, items) else { return };
+    let items = items.min(geometry.items_max);
+    let mut engine = EngineEnd::create(geometry).expect("memory for a small incarnation");
+    let mut peer = Peer::of(&engine);
+    let ticket = submit(&mut engine, items);
+    let mut completion = by_table(ticket, items);
+    match source.below(4) {
+        0 => completion.flags = FLAG_UNIFORM,
+        1 => {
+            completion.status = STATUS_FAILED;
+            completion.message_bytes = u32::from(source.u16());
+        }
+        _ => {
+            for item in 0..items {
+                peer.set_item(ticket.slot, item, entry(&geometry.output, &mut source));
+            }
+        }
+    }
+    let bytes = source.rest();
+    let messages = bytes.len().min(MESSAGE_AREA_BYTES);
+    peer.messages(ticket.slot)[..messages].copy_from_slice(&bytes[..messages]);
+    let places = peer.outputs(ticket.slot).iter_mut();
+    places.zip(bytes.iter().cycle()).for_each(|(place, byte)| *place = *byte);
+    peer.publish(completion);
+    for _ in 0..LOOKS_MAX {
+        match engine.poll() {
+            Ok(Polled::Completed(completed)) => {
+                return check_answers(&completed, &geometry.output);
+            }
+            Ok(Polled::Copying) => {}
+            Ok(Polled::Nothing) => panic!("it was published"),
+            // The replica ends: nothing is rendered.
+            Err(_) => return,
+        }
+    }
+    panic!("not copied after {LOOKS_MAX} looks");
+}
+
+/// What the engine makes of a hello with this output.
+fn granted(output: WireSpec, items: u32) -> Option<Geometry> {
+    let sdk = Hello::read(bytemuck::bytes_of(&wire_hello(output))).ok()?;
+    let geometry = Geometry::fit(DEPTH_DEFAULT, items, sdk.output)?;
+    (geometry.slot_bytes() <= SLOT_BYTES_MAX && is_in_proportion(&sdk.output)).then_some(geometry)
+}
+
+fn wire_hello(output: WireSpec) -> WireHello {
+    let mut hello = WireHello::zeroed();
+    hello.magic = HELLO_MAGIC;
+    (hello.abi_major, hello.abi_minor) = (ABI_MAJOR, ABI_MINOR);
+    // Submission, completion, row entry, item entry.
+    hello.struct_bytes = [64, 64, 16, 8];
+    hello.output = output;
+    hello
+}
+
+/// Whether the item succeeded, and with how many bytes; or where its message lies.
+fn entry(output: &TensorSpec, source: &mut Source<'_>) -> ItemEntry {
+    let (status, length) = (u16::from(source.below(3) == 2), source.u16());
+    let bytes = output.bytes_exact().unwrap_or(usize::from(length) % (output.bytes_max() + 1));
+    let bytes = bytes - bytes % output.element.bytes();
+    match status {
+        0 => ItemEntry {
+            status,
+            message_bytes: 0,
+            bytes_or_offset: u32::try_from(bytes).expect("within the slot"),
+        },
+        _ => ItemEntry {
+            status,
+            message_bytes: length & 0xFF,
+            bytes_or_offset: u32::from(length >> 8),
+        },
+    }
+}
+
+fn application() -> Application {
+    Application {
+        name: "sums".to_owned(),
+        input: TensorSpec::scalar(ElementType::Int32),
+        default_output: "-1".to_owned(),
+        model: Some(("sum".to_owned(), "1".to_owned())),
+    }
+}
+
+fn check_answers(completed: &Completed<'_>, spec: &TensorSpec) {
+    let application = application();
+    for index in 0..completed.item_count {
+        let item = match &completed.results {
+            Results::Failed(message) => Item::Failed(message),
+            Results::Items(items) => items.get(index as usize),
+        };
+        check_answer(item, spec, &application);
+    }
+}
+
+fn check_answer(item: Item<'_>, spec: &TensorSpec, application: &Application) {
+    let outcome = match item {
+        Item::Output(output) => Outcome::Prediction { output: output.bytes(), spec },
+        Item::Failed(detail) => Outcome::Default { reason: Reason::ModelError, detail },
+    };
+    let answer = Answer {
+        application: 0,
+        query_id: 7,
+        reply_to: 0,
+        arrived_ns: 0,
+        deadline_ns: 0,
+        answered_ns: 0,
+        outcome,
+    };
+    let mut json = Vec::new();
+    write_item(&mut json, &answer, application);
+    let json = str::from_utf8(&json).expect("JSON is UTF-8");
+    let Entries(entries) = serde_json::from_str(json).expect(json);
+    let entry = |key| {
+        let mut found = entries.iter().filter(|(name, _)| name == key);
+        found.next().filter(|_| found.next().is_none()).map(|(_, value)| *value)
+    };
+    let literal = |key| entry(key).map(RawValue::get);
+    assert_eq!(literal("query_id"), Some("7"), "{json}");
+    let output = entry("output").expect(json);
+    assert!(json.len() <= output.get().len() + explained_bytes(item), "{json}");
+    match item {
+        Item::Output(item) => {
+            assert_eq!(literal("default"), Some("false"), "{json}");
+            check(output, spec, item.bytes());
+        }
+        Item::Failed(message) => {
+            assert_eq!((literal("default"), output.get()), (Some("true"), "-1"), "{json}");
+            assert_eq!(literal("reason"), Some("\"model_error\""), "{json}");
+            let explanation = entry("default_explanation").and_then(text).expect(json);
+            assert!(explanation.ends_with(&*String::from_utf8_lossy(message)), "{json}");
+        }
+    }
+}
+
+/// What an answer may have beside its output: a failed one its message, each byte an escape.
+fn explained_bytes(item: Item<'_>) -> usize {
+    let message = match item {
+        Item::Output(_) => 0,
+        Item::Failed(message) => message.len(),
+    };
+    ANSWER_BYTES_MAX + 6 * message
+}

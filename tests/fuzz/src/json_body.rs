@@ -1,0 +1,181 @@
+//! A prediction's body, and what the application takes, through the JSON reader.
+//!
+//! ```text
+//!  input: the type of an input (`typed`) · a byte, the most inputs of a batch · the body
+//! ```
+//!
+//! Oracle: a second reader in this file, which builds on `serde_json` for the grammar and on
+//! `str::parse` for numbers. Both accept, and then with the same rows, byte for byte; or both
+//! refuse.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cutter_engine::json::{Rows, read_predict};
+use cutter_engine::limits::JSON_DEPTH_MAX;
+use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
+use serde_json::value::RawValue;
+
+use crate::Source;
+use crate::raw::{Entries, array, text};
+use crate::typed::small_spec;
+
+/// The most inputs of a batch.
+const BATCH_MAX: u8 = 5;
+
+/// What a body comes to.
+#[derive(Debug, PartialEq, Eq)]
+struct Read {
+    is_batch: bool,
+    version: Option<String>,
+    rows: Vec<Vec<u8>>,
+}
+
+pub fn json_body(data: &[u8]) {
+    let mut source = Source::new(data);
+    let spec = small_spec(&mut source);
+    let batch_max = usize::from(source.below(BATCH_MAX)) + 1;
+    let body = source.rest();
+    let expected = read_by_serde(body, &spec, batch_max);
+    let found = read_in_one_pass(body, &spec, batch_max);
+    let text = String::from_utf8_lossy(body);
+    assert_eq!(found.as_ref().ok(), expected.as_ref(), "{spec}: {text:?}, {found:?}");
+    if let Err(error) = found {
+        assert!(!error.is_empty() && error.len() < 1024, "{error}");
+    }
+}
+
+fn read_in_one_pass(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Result<Read, String> {
+    let mut rows = KeptRows { row: vec![0xEE; spec.bytes_max()], rows: Vec::new(), given: 0 };
+    let read = read_predict(body, spec, batch_max, &mut rows);
+    // Whatever was wrong, not more was asked for than a batch may have.
+    assert!(rows.rows.len() <= rows.given && rows.given <= batch_max);
+    let read = read.map_err(|error| error.to_string())?;
+    assert_eq!((read.count, rows.rows.len()), (rows.given, rows.given));
+    let version = read.version.map(|version| version.into_owned());
+    Ok(Read { is_batch: read.is_batch, version, rows: rows.rows })
+}
+
+/// Rows as a server would keep them, each as long as was committed.
+struct KeptRows {
+    row: Vec<u8>,
+    rows: Vec<Vec<u8>>,
+    given: usize,
+}
+
+impl Rows for KeptRows {
+    fn next_row(&mut self) -> &mut [u8] {
+        self.given += 1;
+        self.row.fill(0xEE);
+        &mut self.row
+    }
+
+    fn commit(&mut self, bytes: usize) {
+        self.rows.push(self.row[..bytes].to_vec());
+    }
+}
+
+/// What the body means; `None` where it means nothing.
+fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Read> {
+    let entries: Entries<'_> = serde_json::from_slice(body).ok()?;
+    let (mut inputs, mut version) = (None, None);
+    for (key, value) in entries.0 {
+        match key.as_str() {
+            "input" | "input_batch" if inputs.is_some() => return None,
+            "input" => inputs = Some((false, vec![value])),
+            "input_batch" => inputs = Some((true, array(value)?)),
+            "version" if version.is_some() => return None,
+            "version" => version = Some(text(value)?),
+            _ => is_well_formed(value, 1).then_some(())?,
+        }
+    }
+    let (is_batch, inputs) = inputs?;
+    if inputs.is_empty() || inputs.len() > batch_max {
+        return None;
+    }
+    let rows = inputs.into_iter().map(|input| row(input, spec)).collect::<Option<_>>()?;
+    Some(Read { is_batch, version, rows })
+}
+
+/// Whether strings mean something and nothing is nested too deeply. The rest of the grammar has
+/// been seen to when the raw value was made.
+fn is_well_formed(value: &RawValue, open: usize) -> bool {
+    match value.get().as_bytes()[0] {
+        b'"' => text(value).is_some(),
+        b'[' => {
+            open < JSON_DEPTH_MAX
+                && array(value)
+                    .is_some_and(|values| values.iter().all(|it| is_well_formed(it, open + 1)))
+        }
+        b'{' => {
+            open < JSON_DEPTH_MAX
+                && serde_json::from_str::<Entries<'_>>(value.get())
+                    .is_ok_and(|it| it.0.iter().all(|(_, it)| is_well_formed(it, open + 1)))
+        }
+        _ => true,
+    }
+}
+
+fn row(input: &RawValue, spec: &TensorSpec) -> Option<Vec<u8>> {
+    let bytes = match spec.element {
+        ElementType::String => text(input)?.into_bytes(),
+        ElementType::Bytes => BASE64.decode(text(input)?).ok()?,
+        _ => numbers(input, spec)?,
+    };
+    spec.admits_bytes(bytes.len()).then_some(bytes)
+}
+
+fn numbers(input: &RawValue, spec: &TensorSpec) -> Option<Vec<u8>> {
+    let Extent::Exact(shape) = spec.extent else { return flat(input, spec.element) };
+    let is_array = input.get().starts_with('[');
+    if shape.dims().is_empty() && !is_array {
+        return number(input, spec.element);
+    }
+    let is_nested = array(input)?.first().is_some_and(|first| first.get().starts_with('['));
+    if shape.dims().len() >= 2 && is_nested {
+        return nested(input, shape.dims(), spec.element);
+    }
+    flat(input, spec.element)
+}
+
+fn nested(input: &RawValue, dims: &[u32], element: ElementType) -> Option<Vec<u8>> {
+    let (&wanted, inner) = dims.split_first()?;
+    let entries = array(input)?;
+    if entries.len() != wanted as usize {
+        return None;
+    }
+    if inner.is_empty() {
+        return flat(input, element);
+    }
+    entries
+        .into_iter()
+        .map(|entry| nested(entry, inner, element))
+        .collect::<Option<Vec<_>>>()
+        .map(|it| it.concat())
+}
+
+fn flat(input: &RawValue, element: ElementType) -> Option<Vec<u8>> {
+    let entries: Option<Vec<_>> =
+        array(input)?.into_iter().map(|entry| number(entry, element)).collect();
+    Some(entries?.concat())
+}
+
+/// A number as the row holds it, exactly as `str::parse` reads it.
+fn number(value: &RawValue, element: ElementType) -> Option<Vec<u8>> {
+    let text = value.get();
+    // `str::parse` would also take "inf".
+    if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return None;
+    }
+    match element {
+        ElementType::Int32 => text.parse().ok().map(|it: i32| it.to_ne_bytes().to_vec()),
+        ElementType::Float32 => {
+            let value: f32 = text.parse().ok()?;
+            value.is_finite().then(|| value.to_ne_bytes().to_vec())
+        }
+        ElementType::Float64 => {
+            let value: f64 = text.parse().ok()?;
+            value.is_finite().then(|| value.to_ne_bytes().to_vec())
+        }
+        ElementType::String | ElementType::Bytes => None,
+    }
+}
