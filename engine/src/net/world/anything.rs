@@ -30,7 +30,7 @@ pub fn plan(seed: u64) -> Plan {
     plan.kernel.inbound_bytes_max = 1_024 << rng.below(8);
     plan.restless = rng.one_in(2);
     plan.drain_ns = rng.one_in(3).then(|| rng.below(30 * S));
-    plan.no_descriptors = rng.one_in(4).then(|| (rng.below(5 * S), rng.below(500 * MS)));
+    plan.no_descriptors = rng.one_in(4).then(|| (rng.below(50 * MS), rng.below(3 * S)));
     plan
 }
 

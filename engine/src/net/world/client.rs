@@ -123,10 +123,10 @@ impl Client {
     }
 
     /// When something passed between client and engine for the last time before then.
-    pub fn heard_ns(&self, before_ns: u64) -> u64 {
+    pub fn heard_ns(&self, accepted_ns: u64, before_ns: u64) -> u64 {
         let arrivals = self.arrivals.iter().map(|(at_ns, _)| *at_ns);
         let times = arrivals.chain([self.answered_ns]).filter(|at_ns| *at_ns <= before_ns);
-        times.max().unwrap_or(0)
+        times.chain([accepted_ns]).max().unwrap_or(accepted_ns)
     }
 
     /// When a request had been written whole.
@@ -171,6 +171,13 @@ impl Client {
                     let until = last.checked_sub(1).map_or(0, |last| self.ends[last]);
                     if until > self.written {
                         return self.write(until, now_ns);
+                    }
+                }
+                Step::SendHead => {
+                    let head =
+                        self.stream[self.written..].windows(4).position(|w| w == b"\r\n\r\n");
+                    if let Some(head) = head {
+                        return self.write(self.written + head + 4, now_ns);
                     }
                 }
                 Step::Pause(ns) => return Act::Sleep(now_ns + ns),

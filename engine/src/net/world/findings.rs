@@ -198,7 +198,7 @@ fn a_refusal_has_the_date_of_now() {
         // Activity of another renews the date out of step with the looks at slow clients.
         let asks = |pause_ns, request| {
             let steps = vec![Step::Pause(pause_ns), Step::SendRequests(1), Step::Await(S)];
-            Script::new(vec![request], steps)
+            Script::new(vec![request], steps).after(350 * MS)
         };
         let other = asks(offset_ns, Request::predict(QUICK));
         let refused = asks(offset_ns + 620 * MS, Request::of(Ask::Garbage(bytes, status)));

@@ -203,7 +203,8 @@ impl Oracle {
         let shut_ns = at.shut_ns.unwrap_or(at.now_ns);
         // What was sent to an idle connection as it ended crossed that end.
         let crossing_ns = shut_ns.saturating_sub(CROSSING_NS);
-        let quiet_ns = shut_ns.saturating_sub(client.heard_ns(crossing_ns));
+        let quiet_ns =
+            shut_ns.saturating_sub(client.heard_ns(at.accepted_ns.unwrap_or(0), crossing_ns));
         let idle = quiet_ns + S >= KEEP_ALIVE_IDLE_NS || draining || at.crowded;
         let owed = client.whole_by(if idle { crossing_ns } else { shut_ns });
         let answered = client.answered;

@@ -186,6 +186,8 @@ pub enum Step {
     Send(usize),
     /// Up to the end of so many more requests.
     SendRequests(usize),
+    /// Up to the end of the next head.
+    SendHead,
     Pause(u64),
     /// Until everything whole is answered, at most so long.
     Await(u64),
@@ -195,6 +197,12 @@ pub enum Step {
     Leave,
     /// Reset.
     Break,
+}
+
+impl Step {
+    fn sends(&self) -> bool {
+        matches!(self, Self::Send(_) | Self::SendRequests(_) | Self::SendHead)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,13 +268,17 @@ impl Script {
     }
 
     pub fn random(rng: &mut Rng) -> Self {
-        if rng.one_in(3) { Self::random_innocent(rng) } else { Self::random_other(rng) }
+        match rng.below(12) {
+            0..4 => Self::random_innocent(rng),
+            4 => Self::random_flood(rng),
+            _ => Self::random_other(rng),
+        }
     }
 
     fn random_innocent(rng: &mut Rng) -> Self {
         let mut requests = Vec::new();
         let mut steps = Vec::new();
-        for _ in 0..1 + rng.below(12) {
+        for _ in 0..1 + rng.below(8) {
             let count = 1 + rng.index(3);
             for _ in 0..count {
                 let application = [QUICK, LARGE, LAZY, NO_MODEL][rng.index(4)];
@@ -287,12 +299,34 @@ impl Script {
         Self { innocent: true, start_ns, listener, ..Self::new(requests, steps) }
     }
 
+    /// Many requests at once, with large bodies, read at any pace.
+    fn random_flood(rng: &mut Rng) -> Self {
+        let padding = 256 << rng.below(6);
+        let requests = vec![Request::predict(QUICK).padded(padding); 20 + rng.index(60)];
+        let mut steps = vec![Step::SendRequests(requests.len())];
+        if rng.one_in(2) {
+            steps.extend([Step::Pause(random_time(rng)), Step::Read(Reading::AtOnce)]);
+        }
+        steps.extend(rng.one_in(3).then_some(Step::Finish));
+        Self {
+            start_ns: random_time(rng),
+            window_bytes: 256 << rng.below(8),
+            reading: random_reading(rng),
+            ..Self::new(requests, steps)
+        }
+    }
+
     fn random_other(rng: &mut Rng) -> Self {
         let count = 1 + rng.index(30);
         let requests: Vec<Request> = (0..count).map(|_| random_request(rng)).collect();
         let mut steps = Vec::new();
+        if rng.one_in(6) {
+            // Far more than will be answered.
+            steps.push(Step::SendRequests(count));
+        }
         for _ in 0..1 + rng.index(25) {
-            steps.push(match rng.below(20) {
+            steps.push(match rng.below(21) {
+                20 => Step::SendHead,
                 0..6 => Step::SendRequests(1 + rng.index(16)),
                 6..11 => Step::Send(1 + random_size(rng)),
                 11..14 => Step::Pause(random_time(rng)),
@@ -325,7 +359,7 @@ impl Script {
 fn cut_after_finish(steps: &mut Vec<Step>) {
     let mut finished = false;
     steps.retain(|step| {
-        let sends = matches!(step, Step::Send(_) | Step::SendRequests(_) | Step::Finish);
+        let sends = step.sends() || *step == Step::Finish;
         let keep = !(finished && sends);
         finished |= *step == Step::Finish;
         keep
