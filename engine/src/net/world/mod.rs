@@ -186,6 +186,16 @@ impl Plan {
         PortLimits { connections: self.places, input: self.input, output: self.output }
     }
 
+    pub fn describe(&self) -> String {
+        let Self { kernel, drain_ns, no_descriptors, restless, .. } = self;
+        let mut text = format!("{kernel:?}\ndrain {drain_ns:?}, no descriptors {no_descriptors:?}");
+        text.push_str(&format!(", restless {restless}"));
+        for (number, script) in self.clients.iter().enumerate() {
+            text.push_str(&format!("\nclient {number}: {}", script.describe()));
+        }
+        text
+    }
+
     pub fn run(self) -> World {
         let mut world = World::new(self);
         world.run();

@@ -325,8 +325,8 @@ impl Script {
             steps.push(Step::SendRequests(count));
         }
         for _ in 0..1 + rng.index(25) {
-            steps.push(match rng.below(21) {
-                20 => Step::SendHead,
+            steps.push(match rng.below(24) {
+                20..24 => Step::SendHead,
                 0..6 => Step::SendRequests(1 + rng.index(16)),
                 6..11 => Step::Send(1 + random_size(rng)),
                 11..14 => Step::Pause(random_time(rng)),
@@ -338,6 +338,8 @@ impl Script {
             0 => Some(Step::Finish),
             1 => Some(Step::Leave),
             2 => Some(Step::Break),
+            // Half a request, for good.
+            3 => Some(Step::Send(1 + rng.index(200))),
             _ => None,
         });
         if rng.one_in(4) {
@@ -394,7 +396,7 @@ fn random_request(rng: &mut Rng) -> Request {
         }
     };
     let padding = if rng.one_in(6) { random_size(rng) } else { 0 };
-    let (framing, expects, closes) = (random_framing(rng), rng.one_in(10), rng.one_in(16));
+    let (framing, expects, closes) = (random_framing(rng), rng.one_in(4), rng.one_in(16));
     let request = Request { closes, padding, ..Request::of(ask) };
     // HTTP/1.0 knows neither chunks nor expectations.
     if rng.one_in(12) {
@@ -429,6 +431,40 @@ fn random_reading(rng: &mut Rng) -> Reading {
     }
 }
 
+impl Script {
+    /// On few lines.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "after {} ms, listener {}, window {}, {:?}, innocent {}, polite {}",
+            self.start_ns / MS,
+            self.listener,
+            self.window_bytes,
+            self.reading,
+            self.innocent,
+            self.polite
+        );
+        for step in &self.steps {
+            text.push_str(&format!("\n    {step:?}"));
+        }
+        for (number, request) in self.requests.iter().enumerate() {
+            if number > 0 && self.requests[number - 1] == *request {
+                text.push_str(if text.ends_with(", again") { "" } else { ", again" });
+                continue;
+            }
+            let Request { ask, framing, padding, .. } = request;
+            text.push_str(&format!(
+                "\n    request {number}: {ask:?} {framing:?} padding {padding}"
+            ));
+            let flags = [request.expects, request.old, request.closes];
+            for (flag, name) in flags.into_iter().zip(["expects", "HTTP/1.0", "closes"]) {
+                text.push_str(if flag { " " } else { "" });
+                text.push_str(if flag { name } else { "" });
+            }
+        }
+        text
+    }
+}
+
 /// Worlds that are smaller than this one by one thing, the largest things first.
 pub fn smaller(plan: &Plan) -> Vec<Plan> {
     let mut all = Vec::new();
@@ -441,8 +477,12 @@ pub fn smaller(plan: &Plan) -> Vec<Plan> {
     };
     for client in (0..plan.clients.len()).rev() {
         // The others keep their numbers: a client that does nothing stands in its place.
-        with(&|plan| plan.clients[client].steps.clear());
+        with(&|plan| {
+            plan.clients[client].steps.clear();
+            plan.clients[client].requests.clear();
+        });
     }
+    with(&|plan| drop(plan.clients.pop_if(|last| last.requests.is_empty())));
     with(&|plan| plan.drain_ns = None);
     with(&|plan| plan.no_descriptors = None);
     with(&|plan| plan.restless = false);
@@ -458,6 +498,9 @@ pub fn smaller(plan: &Plan) -> Vec<Plan> {
                     steps.drain(from..until);
                 });
             }
+        }
+        for half in [script.requests.len() / 2, script.requests.len() / 4] {
+            with(&|plan| plan.clients[client].requests.truncate(half));
         }
         for request in (0..script.requests.len()).rev() {
             with(&|plan| {
