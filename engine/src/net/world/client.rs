@@ -2,8 +2,6 @@
 //!
 //! Nothing of the engine's own code reads or writes HTTP here.
 
-use std::collections::VecDeque;
-
 use super::kernel::SocketId;
 use super::script::{Reading, Script, Step};
 
@@ -59,9 +57,8 @@ pub struct Client {
     pub end: Option<End>,
     /// The last time that it did anything.
     pub acted_ns: u64,
-    /// The greatest request of it that was executed, and how many were.
-    pub executed: VecDeque<usize>,
-    pub executed_count: usize,
+    /// Its requests that were executed, in the order in which they were.
+    pub executed: Vec<usize>,
 }
 
 /// What a client does next.
@@ -105,8 +102,7 @@ impl Client {
             finished: false,
             end: None,
             acted_ns: 0,
-            executed: VecDeque::new(),
-            executed_count: 0,
+            executed: Vec::new(),
         }
     }
 

@@ -114,6 +114,8 @@ pub struct Socket {
     /// All bytes that went into the window.
     pub bytes_out: u64,
     pub accepted_ns: Option<u64>,
+    /// It was given no place; the refusal may be destroyed by what it has sent already.
+    pub turned_away: bool,
     pub closed_ns: Option<u64>,
 }
 
@@ -218,10 +220,6 @@ impl Kernel {
         count
     }
 
-    pub fn readable(&self, id: SocketId) -> usize {
-        self.sockets[id].window.len()
-    }
-
     /// The client has read everything, and the engine's end behind it.
     pub fn at_end(&self, id: SocketId) -> bool {
         let socket = &self.sockets[id];
@@ -247,10 +245,6 @@ impl Kernel {
     /// Bytes of sends that are not in their windows.
     pub fn sending_bytes(&self) -> usize {
         self.sockets.iter().filter_map(|s| s.send.as_ref()).map(|send| send.bytes.capacity()).sum()
-    }
-
-    pub fn is_listening(&self, listener: usize) -> bool {
-        self.listening[listener].armed.is_some()
     }
 
     // ---- The engine's side ----
@@ -281,6 +275,7 @@ impl Kernel {
         self.met.turned_away += 1;
         let socket = self.usable(id);
         let count = bytes.len().min(socket.window_bytes - socket.window.len());
+        socket.turned_away = true;
         socket.window.extend(&bytes[..count]);
         socket.bytes_out += count as u64;
     }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::client::{Answer, Client, End};
-use super::script::{Ask, LARGE, LAZY, QUICK, client_of, identity};
+use super::script::{Ask, LARGE, LAZY, QUICK, Reading, Step, client_of, identity};
 use super::{MS, S};
 use crate::limits::{
     BODY_GRACE_NS, DRAIN_NS_MAX, HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, LINGER_NS,
@@ -42,6 +42,7 @@ pub struct Context {
     /// There are fewer places than clients.
     pub crowded: bool,
     pub accepted_ns: Option<u64>,
+    pub turned_away: bool,
     /// When the engine ended its side.
     pub shut_ns: Option<u64>,
 }
@@ -97,8 +98,7 @@ impl Oracle {
         let closed = client.closing && request >= client.answered;
         assert!(!closed, "request {request} of client {number} executed behind a close");
         if !client.executed.contains(&request) {
-            client.executed.push_back(request);
-            client.executed_count += 1;
+            client.executed.push(request);
         }
         let most = EXECUTED_MAX + client.script.window_bytes / ANSWER_BYTES_MIN;
         let ahead = client.executed.iter().filter(|one| **one >= client.answered).count();
@@ -197,7 +197,7 @@ impl Oracle {
         if script.innocent {
             assert!(end != End::Reset || at.crowded || draining, "innocent client {number}: reset");
         }
-        if !client.reads_well() || !accepted {
+        if !client.reads_well() || !accepted || at.turned_away {
             self.seen.cut_off += 1;
             return;
         }
@@ -215,6 +215,17 @@ impl Oracle {
         let asked = client.finished || draining || !spared || idle_ns >= KEEP_ALIVE_IDLE_NS;
         assert!(asked, "innocent client {number} was closed after {idle_ns} ns");
         self.seen.half_closed_served += u64::from(client.has_finished() && answered > 0);
+    }
+
+    /// The drain is over. Who reads has got everything that it asked for in time.
+    pub fn drained(&self, number: usize, client: &Client, at: Context) {
+        let since_ns = at.draining_since_ns.expect("it drains");
+        let open = client.end.is_none() && at.accepted_ns.is_some();
+        if open && client.reads_at_once() && !client.refused && !client.closing {
+            let by_ns = at.now_ns.saturating_sub(CROSSING_NS).min(since_ns + DRAIN_NS_MAX);
+            let (answered, owed) = (client.answered, client.whole_by(by_ns));
+            assert!(answered >= owed, "client {number}: {answered} of {owed} answered, drained");
+        }
     }
 
     fn body(
@@ -265,22 +276,22 @@ impl Client {
     /// It reads at least at the least rate, and always has.
     fn reads_well(&self) -> bool {
         let readings = self.script.readings();
-        let well = |reading: super::script::Reading| {
-            use super::script::Reading::{AtOnce, Never, Paced};
-            match reading {
-                AtOnce => true,
-                Never => false,
-                Paced { bytes, every_ns } => {
-                    bytes as u64 * S / every_ns >= READING_RATE_BYTES_PER_S
-                        && self.script.window_bytes >= bytes
-                }
+        let well = |reading: Reading| match reading {
+            Reading::AtOnce => true,
+            Reading::Never => false,
+            Reading::Paced { bytes, every_ns } => {
+                bytes as u64 * S / every_ns >= READING_RATE_BYTES_PER_S
+                    && self.script.window_bytes >= bytes
             }
         };
         readings.into_iter().all(well)
     }
 
+    fn reads_at_once(&self) -> bool {
+        self.script.readings().into_iter().all(|reading| reading == Reading::AtOnce)
+    }
+
     fn has_finished(&self) -> bool {
-        use super::script::Step;
         self.script.steps.iter().take(self.step).any(|step| *step == Step::Finish)
     }
 }

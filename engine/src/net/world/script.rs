@@ -87,10 +87,6 @@ impl Request {
         Self::of(Ask::Predict { application: LARGE, inputs: 1, batch: false, size })
     }
 
-    pub fn closing(self) -> Self {
-        Self { closes: true, ..self }
-    }
-
     pub fn chunked(self, bytes: usize) -> Self {
         Self { framing: Framing::Chunked(bytes), ..self }
     }

@@ -266,13 +266,14 @@ impl State {
         }
     }
 
-    fn context(&self, number: usize) -> Context {
+    pub fn context(&self, number: usize) -> Context {
         let socket = self.clients[number].socket.map(|socket| &self.kernel.sockets[socket]);
         Context {
             now_ns: self.clock.peek_ns(),
             draining_since_ns: self.draining_since_ns,
             crowded: self.crowded,
             accepted_ns: socket.and_then(|socket| socket.accepted_ns),
+            turned_away: socket.is_some_and(|socket| socket.turned_away),
             shut_ns: socket.and_then(|socket| socket.shut_ns),
         }
     }
