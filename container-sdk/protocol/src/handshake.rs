@@ -200,7 +200,7 @@ pub fn receive_from_container(socket: BorrowedFd<'_>) -> std::io::Result<Vec<u8>
     Ok(message)
 }
 
-/// Whether a message says that the container has mapped everything.
+/// Whether a message says that the container has mapped everything and takes batches.
 pub fn is_ready(message: &[u8]) -> bool {
     let ready = WireReady { magic: READY_MAGIC };
     message.starts_with(bytemuck::bytes_of(&ready))

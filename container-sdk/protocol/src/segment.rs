@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(taken(&maker), 64 << 10);
         // A reader maps it and takes nothing.
         let fd = maker.as_fd().try_clone_to_owned().unwrap();
-        let peer = Segment::open(fd, bytes, false).unwrap();
+        let peer = Segment::open(fd, bytes).unwrap();
         assert_eq!((peer.bytes(), taken(&peer)), (bytes, 64 << 10));
         maker.bytes_mut(bytes - 8, 8).fill(1);
         assert_eq!(peer.words().load_relaxed(bytes / 8 - 1), u64::from_ne_bytes([1; 8]));

@@ -368,19 +368,20 @@ fn write_noise(mut peer: Peer, soak: &Soak, words: u64, seed: u64) {
         }
         for word in tables.clone() {
             let bytes = if is_exact { item_bytes } else { noise.below(item_bytes + 1) };
-            let failed = u64::from(noise.below(4) == 0);
+            let failed = noise.below(4) == 0;
             let small = noise.below(64);
-            put(
-                completions,
-                word,
-                if failed == 1 { 1 | small << 16 | small << 32 } else { bytes << 32 },
-            );
+            let entry = if failed { 1 | small << 16 | small << 32 } else { bytes << 32 };
+            let is_broken = noise.below(64) == 0;
+            put(completions, word, if is_broken { noise.word() } else { entry });
         }
         let taken = soak.taken.load(Ordering::Acquire);
         let items = soak.items.load(Ordering::Relaxed);
         let mut completion = template;
         completion.ticket = bytemuck::cast(soak.ticket.load(Ordering::Relaxed));
         completion.item_count = u32::try_from(items).expect("few items");
+        if noise.below(16) == 0 {
+            completion.item_count += 1;
+        }
         completion.output_bytes = items * stride;
         let form = noise.below(3);
         completion.flags = if is_exact && form > 0 { FLAG_UNIFORM } else { 0 };
@@ -410,8 +411,9 @@ fn write_noise(mut peer: Peer, soak: &Soak, words: u64, seed: u64) {
 /// Every result can be had, is in bounds, and stays what it is while the replica writes on.
 fn check_stays(engine_output: &TensorSpec, completed: &Completed<'_>) {
     let Results::Items(items) = &completed.results else { return };
+    let mix = |sum: u64, byte: &u8| sum.wrapping_mul(31).wrapping_add(u64::from(*byte));
+    let sum = |bytes: &[u8]| bytes.iter().fold(0, mix);
     for item in 0..completed.item_count as usize {
-        let sum = |bytes: &[u8]| bytes.iter().fold(0u64, |sum, byte| sum * 31 + u64::from(*byte));
         match (items.get(item), items.get(item)) {
             (Item::Output(once), Item::Output(again)) => {
                 assert!(engine_output.admits_bytes(once.bytes().len()));
