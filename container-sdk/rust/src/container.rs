@@ -135,7 +135,8 @@ pub enum Pull<'a> {
     Stop,
 }
 
-/// Connects and predicts batch after batch until the engine asks the container to end.
+/// Connects and predicts batch after batch until the engine asks the container to end. Load the
+/// model first: batches come from here on.
 ///
 /// An error of `predict` fails the batch with its text, and so does a panic; the container lives
 /// on. A container that is built with `panic = "abort"` ends with a panic instead, and the engine

@@ -173,19 +173,20 @@ cutter_spec cutter_at_most(uint32_t type, uint32_t bytes_max);
 
 // Connects, and calls predict for batch after batch until the engine asks the container to end.
 //
-// Load the model first: the engine sends batches at once. CUTTER_OK when the engine asked; else an
-// error. context is handed on to predict.
+// Load the model first: batches come from here on. CUTTER_OK when the engine asked; else an error.
+// context is handed on to predict.
 cutter_status cutter_serve(const cutter_model *model, cutter_predict predict, void *context);
 
 // Connects to the engine. For a model with a loop of its own; others use cutter_serve().
 //
-// Load the model first: the engine sends batches at once. On CUTTER_OK, *container is to be closed
-// with cutter_close(); else it is NULL. A process that the engine started connects once: the
-// socket that it inherited is taken by the first call, whatever comes of it.
+// The engine sends batches from the first call of cutter_next() on: a model may load before that,
+// or before it connects. On CUTTER_OK, *container is to be closed with cutter_close(); else it is
+// NULL. A process that the engine started connects once: the socket that it inherited is taken by
+// the first call, whatever comes of it.
 cutter_status cutter_connect(const cutter_model *model, cutter_container **container);
 
 // Waits for the next batch: for at most timeout_ns nanoseconds, forever when it is negative; with
-// 0 it only looks.
+// 0 it only looks. The first call tells the engine that the model is ready.
 //
 // CUTTER_OK: *batch is in hand until cutter_batch_complete() or cutter_batch_fail() gives it back.
 // CUTTER_IDLE: none came. CUTTER_STOP: the engine asks the container to end. Else an error. Unless

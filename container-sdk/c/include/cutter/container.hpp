@@ -270,7 +270,8 @@ private:
 // A connection to the engine, for a model with a loop of its own.
 class Container {
 public:
-    // Connects. Load the model first: the engine sends batches at once.
+    // Connects. The engine sends batches from the first call of next() or next_within() on: a model
+    // may load before that, or before it connects.
     explicit Container(const Model &model) {
         cutter_model c_model = model.c_model();
         cutter_container *container = nullptr;
@@ -278,7 +279,8 @@ public:
         container_.reset(container);
     }
 
-    // Waits for the next batch. Nothing: the engine asks the container to end.
+    // Waits for the next batch. Nothing: the engine asks the container to end. The first call tells
+    // the engine that the model is ready.
     std::optional<Batch> next() { return next_within(-1); }
 
     // Waits for at most timeout_ns. Nothing: none came, or stopped().
@@ -311,6 +313,7 @@ private:
 };
 
 // Connects, and calls predict for batch after batch until the engine asks the container to end.
+// Load the model first: batches come from here on.
 template <std::invocable<Batch &> Predict>
 void serve(const Model &model, Predict &&predict) {
     using Function = std::remove_reference_t<Predict>;
