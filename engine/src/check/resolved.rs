@@ -6,6 +6,7 @@ use super::figures::{Bytes, Time};
 use crate::clipper;
 use crate::config::{Application, Command, Config, Listen, Model, Server};
 use crate::limits::sums::ReplicaBytes;
+use crate::printable;
 
 /// Writes the whole configuration.
 pub(super) fn print(config: &Config, out: &mut impl Write) -> fmt::Result {
@@ -106,8 +107,9 @@ fn body_bytes_max(application: &Application) -> u64 {
     clipper::body_bytes_max_of(&application.input) as u64
 }
 
+/// Paths may have any characters: what is shown of them stays within its line.
 fn line(out: &mut impl Write, key: &str, value: impl Display) -> fmt::Result {
-    writeln!(out, "  {key:<16}{value}")
+    writeln!(out, "  {key:<16}{}", printable::line(&value.to_string()))
 }
 
 struct NoneIfEmpty<'a>(&'a str);
