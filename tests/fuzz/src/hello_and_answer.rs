@@ -16,7 +16,7 @@ use cutter_protocol::handshake::{ContainerError, Hello, is_ready, join, receive_
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{
     BATCH_ITEMS_MAX, DEPTH_DEFAULT, ITEM_BYTES_MAX, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX,
-    REFUSAL_BYTES, ROW_ALIGN_BYTES,
+    REFUSAL_BYTES, REPLICA_MEMORY_BYTES_MAX, ROW_ALIGN_BYTES,
 };
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::tensor::{ElementType, TensorSpec};
@@ -78,7 +78,11 @@ fn check_within_limits(hello: &Hello) {
     let specs = [hello.input, Some(hello.output)];
     assert!(specs.iter().flatten().all(|spec| spec.bytes_max() <= ITEM_BYTES_MAX));
     let wanted = hello.items_max.unwrap_or(BATCH_ITEMS_MAX);
-    let Some(geometry) = Geometry::fit(DEPTH_DEFAULT, wanted, hello.output) else { return };
+    let geometry = match Geometry::fit(DEPTH_DEFAULT, wanted, hello.output) {
+        Ok(geometry) => geometry,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert!(geometry.memory_bytes() <= REPLICA_MEMORY_BYTES_MAX, "{geometry:?}");
     assert!((1..=wanted.min(BATCH_ITEMS_MAX)).contains(&geometry.items_max));
     let slot_bytes = geometry.output_stride() * geometry.items_max as usize;
     assert!(slot_bytes <= OUTPUT_SLOT_BYTES_MAX, "{slot_bytes} bytes for {hello:?}");
@@ -118,7 +122,7 @@ fn answer(descriptors: u8, message: &[u8]) {
             let said: WireAnswer = bytemuck::pod_read_unaligned(said);
             let found = container.geometry();
             assert_eq!((found.depth, found.items_max), (said.depth, said.items_max));
-            assert_eq!(Some(Some(found.output)), said.output.read());
+            assert_eq!(Ok(Some(found.output)), said.output.read());
             // It could only map what has the right size.
             assert_eq!(found.outputs_bytes(), geometry.outputs_bytes());
             assert_eq!(found.completions_bytes(), geometry.completions_bytes());

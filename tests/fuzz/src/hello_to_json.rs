@@ -10,8 +10,9 @@
 //! declared shape, in a size that is in proportion to it; a failure carries its message.
 
 use bytemuck::Zeroable;
-use cutter_engine::clipper::{Application, write_item};
-use cutter_engine::scheduler::{Answer, Outcome};
+use cutter_engine::clipper::{Application, close_prediction, open_prediction, write_default};
+use cutter_engine::json::render::TextRule;
+use cutter_engine::limits::DETAIL_BYTES_MAX;
 use cutter_engine::stats::Reason;
 use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results};
 use cutter_protocol::entry::{FLAG_UNIFORM, ItemEntry, STATUS_FAILED};
@@ -19,13 +20,13 @@ use cutter_protocol::handshake::Hello;
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{COPY_BYTES_MAX, DEPTH_DEFAULT, MESSAGE_AREA_BYTES};
 use cutter_protocol::tensor::{ElementType, TensorSpec};
-use cutter_protocol::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, WireHello, WireSpec};
+use cutter_protocol::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, SPEC_EXACT, WireHello, WireSpec};
 use serde_json::value::RawValue;
 
 use crate::Source;
 use crate::raw::{Entries, text};
-use crate::rendered::{check, is_in_proportion};
-use crate::replica::peer::{Peer, by_table, submit};
+use crate::rendered::{check, write};
+use crate::replica::peer::{Peer, submit};
 
 /// Larger output slots are granted too, but making them takes the time of many inputs.
 const SLOT_BYTES_MAX: usize = 512 << 10;
@@ -33,6 +34,10 @@ const SLOT_BYTES_MAX: usize = 512 << 10;
 const LOOKS_MAX: usize = SLOT_BYTES_MAX.div_ceil(COPY_BYTES_MAX) + 1;
 /// The most items of the batch.
 const ITEMS_MAX: u8 = 8;
+/// The longest number of a query.
+const QUERY_ID: u64 = u64::MAX;
+/// Strings of this application are JSON if they can be.
+const RULE: TextRule = TextRule::Json;
 /// Of an answer beside the output: keys, numbers, the model's name.
 const ANSWER_BYTES_MAX: usize = 256;
 
@@ -45,7 +50,7 @@ pub fn hello_to_json(data: &[u8]) {
     let mut engine = EngineEnd::create(geometry).expect("memory for a small incarnation");
     let mut peer = Peer::of(&engine);
     let ticket = submit(&mut engine, items);
-    let mut completion = by_table(ticket, items);
+    let mut completion = peer.by_table(ticket, items);
     match source.below(4) {
         0 => completion.flags = FLAG_UNIFORM,
         1 => {
@@ -80,9 +85,12 @@ pub fn hello_to_json(data: &[u8]) {
 
 /// What the engine makes of a hello with this output.
 fn granted(output: WireSpec, items: u32) -> Option<Geometry> {
-    let sdk = Hello::read(bytemuck::bytes_of(&wire_hello(output))).ok()?;
-    let geometry = Geometry::fit(DEPTH_DEFAULT, items, sdk.output)?;
-    (geometry.slot_bytes() <= SLOT_BYTES_MAX && is_in_proportion(&sdk.output)).then_some(geometry)
+    let read = Hello::read(bytemuck::bytes_of(&wire_hello(output)));
+    let dims = output.dims.iter().take(output.rank as usize);
+    let is_empty = output.extent == SPEC_EXACT && dims.clone().any(|dim| *dim == 0);
+    assert!(!is_empty || read.is_err(), "any number of brackets around nothing: {output:?}");
+    let geometry = Geometry::fit(DEPTH_DEFAULT, items, read.ok()?.output).ok()?;
+    (geometry.slot_bytes() <= SLOT_BYTES_MAX).then_some(geometry)
 }
 
 fn wire_hello(output: WireSpec) -> WireHello {
@@ -115,12 +123,9 @@ fn entry(output: &TensorSpec, source: &mut Source<'_>) -> ItemEntry {
 }
 
 fn application() -> Application {
-    Application {
-        name: "sums".to_owned(),
-        input: TensorSpec::scalar(ElementType::Int32),
-        default_output: "-1".to_owned(),
-        model: Some(("sum".to_owned(), "1".to_owned())),
-    }
+    let input = TensorSpec::scalar(ElementType::Int32);
+    let model = Some(("sum".to_owned(), "1".to_owned()));
+    Application::new("sums".to_owned(), input, "-1", model)
 }
 
 fn check_answers(completed: &Completed<'_>, spec: &TensorSpec) {
@@ -135,21 +140,19 @@ fn check_answers(completed: &Completed<'_>, spec: &TensorSpec) {
 }
 
 fn check_answer(item: Item<'_>, spec: &TensorSpec, application: &Application) {
-    let outcome = match item {
-        Item::Output(output) => Outcome::Prediction { output: output.bytes(), spec },
-        Item::Failed(detail) => Outcome::Default { reason: Reason::ModelError, detail },
-    };
-    let answer = Answer {
-        application: 0,
-        query_id: 7,
-        reply_to: 0,
-        arrived_ns: 0,
-        deadline_ns: 0,
-        answered_ns: 0,
-        outcome,
-    };
     let mut json = Vec::new();
-    write_item(&mut json, &answer, application);
+    match item {
+        Item::Output(output) => {
+            // What is no text is answered like a failure, which is looked at below.
+            let Ok(output) = write(spec, output.bytes(), RULE) else { return };
+            open_prediction(&mut json, QUERY_ID);
+            json.extend_from_slice(&output);
+            close_prediction(&mut json);
+        }
+        Item::Failed(detail) => {
+            write_default(&mut json, QUERY_ID, Reason::ModelError, detail, application);
+        }
+    }
     let json = str::from_utf8(&json).expect("JSON is UTF-8");
     let Entries(entries) = serde_json::from_str(json).expect(json);
     let entry = |key| {
@@ -157,28 +160,33 @@ fn check_answer(item: Item<'_>, spec: &TensorSpec, application: &Application) {
         found.next().filter(|_| found.next().is_none()).map(|(_, value)| *value)
     };
     let literal = |key| entry(key).map(RawValue::get);
-    assert_eq!(literal("query_id"), Some("7"), "{json}");
+    assert_eq!(literal("query_id"), Some("18446744073709551615"), "{json}");
     let output = entry("output").expect(json);
     assert!(json.len() <= output.get().len() + explained_bytes(item), "{json}");
     match item {
         Item::Output(item) => {
             assert_eq!(literal("default"), Some("false"), "{json}");
-            check(output, spec, item.bytes());
+            check(output, spec, item.bytes(), RULE);
         }
         Item::Failed(message) => {
             assert_eq!((literal("default"), output.get()), (Some("true"), "-1"), "{json}");
             assert_eq!(literal("reason"), Some("\"model_error\""), "{json}");
             let explanation = entry("default_explanation").and_then(text).expect(json);
-            assert!(explanation.ends_with(&*String::from_utf8_lossy(message)), "{json}");
+            assert!(explanation.ends_with(&*String::from_utf8_lossy(told(message))), "{json}");
         }
     }
+}
+
+/// As much of a message as is told.
+fn told(message: &[u8]) -> &[u8] {
+    &message[..message.len().min(DETAIL_BYTES_MAX)]
 }
 
 /// What an answer may have beside its output: a failed one its message, each byte an escape.
 fn explained_bytes(item: Item<'_>) -> usize {
     let message = match item {
         Item::Output(_) => 0,
-        Item::Failed(message) => message.len(),
+        Item::Failed(message) => told(message).len(),
     };
     ANSWER_BYTES_MAX + 6 * message
 }

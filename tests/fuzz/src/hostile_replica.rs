@@ -20,7 +20,7 @@ use cutter_protocol::tensor::TensorSpec;
 use cutter_protocol::violation::Violation;
 
 use crate::Source;
-use crate::replica::peer::{DEPTH, ITEMS_MAX, Peer, by_table, failed, ok, submit};
+use crate::replica::peer::{DEPTH, ITEMS_MAX, Peer, failed, ok, submit};
 use crate::typed::small_spec;
 
 /// Of one input; the time that it takes is theirs.
@@ -56,7 +56,7 @@ struct World {
 
 impl World {
     fn new(output: TensorSpec) -> Option<Self> {
-        let geometry = Geometry::fit(DEPTH, ITEMS_MAX, output)?;
+        let geometry = Geometry::fit(DEPTH, ITEMS_MAX, output).ok()?;
         let engine = EngineEnd::create(geometry).expect("memory for a small incarnation");
         let peer = Peer::of(&engine);
         Some(Self { engine, peer, in_flight: Vec::new(), taken: 0, kept: Vec::new() })
@@ -111,7 +111,7 @@ impl World {
         let form = source.u8();
         let which = usize::from(form & 1);
         let Some((ticket, count)) = self.in_flight.get(which).copied() else { return };
-        let mut completion = by_table(ticket, count);
+        let mut completion = self.peer.by_table(ticket, count);
         match form >> 1 & 3 {
             0 => completion.flags = FLAG_UNIFORM,
             1 => {

@@ -22,6 +22,9 @@ const CUTS_MAX: u8 = 8;
 /// vector takes beyond what it needs; or what it keeps from the last one.
 const KEPT_BYTES_MAX: usize = 2 * (HEAD_BYTES_MAX + BODY_BYTES_MAX) + DECODED_BODY_KEPT_BYTES;
 
+/// The room that the head of a chunked request may have.
+const HEAD_KEPT_BYTES: usize = 2 * HEAD_BYTES_MAX;
+
 /// What a stream came to, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -108,6 +111,8 @@ fn outcomes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, anew: bool) -> Vec<O
                 Step::Request { head, body, consumed } => {
                     let request = Request::new(&head, body);
                     let is_last = !request.keep_alive;
+                    reader.finish_request();
+                    assert!(reader.decoded_bytes() <= HEAD_KEPT_BYTES + DECODED_BODY_KEPT_BYTES);
                     assert!(limits_asked <= 1 && continues <= 1, "{request:?}");
                     (limits_asked, continues) = (0, 0);
                     outcomes.push(Outcome::Request(request));
@@ -123,6 +128,7 @@ fn outcomes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, anew: bool) -> Vec<O
                 }
                 Step::Bad(error) => {
                     check_error(error);
+                    assert_eq!(reader.decoded_bytes(), 0, "memory is kept behind {error:?}");
                     outcomes.push(Outcome::Bad(error));
                     return outcomes;
                 }
@@ -135,7 +141,7 @@ fn outcomes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, anew: bool) -> Vec<O
 }
 
 fn check_kept(reader: &RequestReader, unread_bytes: usize, wanted: usize) {
-    let kept_bytes = reader.kept_bytes();
+    let kept_bytes = reader.decoded_bytes();
     assert!(unread_bytes <= HEAD_BYTES_MAX + BODY_BYTES_MAX, "{unread_bytes} bytes are unread");
     assert!(wanted <= HEAD_BYTES_MAX + BODY_BYTES_MAX, "{wanted} bytes are wanted");
     assert!(wanted == 0 || wanted > unread_bytes, "{wanted} are wanted, {unread_bytes} are there");

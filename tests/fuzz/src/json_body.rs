@@ -6,21 +6,23 @@
 //!
 //! Oracle: a second reader in this file, which builds on `serde_json` for the grammar and on
 //! `str::parse` for numbers. Both accept, and then with the same rows, byte for byte; or both
-//! refuse.
+//! refuse. Read in pieces, a body comes to the same, its error and its rows too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cutter_engine::json::{Rows, read_predict};
-use cutter_engine::limits::JSON_DEPTH_MAX;
+use cutter_engine::json::{Body, JsonError, PredictReader, Progress, Rows, read_predict};
 use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
 use serde_json::value::RawValue;
 
 use crate::Source;
-use crate::raw::{Entries, array, text};
+use crate::raw::{Entries, array, is_well_formed, text};
 use crate::typed::small_spec;
 
 /// The most inputs of a batch.
 const BATCH_MAX: u8 = 5;
+
+/// The longest piece of which the body's own bytes say how long it is.
+const PIECE_BYTES_MAX: usize = 24;
 
 /// What a body comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,10 +44,53 @@ pub fn json_body(data: &[u8]) {
     if let Err(error) = found {
         assert!(!error.is_empty() && error.len() < 1024, "{error}");
     }
+    let pieces = body.iter().map(|byte| usize::from(*byte) % (PIECE_BYTES_MAX + 1));
+    check_in_pieces(body, &spec, batch_max, pieces.chain([PIECE_BYTES_MAX]));
+    check_in_pieces(body, &spec, batch_max, std::iter::once(1));
+}
+
+/// In pieces of these lengths, again and again, a body comes to what it comes to in one go.
+fn check_in_pieces(
+    body: &[u8],
+    spec: &TensorSpec,
+    batch_max: usize,
+    pieces: impl Iterator<Item = usize> + Clone,
+) {
+    let mut whole = KeptRows::new(spec, false);
+    let expected = read_predict(body, spec, batch_max, &mut whole);
+    let mut kept = KeptRows::new(spec, false);
+    let found = read_in_pieces(body, spec, batch_max, pieces.clone(), &mut kept);
+    let text = String::from_utf8_lossy(body);
+    assert_eq!(found, expected, "{spec}: {text:?}");
+    assert_eq!((kept.rows, kept.given), (whole.rows, whole.given), "{spec}: {text:?}");
+    // A row that others write to between two pieces: no value depends on what was there.
+    let mut shared = KeptRows::new(spec, true);
+    let found = read_in_pieces(body, spec, batch_max, pieces, &mut shared);
+    assert_eq!(found, expected, "{spec}: {text:?}, with a shared row");
+    assert_eq!(shared.given, whole.given, "{spec}: {text:?}, with a shared row");
+}
+
+fn read_in_pieces<'b>(
+    body: &'b [u8],
+    spec: &TensorSpec,
+    batch_max: usize,
+    pieces: impl Iterator<Item = usize> + Clone,
+    rows: &mut KeptRows,
+) -> Result<Body<'b>, JsonError> {
+    let mut reader = PredictReader::new(*spec, batch_max);
+    let mut budgets = pieces.cycle();
+    // An error is looked for from the start again, for its line and column.
+    for _ in 0..=2 * (body.len() + 1) {
+        let budget_bytes = budgets.next().expect("there is a piece");
+        if let Progress::Done(read) = reader.read(body, budget_bytes, rows)? {
+            return Ok(read);
+        }
+    }
+    panic!("{} bytes are not read in so many pieces", body.len());
 }
 
 fn read_in_one_pass(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Result<Read, String> {
-    let mut rows = KeptRows { row: vec![0xEE; spec.bytes_max()], rows: Vec::new(), given: 0 };
+    let mut rows = KeptRows::new(spec, false);
     let read = read_predict(body, spec, batch_max, &mut rows);
     // Whatever was wrong, not more was asked for than a batch may have.
     assert!(rows.rows.len() <= rows.given && rows.given <= batch_max);
@@ -60,12 +105,27 @@ struct KeptRows {
     row: Vec<u8>,
     rows: Vec<Vec<u8>>,
     given: usize,
+    /// Others write to it too.
+    shared: bool,
+}
+
+impl KeptRows {
+    fn new(spec: &TensorSpec, shared: bool) -> Self {
+        Self { row: vec![0xEE; spec.bytes_max()], rows: Vec::new(), given: 0, shared }
+    }
 }
 
 impl Rows for KeptRows {
     fn next_row(&mut self) -> &mut [u8] {
         self.given += 1;
         self.row.fill(0xEE);
+        &mut self.row
+    }
+
+    fn row(&mut self) -> &mut [u8] {
+        if self.shared {
+            self.row.iter_mut().for_each(|byte| *byte = byte.wrapping_add(0x6D));
+        }
         &mut self.row
     }
 
@@ -94,25 +154,6 @@ fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Rea
     }
     let rows = inputs.into_iter().map(|input| row(input, spec)).collect::<Option<_>>()?;
     Some(Read { is_batch, version, rows })
-}
-
-/// Whether strings mean something and nothing is nested too deeply. The rest of the grammar has
-/// been seen to when the raw value was made.
-fn is_well_formed(value: &RawValue, open: usize) -> bool {
-    match value.get().as_bytes()[0] {
-        b'"' => text(value).is_some(),
-        b'[' => {
-            open < JSON_DEPTH_MAX
-                && array(value)
-                    .is_some_and(|values| values.iter().all(|it| is_well_formed(it, open + 1)))
-        }
-        b'{' => {
-            open < JSON_DEPTH_MAX
-                && serde_json::from_str::<Entries<'_>>(value.get())
-                    .is_ok_and(|it| it.0.iter().all(|(_, it)| is_well_formed(it, open + 1)))
-        }
-        _ => true,
-    }
 }
 
 fn row(input: &RawValue, spec: &TensorSpec) -> Option<Vec<u8>> {

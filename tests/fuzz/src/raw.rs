@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cutter_engine::limits::JSON_DEPTH_MAX;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -41,4 +42,35 @@ pub fn array(value: &RawValue) -> Option<Vec<&RawValue>> {
 /// What a string means; `None` for anything else.
 pub fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
+}
+
+/// Whether strings mean something and nothing is nested too deeply, `open` levels being open
+/// already. The rest of the grammar has been seen to when the raw value was made.
+pub fn is_well_formed(value: &RawValue, open: usize) -> bool {
+    is_made_of(value, open, &|_| true)
+}
+
+/// The same for a value of which each number is one that a double can hold.
+pub fn is_of_doubles(value: &RawValue) -> bool {
+    is_made_of(value, 0, &|number| number.parse().is_ok_and(f64::is_finite))
+}
+
+fn is_made_of(value: &RawValue, open: usize, is_number: &impl Fn(&str) -> bool) -> bool {
+    match value.get().as_bytes()[0] {
+        b'"' => text(value).is_some(),
+        b'[' => {
+            open < JSON_DEPTH_MAX
+                && array(value).is_some_and(|values| {
+                    values.iter().all(|it| is_made_of(it, open + 1, is_number))
+                })
+        }
+        b'{' => {
+            open < JSON_DEPTH_MAX
+                && serde_json::from_str::<Entries<'_>>(value.get()).is_ok_and(|entries| {
+                    entries.0.iter().all(|(_, it)| is_made_of(it, open + 1, is_number))
+                })
+        }
+        b'-' | b'0'..=b'9' => is_number(value.get()),
+        _ => true,
+    }
 }

@@ -2,23 +2,30 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cutter_engine::json::render::{
+    NotUtf8, TensorWriter, TextRule, rendered_bytes_max, write_tensor,
+};
+use cutter_engine::limits::JSON_RENDER_OVERSHOOT_BYTES_MAX;
 use cutter_protocol::limits::RANK_MAX;
 use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::raw::{array, text};
+use crate::raw::{array, is_of_doubles, text};
 
 /// Of one number, with its comma; the longest is `-2.2250738585072014e-308`.
 const NUMBER_BYTES_MAX: usize = 26;
-/// Of one byte of text: what is not UTF-8 becomes a character of three bytes, a control character
-/// an escape of six.
+/// Of one byte of text: a control character becomes an escape of six.
 const TEXT_BYTES_PER_BYTE_MAX: usize = 6;
 /// Brackets around one number, and the commas between them.
 const BRACKET_BYTES_MAX: usize = 3 * RANK_MAX;
 
+/// The longest piece of which the item's own bytes say how long it is.
+const PIECE_BYTES_MAX: usize = 24;
+/// What stands in a buffer before an item is written behind it.
+const BEFORE: &[u8] = b"before";
+
 /// The most bytes that an item of so many bytes may come to, whatever its shape.
-fn rendered_bytes_max(spec: &TensorSpec, bytes: usize) -> usize {
+fn proportionate_bytes(spec: &TensorSpec, bytes: usize) -> usize {
     match spec.element {
         ElementType::Bytes => bytes.div_ceil(3) * 4 + 2,
         ElementType::String => bytes * TEXT_BYTES_PER_BYTE_MAX + 2,
@@ -26,23 +33,60 @@ fn rendered_bytes_max(spec: &TensorSpec, bytes: usize) -> usize {
     }
 }
 
-/// Whether the shape has no more brackets than numbers to put into them. A shape with a dimension
-/// of 0 can ask for any number of brackets around nothing.
-pub fn is_in_proportion(spec: &TensorSpec) -> bool {
-    let Extent::Exact(shape) = spec.extent else { return true };
-    !shape.dims().contains(&0)
+/// The JSON of an item, after it was written whole and in pieces: both are the same, within the
+/// bound that is told beforehand, and refused is only text that is not UTF-8.
+pub fn write(spec: &TensorSpec, bytes: &[u8], rule: TextRule) -> Result<Vec<u8>, NotUtf8> {
+    let mut json = BEFORE.to_vec();
+    let written = write_tensor(&mut json, spec, bytes, rule);
+    let pieces = bytes.iter().map(|byte| usize::from(*byte) % (PIECE_BYTES_MAX + 1));
+    for pieces in [pieces.chain([PIECE_BYTES_MAX]).collect(), vec![1]] {
+        let mut found = BEFORE.to_vec();
+        assert_eq!(write_in_pieces(&mut found, spec, bytes, (rule, &pieces)), written);
+        assert!(found == json, "{spec}: {}", String::from_utf8_lossy(&found));
+    }
+    let is_text = spec.element == ElementType::String;
+    let wrong = str::from_utf8(bytes).err().filter(|_| is_text);
+    assert_eq!(written.err(), wrong.map(|error| NotUtf8 { at: error.valid_up_to() }));
+    let json = json.split_off(BEFORE.len());
+    let (found, most) = (json.len() as u64, rendered_bytes_max(spec, bytes.len()));
+    assert!(found <= most, "{spec}: {found} bytes of JSON, at most {most} were told");
+    written.map(|()| json)
+}
+
+fn write_in_pieces(
+    out: &mut Vec<u8>,
+    spec: &TensorSpec,
+    bytes: &[u8],
+    (rule, pieces): (TextRule, &[usize]),
+) -> Result<(), NotUtf8> {
+    let mut writer = TensorWriter::new(spec, rule);
+    // Text is looked at twice, and then written.
+    let most = 3 * (rendered_bytes_max(spec, bytes.len()) + 1);
+    let mut budgets = pieces.iter().cycle();
+    for _ in 0..most {
+        let (budget_bytes, before) = (*budgets.next().expect("there is a piece"), out.len());
+        let is_done = writer.write(out, bytes, budget_bytes)?;
+        let piece = out.len() - before;
+        assert!(piece <= budget_bytes + JSON_RENDER_OVERSHOOT_BYTES_MAX, "a piece of {piece}");
+        if is_done {
+            return Ok(());
+        }
+    }
+    panic!("{spec}: {} bytes are not written in {most} pieces", bytes.len());
 }
 
 /// Asserts that `json` is `bytes`, an item of `spec`, and nothing else.
-pub fn check(json: &RawValue, spec: &TensorSpec, bytes: &[u8]) {
-    let (found, most) = (json.get().len(), rendered_bytes_max(spec, bytes.len()));
+pub fn check(json: &RawValue, spec: &TensorSpec, bytes: &[u8], rule: TextRule) {
+    let (found, most) = (json.get().len(), proportionate_bytes(spec, bytes.len()));
     assert!(found <= most, "{spec}: {found} bytes of JSON for {} bytes", bytes.len());
     match spec.element {
         ElementType::Bytes => {
             let decoded = text(json).and_then(|text| BASE64.decode(text).ok());
             assert_eq!(decoded.as_deref(), Some(bytes), "{json}");
         }
-        ElementType::String => check_text(json, &String::from_utf8_lossy(bytes)),
+        ElementType::String => {
+            check_text(json, str::from_utf8(bytes).expect("other text is refused"), rule);
+        }
         ElementType::Int32 => check_numbers(json, spec, bytes, |literal, cell: [u8; 4]| {
             literal.parse() == Ok(i32::from_ne_bytes(cell))
         }),
@@ -59,11 +103,14 @@ pub fn check(json: &RawValue, spec: &TensorSpec, bytes: &[u8]) {
     }
 }
 
-/// Text that is JSON stands as it is; other text is a string.
-fn check_text(json: &RawValue, expected: &str) {
-    let is_embedded =
-        json.get() == expected.trim_ascii() && serde_json::from_str::<IgnoredAny>(expected).is_ok();
-    assert!(is_embedded || text(json).as_deref() == Some(expected), "{json} for {expected:?}");
+/// Text is a string; where outputs are JSON, what is JSON of doubles stands as it is.
+fn check_text(json: &RawValue, expected: &str, rule: TextRule) {
+    let is_json = || serde_json::from_str::<&RawValue>(expected).is_ok_and(is_of_doubles);
+    if rule == TextRule::Json && is_json() {
+        assert_eq!(json.get(), expected.trim_matches([' ', '\t', '\r', '\n']));
+    } else {
+        assert_eq!(text(json).as_deref(), Some(expected), "{json}");
+    }
 }
 
 fn check_numbers<const N: usize>(

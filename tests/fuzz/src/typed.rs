@@ -1,7 +1,7 @@
 //! Types of items out of an input's bytes, and items written out for people.
 
 use cutter_protocol::limits::RANK_MAX;
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_protocol::tensor::{ElementType, Shape, SpecError, TensorSpec};
 
 use crate::Source;
 
@@ -19,7 +19,12 @@ pub fn small_spec(source: &mut Source<'_>) -> TensorSpec {
     if rank > rank_max {
         return TensorSpec::at_most(element, u32::from(source.u16() % 1024));
     }
-    let dims: Vec<u32> = (0..rank).map(|_| u32::from(source.below(DIMENSION_MAX + 1))).collect();
-    let shape = Shape::new(&dims).filter(|shape| shape.elements() <= ELEMENTS_MAX);
+    let mut dims: Vec<u32> =
+        (0..rank).map(|_| u32::from(source.below(DIMENSION_MAX + 1))).collect();
+    if let Some(dimension) = dims.iter().position(|dim| *dim == 0) {
+        assert_eq!(Shape::new(&dims), Err(SpecError::EmptyShape { dimension }));
+        dims.iter_mut().for_each(|dim| *dim = (*dim).max(1));
+    }
+    let shape = Shape::new(&dims).ok().filter(|shape| shape.elements() <= ELEMENTS_MAX);
     TensorSpec::exact(element, shape.unwrap_or(Shape::SCALAR))
 }
