@@ -161,7 +161,7 @@ pub enum Asked {
     /// It was read whole; its inputs are in the slots given.
     Whole(Question),
     /// Its body is to be read in pieces.
-    Large(Reading),
+    Large(Box<Reading>),
 }
 
 /// Reads a request, if its body has at most `bytes_max` bytes in one go. The inputs go straight
@@ -178,7 +178,8 @@ pub fn ask(
     let input = desk.applications[application].input;
     if body.len() > bytes_max {
         let reader = PredictReader::new(input, INPUT_BATCH_MAX);
-        return Ok(Asked::Large(Reading { application, reader, row: None, slots: Vec::new() }));
+        let reading = Reading { application, reader, row: None, slots: Vec::new() };
+        return Ok(Asked::Large(Box::new(reading)));
     }
     let mut row = None;
     let mut rows = PoolRows::new(application, desk, slots, &mut row);

@@ -10,7 +10,7 @@ use crate::limits::{INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
 /// A request with a large body, of which a piece is read in each turn.
 #[derive(Debug)]
 pub struct Incoming {
-    pub reading: Reading,
+    pub reading: Box<Reading>,
     bytes: Vec<u8>,
     body: Range<usize>,
     /// Bytes of the body that were not counted as read yet.
@@ -22,7 +22,7 @@ pub struct Incoming {
 
 impl Incoming {
     pub fn new(
-        reading: Reading,
+        reading: Box<Reading>,
         (bytes, body): (Vec<u8>, Range<usize>),
         (after, omit_body): (Connection, bool),
         arrived_ns: u64,

@@ -19,12 +19,12 @@ pub enum Used {
     /// So many bytes are used up.
     Whole(usize),
     /// There is a request with a large body.
-    UpTo(Large),
+    UpTo(Box<Large>),
 }
 
 /// A request with a large body.
 pub struct Large {
-    reading: clipper::Reading,
+    reading: Box<clipper::Reading>,
     place: BodyPlace,
     /// Bytes up to the end of the request.
     consumed: usize,
@@ -125,7 +125,7 @@ impl Frontend {
                     let place = at.map(BodyPlace::At).ok_or(()).unwrap_or_else(decoded);
                     let consumed = used;
                     let large = Large { reading, place, consumed, after, omit_body, arrived_ns };
-                    return Used::UpTo(large);
+                    return Used::UpTo(Box::new(large));
                 }
                 Ok(Asked::Whole(question)) => {
                     inbound.reader.finish_request();
@@ -144,9 +144,9 @@ impl Frontend {
         &mut self,
         connection: usize,
         mut bytes: Vec<u8>,
-        large: Large,
+        large: Box<Large>,
     ) -> Vec<u8> {
-        let Large { reading, place, consumed, after, omit_body, arrived_ns } = large;
+        let Large { reading, place, consumed, after, omit_body, arrived_ns } = *large;
         let rest = bytes.split_off(consumed);
         let body = match place {
             BodyPlace::At(range) => (bytes, range),

@@ -35,8 +35,8 @@ impl Format {
                 "text/plain" | "text/*" | "*/*" => Self::Text,
                 _ => return None,
             };
-            let weight = parts.filter_map(|part| part.strip_prefix("q=")?.trim().parse().ok());
-            Some((format, weight.last().unwrap_or(1.0_f32)))
+            let mut weight = parts.filter_map(|part| part.strip_prefix("q=")?.trim().parse().ok());
+            Some((format, weight.next_back().unwrap_or(1.0_f32)))
         });
         let mut best = (Self::Text, 0.0);
         for (format, weight) in wanted {

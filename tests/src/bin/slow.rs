@@ -13,8 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let row_us = words.next().map_or(Ok(0), |word| word.parse())?;
     let load_ms = words.next().map_or(Ok(0), |word| word.parse())?;
     let (fixed, row) = (Duration::from_millis(fixed_ms), Duration::from_micros(row_us));
-    let mut container =
-        Container::connect(&Model::new(TensorSpec::scalar(ElementType::Float32)))?;
+    let mut container = Container::connect(&Model::new(TensorSpec::scalar(ElementType::Float32)))?;
     std::thread::sleep(Duration::from_millis(load_ms));
     while let Some(mut batch) = container.next_batch()? {
         predict(&mut batch, fixed, row)?;

@@ -71,7 +71,6 @@ impl Met {
             ("partial_sends", self.partial_sends),
             ("split_polls", self.split_polls),
             ("resets_by_engine", self.resets_by_engine),
-            ("turned_away", self.turned_away),
         ]
     }
 }
@@ -240,11 +239,6 @@ impl Kernel {
 
     pub fn lent(&self) -> usize {
         self.lent.len()
-    }
-
-    /// Bytes of sends that are not in their windows.
-    pub fn sending_bytes(&self) -> usize {
-        self.sockets.iter().filter_map(|s| s.send.as_ref()).map(|send| send.bytes.capacity()).sum()
     }
 
     // ---- The engine's side ----

@@ -88,6 +88,9 @@ impl Models {
             (replica, slot, inputs, replica == LAZY && state.rng.one_in(8))
         };
         let slot = u32::try_from(slot).expect("few slots");
+        if fails {
+            self.state.borrow_mut().oracle.failed(&inputs);
+        }
         let results = if fails {
             BatchResults::Failed(b"the model says no")
         } else {

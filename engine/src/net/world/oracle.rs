@@ -105,6 +105,13 @@ impl Oracle {
         assert!(ahead <= most, "{ahead} requests were executed for client {number}, unread");
     }
 
+    /// A batch of these inputs failed as a whole: each may be tried again.
+    pub fn failed(&mut self, inputs: &[(i32, i32)]) {
+        for (identity, _) in inputs {
+            assert!(self.executed.remove(identity), "input {identity:#x} failed unexecuted");
+        }
+    }
+
     /// A client read an answer whole.
     pub fn answered(&mut self, number: usize, client: &mut Client, answer: &Answer, at: Context) {
         assert!(!client.closing, "client {number} got an answer behind a close: {answer:?}");
