@@ -11,6 +11,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cutter_engine::json::{Body, JsonError, PredictReader, Progress, Rows, read_predict};
+use cutter_engine::limits::NAME_BYTES_MAX;
 use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
 use serde_json::value::RawValue;
 
@@ -101,16 +102,16 @@ fn read_in_one_pass(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Result<
 }
 
 /// Rows as a server would keep them, each as long as was committed.
-struct KeptRows {
+pub struct KeptRows {
     row: Vec<u8>,
-    rows: Vec<Vec<u8>>,
+    pub rows: Vec<Vec<u8>>,
     given: usize,
     /// Others write to it too.
     shared: bool,
 }
 
 impl KeptRows {
-    fn new(spec: &TensorSpec, shared: bool) -> Self {
+    pub fn new(spec: &TensorSpec, shared: bool) -> Self {
         Self { row: vec![0xEE; spec.bytes_max()], rows: Vec::new(), given: 0, shared }
     }
 }
@@ -144,7 +145,10 @@ fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Rea
             "input" => inputs = Some((false, vec![value])),
             "input_batch" => inputs = Some((true, array(value)?)),
             "version" if version.is_some() => return None,
-            "version" => version = Some(text(value)?),
+            "version" => {
+                version = Some(text(value)?).filter(|text| text.len() <= NAME_BYTES_MAX);
+                version.as_ref()?;
+            }
             _ => is_well_formed(value, 1).then_some(())?,
         }
     }

@@ -18,6 +18,7 @@
 //! - A target bounds its own work, so that a slow input is Cutter's doing.
 
 mod configuration;
+mod connection_script;
 mod hello_and_answer;
 mod hello_to_json;
 mod hostile_replica;
@@ -32,6 +33,7 @@ mod tensor_to_json;
 mod typed;
 
 pub use configuration::configuration;
+pub use connection_script::connection_script;
 pub use hello_and_answer::hello_and_answer;
 pub use hello_to_json::hello_to_json;
 pub use hostile_replica::hostile_replica;
@@ -73,6 +75,7 @@ targets! {
     hello_to_json: 1024,
     tensor_to_json: 1024,
     configuration: 4096,
+    connection_script: 1024,
 }
 
 impl Target {

@@ -21,6 +21,9 @@ const BRACKET_BYTES_MAX: usize = 3 * RANK_MAX;
 
 /// The longest piece of which the item's own bytes say how long it is.
 const PIECE_BYTES_MAX: usize = 24;
+/// A larger item is written in larger pieces: small ones are many.
+const SMALL_BYTES_MAX: usize = 512;
+const LARGE_PIECE_BYTES: usize = 10_007;
 /// What stands in a buffer before an item is written behind it.
 const BEFORE: &[u8] = b"before";
 
@@ -39,7 +42,11 @@ pub fn write(spec: &TensorSpec, bytes: &[u8], rule: TextRule) -> Result<Vec<u8>,
     let mut json = BEFORE.to_vec();
     let written = write_tensor(&mut json, spec, bytes, rule);
     let pieces = bytes.iter().map(|byte| usize::from(*byte) % (PIECE_BYTES_MAX + 1));
-    for pieces in [pieces.chain([PIECE_BYTES_MAX]).collect(), vec![1]] {
+    let cuts = match bytes.len() {
+        0..=SMALL_BYTES_MAX => vec![pieces.chain([PIECE_BYTES_MAX]).collect(), vec![1]],
+        _ => vec![vec![LARGE_PIECE_BYTES, 1]],
+    };
+    for pieces in cuts {
         let mut found = BEFORE.to_vec();
         assert_eq!(write_in_pieces(&mut found, spec, bytes, (rule, &pieces)), written);
         assert!(found == json, "{spec}: {}", String::from_utf8_lossy(&found));

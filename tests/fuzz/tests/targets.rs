@@ -37,4 +37,5 @@ tests! {
     hello_to_json_is_the_item_in_the_declared_shape: hello_to_json,
     tensor_to_json_reads_back_as_the_same_bits: tensor_to_json,
     configuration_is_refused_in_words_or_within_the_limits: configuration,
+    connection_script_gets_its_answers_in_order_within_the_bounds: connection_script,
 }
