@@ -7,7 +7,7 @@
 //! Oracle: the JSON is one that `serde_json` takes, of the declared shape; each number reads back
 //! as the same bits; the size is in proportion to the item, and within the bound that is told
 //! beforehand. Written in pieces it is the same. What was written without a `null` reads back
-//! through the body reader as the same bytes. Text that is not UTF-8 is refused, and is not written.
+//! through the body reader as the same bytes. Text that is not UTF-8 is refused and not written.
 
 use cutter_engine::json::render::TextRule;
 use cutter_engine::json::{Rows, read_predict};

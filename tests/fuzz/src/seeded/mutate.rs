@@ -55,7 +55,7 @@ impl Mutator {
         match self.random.u8(0..10) {
             0 => self.flip(input),
             1 => self.put(input, |random| vec![random.u8(..)]),
-            2 => self.put(input, |random| edge(random)),
+            2 => self.put(input, edge),
             3 => {
                 let bytes = self.random.usize(1..=INSERTED_BYTES_MAX);
                 let random: Vec<u8> = (0..bytes).map(|_| self.random.u8(..)).collect();
