@@ -31,7 +31,8 @@ cutter_limits::limits! {
         FAILURE_GAIN_SHIFT: u32 = 4, "bits";
         /// Percent of recent batches that failed, above which a replica counts as failing.
         FAILING_SHARE_PERCENT: u32 = 75, "percent";
-        /// Percent of recent batches that failed, below which it does not count as failing any more.
+        /// Percent of recent batches that failed, below which it does not count as failing any
+        /// more.
         RECOVERED_SHARE_PERCENT: u32 = 25, "percent";
         /// How long a replica is held back, while another one can do the work, after a second
         /// failure in a row. It doubles with each further one.
@@ -337,12 +338,13 @@ cutter_limits::limits! {
         BIND_PATIENCE_NS: u64 = 2_000_000_000, "ns";
         /// Between two tries.
         BIND_PAUSE_NS: u64 = 20_000_000, "ns";
-        /// Connections that may wait to be accepted, where the system does not say how many it allows.
+        /// Connections that may wait to be accepted, where the system does not say how many it
+        /// allows.
         LISTEN_BACKLOG_DEFAULT: i32 = 4096, "connections";
         /// The same, where it allows more than that.
         LISTEN_BACKLOG_MAX: i32 = 0xffff, "connections";
-        /// How long the engine thread may take beyond the time of its drain before its replicas are killed
-        /// under it.
+        /// How long the engine thread may take beyond the time of its drain before its replicas are
+        /// killed under it.
         CONTROL_DRAIN_GRACE_NS: u64 = 5_000_000_000, "ns";
         /// How long the end of the server waits for an engine thread that was told to end at once.
         ENGINE_END_NS: u64 = LINGER_NS + 2_000_000_000, "ns";

@@ -38,7 +38,7 @@ fn stats_count_what_was_asked() {
     );
     let sums = &stats["applications"][0];
     assert_eq!(
-        ["queries", "predictions", "errors"].map(|name| &sums[name]),
+        ["queries", "predictions", "cancelled"].map(|name| &sums[name]),
         [20, 20, 0].map(|n| json!(n)).each_ref()
     );
     assert_eq!(

@@ -71,7 +71,6 @@ fn outputs_are_what_the_page_says() {
 }
 
 #[test]
-#[ignore = "needs `json_output`, and outputs of strings that are strings whatever they hold"]
 fn strings_are_what_the_page_says() {
     play("Strings");
 }

@@ -82,7 +82,6 @@ fn an_encoded_path_finds_its_application() {
 }
 
 #[test]
-#[ignore = "needs a front end that keeps the connection of a well-framed request it refuses"]
 fn requests_behind_a_refused_body_are_answered_in_order() {
     let server = served();
     let mut client = sent(&server, "error-then-five.http");
@@ -114,7 +113,6 @@ fn a_line_that_is_not_http_is_refused_when_it_is_there() {
 }
 
 #[test]
-#[ignore = "needs outputs of strings that are rendered as strings whatever they hold"]
 fn a_string_that_looks_like_a_number_stays_a_string() {
     let server = served();
     let mut client = sent(&server, "number-like-string.http");
@@ -135,7 +133,6 @@ fn the_methods_of_the_server_are_told_without_a_body() {
 }
 
 #[test]
-#[ignore = "needs a front end that serves what was sent before a half-close"]
 fn a_client_that_stops_sending_gets_all_that_it_is_owed() {
     let server = served();
     let mut client = sent(&server, "twenty-then-half-close.http");

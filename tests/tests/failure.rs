@@ -156,7 +156,6 @@ fn an_input_that_fails_its_batch_is_told_so_and_the_rest_of_the_batch_is_predict
 /// As with a model of 4 ms and 0.1 ms a row and an objective of 20 ms, ten times as slow, so that a
 /// busy machine does not matter: what the 200 ask for takes longer than the good one has.
 #[test]
-#[ignore = "needs the connection to abandon"]
 fn what_was_asked_by_clients_that_have_gone_is_not_computed() {
     let server = Server::start(&served("slow", &["slow", "40", "1000"], 200, ""));
     let mut good = server.client();

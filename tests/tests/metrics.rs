@@ -40,9 +40,10 @@ fn what_is_counted_is_what_happened() {
     client.predict("sums", vec![1, 2, 3, 4]);
     client.predict("alone", "nobody there");
     assert_eq!(client.get("/nowhere").status, 404);
-    let metrics = server.metrics();
     let sums = [("application", "sums")];
     let sum = [("model", "sum"), ("version", "7.1")];
+    server.wait_metric("cutter_replica_up", &sum, 2.0);
+    let metrics = server.metrics();
     for (name, labels, due) in [
         ("cutter_queries_total", &sums[..], 4.0),
         ("cutter_predictions_total", &sums, 4.0),

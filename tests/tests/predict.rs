@@ -145,11 +145,10 @@ fn a_bad_input_is_refused_with_its_place_and_what_was_expected() {
     ] {
         let mut client = server.client();
         let response = client.post("/sums/predict", body);
-        assert_eq!((response.status, response.closes()), (400, true), "{body}");
+        assert_eq!((response.status, response.closes()), (400, false), "{body}");
         assert_eq!(response.json()["error"], "Json error");
         let found = response.json()["cause"].as_str().unwrap().to_owned();
         assert!(found.starts_with(cause), "{found}");
-        client.expect_end();
     }
     assert_eq!(server.metrics().sum("cutter_queries_total", &[]), 0.0);
 }

@@ -1,5 +1,5 @@
-//! Mistakes of models' authors, under a real server: each is an error or a default output, and never
-//! another client's answer.
+//! Mistakes of models' authors, under a real server: each is an error or a default output, and
+//! never another client's answer.
 
 #![allow(clippy::unwrap_used, reason = "a test fails here")]
 

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! The comment of an entry is the constant's documentation and the list's note. An entry may be of
-//! any integer type, or `f64`. To add a limit is to add one entry; whoever prints `TABLE` prints it.
+//! any integer type, or `f64`. To add a limit is to add one entry; whoever prints `TABLE` prints
+//! it.
 
 #![forbid(unsafe_code)]
 
@@ -98,7 +99,7 @@ pub fn faults(table: &[Limit]) -> Vec<String> {
         if limit.note.is_empty() {
             fault("has no note");
         }
-        if !unit_in_name(limit.name).is_none_or(|unit| unit == limit.unit) {
+        if unit_in_name(limit.name).is_some_and(|unit| unit != limit.unit) {
             fault("its name says another unit");
         }
         if table[..index].iter().any(|other| other.name == limit.name) {

@@ -10,8 +10,8 @@
 //! only. A replica that fails everything is failing after 22 batches.
 //!
 //! It is trusted again when few fail, which is the same number of good batches later. Between the
-//! two limits it stays what it is: where half of the inputs are bad, half of the batches of one fail
-//! and nearly all of the larger ones would.
+//! two limits it stays what it is: where half of the inputs are bad, half of the batches of one
+//! fail and nearly all of the larger ones would.
 
 use crate::limits::{FAILING_SHARE_PERCENT, FAILURE_GAIN_SHIFT, RECOVERED_SHARE_PERCENT};
 

@@ -7,8 +7,8 @@
 //! When a replica of the model has room, the engine asks the replica's [`BatchLimit`] how many to
 //! take, and its [`ServiceEstimate`] how long that will be, so that a query which would come too
 //! late is answered at once instead of being sent. When the batch comes back, its size and service
-//! time go to both; whether it failed goes to its [`FailureShare`]. [`service_objective_ns`] turns the SLOs of the linked applications into what
-//! one batch may take.
+//! time go to both; whether it failed goes to its [`FailureShare`]. [`service_objective_ns`] turns
+//! the SLOs of the linked applications into what one batch may take.
 //!
 //! ```text
 //!  queries ▸ DeadlineQueue ▸ (late? answer now) ▸ batch of up to limit() ▸ replica

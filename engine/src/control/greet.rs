@@ -81,8 +81,8 @@ pub(super) enum GreetError {
     )]
     NoHello { within: Duration },
     #[error(
-        "it connected and did not begin to serve within {} ms; raise `load_timeout_us` if its model \
-         takes longer to load",
+        "it connected and did not begin to serve within {} ms; raise `load_timeout_us` if its \
+         model takes longer to load",
         .within.as_millis()
     )]
     NotReady { within: Duration },

@@ -16,7 +16,8 @@
 //!
 //! # What a client can do, and what it cannot
 //! - Each request gets one final response, in order. After a response that announces the end of the
-//!   connection nothing is read or executed; a refusal is such a response, and there is one at most.
+//!   connection nothing is read or executed; a refusal is such a response, and there is one at
+//!   most.
 //! - Bytes that are held, decoded or owed are in a [`ledger`], by capacity: a share for each
 //!   connection, and a pool. Who exceeds is refused, and nobody else.
 //! - It is either the client's turn or ours. In its turn a clock runs ([`crate::http::Pace`]);

@@ -5,7 +5,7 @@
 //! [`SEND_BYTES_MAX`], one under way at a time.
 //!
 //! ```text
-//!   owe ─▸ [ reply, reply, … ]  ◂─ Sink (small: written at once)  ◂─ render (large: piece by piece)
+//!   owe ─▸ [ reply, reply, … ]  ◂─ Sink (small: at once)  ◂─ render (large: piece by piece)
 //!                  │
 //!                  └─▸ output ─▸ a send ─▸ sent
 //! ```

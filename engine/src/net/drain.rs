@@ -1,9 +1,10 @@
 //! The end of the server in good order.
 //!
-//! Nobody new is let in. Whole requests are answered, and each connection hears with its last answer
-//! that it ends. Idle clients have a moment to hear of it; who has sent a part of a request is
-//! refused at once. What is not answered after [`DRAIN_NS_MAX`] is answered with the default output,
-//! and who does not take its answer within [`DRAIN_SEND_NS`] after the last query is cut off.
+//! Nobody new is let in. Whole requests are answered, and each connection hears with its last
+//! answer that it ends. Idle clients have a moment to hear of it; who has sent a part of a request
+//! is refused at once. What is not answered after [`DRAIN_NS_MAX`] is answered with the default
+//! output, and who does not take its answer within [`DRAIN_SEND_NS`] after the last query is cut
+//! off.
 
 use cutter_machine::uring::Token;
 

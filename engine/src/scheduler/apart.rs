@@ -6,16 +6,16 @@
 //!   batch failed   ▸ retries  ▸ in halves ▸ … ▸ the guilty one alone
 //! ```
 //!
-//! *Suspects.* One replica of a model at a time takes them; the others go on with batches. A replica
-//! that is to take one first finishes what it has.
+//! *Suspects.* One replica of a model at a time takes them; the others go on with batches. A
+//! replica that is to take one first finishes what it has.
 //!
 //! *Retries.* A batch that fails says nothing of its items, so each half of it is tried by itself,
 //! the first half first, until a query fails alone: that is the guilty one, and only it gets the
 //! text of the failure. Where another replica is up, it is tried there, once even alone: a replica
 //! that is broken cannot make a query guilty while others work. So a query is sent again
-//! [`RETRIES_MAX`] times at most. One that could not be in time any more, as predicted, is answered.
-//! And when all replicas of a model fail most of their batches ([`FailureShare`]), nothing is taken
-//! apart any more: what fails then is answered at once.
+//! [`RETRIES_MAX`] times at most. One that could not be in time any more, as predicted, is
+//! answered. And when all replicas of a model fail most of their batches ([`FailureShare`]),
+//! nothing is taken apart any more: what fails then is answered at once.
 //!
 //! *The queue.* After something from here, a replica takes a batch from the queue if there is one,
 //! so that a query of death now and then does not keep a model in single batches.

@@ -15,12 +15,12 @@
 //! - A row is free again when its query is closed and no batch has it.
 //! - A query that was in flight when its container died is sent once more, alone; if it dies again
 //!   the query is answered with an error, so it costs two lives at most.
-//! - A query whose batch failed is sent again, each time in half as large a batch, and only one that
-//!   failed alone is answered with the text of a failure.
+//! - A query whose batch failed is sent again, each time in half as large a batch, and only one
+//!   that failed alone is answered with the text of a failure.
 //!
 //! [`rows`] free rows · [`queries`] the open queries of an application · [`replica`] what is in
-//! flight · [`dispatch`] forming batches · [`apart`] what is sent again after a crash or a failure ·
-//! [`failure`] death, hangs, deadlines · [`inspect`] one look at everything.
+//! flight · [`dispatch`] forming batches · [`apart`] what is sent again after a crash or a failure
+//! · [`failure`] death, hangs, deadlines · [`inspect`] one look at everything.
 
 mod apart;
 mod dispatch;
@@ -50,7 +50,7 @@ pub use failure::{Death, FailureReport, Kill};
 pub use inspect::{
     ApplicationView, BatchView, LifeView, ModelView, QueryView, ReplicaView, SchedulerView,
 };
-pub use plan::{ApplicationPlan, ModelPlan, PolicyPlan};
+pub use plan::{ApplicationPlan, Availability, ModelPlan, PolicyPlan};
 pub use queries::ReplyTo;
 pub use replica::QueryRef;
 
@@ -85,15 +85,6 @@ pub enum Outcome<'a> {
     Prediction { output: OutputBytes<'a>, spec: &'a TensorSpec },
     /// The application's default output, and why. `detail` may be empty.
     Default { reason: Reason, detail: &'a [u8] },
-}
-
-/// Whether a model can be expected to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
-    /// A replica is ready, or is being started and may be ready in time: queries wait.
-    Expected,
-    /// None is ready and none will be soon: queries are answered at once.
-    Down,
 }
 
 #[derive(Debug)]
@@ -252,8 +243,8 @@ impl Scheduler {
         });
     }
 
-    /// Tells that the answers to so many queries of one request have been handed to the kernel: to be
-    /// called once for each response that goes out. The times are those of its [`Answer`]s, the
+    /// Tells that the answers to so many queries of one request have been handed to the kernel: to
+    /// be called once for each response that goes out. The times are those of its [`Answer`]s, the
     /// last of them, and now.
     ///
     /// Only here is known how long a query took: rendering and the way to the kernel are part of

@@ -25,3 +25,12 @@ pub enum PolicyPlan {
     Aimd { max: u32 },
     Fixed { max: u32 },
 }
+
+/// Whether a model can be expected to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// A replica is ready, or is being started and may be ready in time: queries wait.
+    Expected,
+    /// None is ready and none will be soon: queries are answered at once.
+    Down,
+}

@@ -3,9 +3,9 @@
 //! A query is indexed by its row. It is *open* until it is answered or its client goes, and it
 //! keeps its row until then, or until the batch comes back in which it is: a replica may read the
 //! row as long. Where it waits does not hold the row: an entry there names the query by its number
-//! too ([`Queries::is_waiting`]), and is dead when the query is closed. Open queries stand in a list
-//! in order of arrival, which is the order of their deadlines, since one SLO holds for all of an
-//! application.
+//! too ([`Queries::is_waiting`]), and is dead when the query is closed. Open queries stand in a
+//! list in order of arrival, which is the order of their deadlines, since one SLO holds for all of
+//! an application.
 
 use super::rows::RowAllocator;
 

@@ -84,8 +84,8 @@ fn those_that_went_take_nobodys_place_in_the_queue() {
     assert_eq!(world.stats.applications[0].cancelled.get(), 700);
 }
 
-/// The first batch teaches 30 ms, so that nothing that waits then could be in time, as predicted; but
-/// one that went could have been.
+/// The first batch teaches 30 ms, so that nothing that waits then could be in time, as predicted;
+/// but one that went could have been.
 #[test]
 fn an_idle_replica_is_tried_whatever_those_that_went_could_have_waited_for() {
     let mut setup = Setup::simple();

@@ -63,8 +63,9 @@ fn every_guilty_one_is_told_its_own_failure() {
     assert!((2..15).all(|number| world.answer(number).1 == Given::Prediction));
 }
 
-/// Batches of 6 ms one after another, and 20 ms for each query. The first teaches how long it takes;
-/// the batch of the other two fails at 12 ms; the second of these cannot be in time any more.
+/// Batches of 6 ms one after another, and 20 ms for each query. The first teaches how long it
+/// takes; the batch of the other two fails at 12 ms; the second of these cannot be in time any
+/// more.
 #[test]
 fn who_cannot_be_tried_again_in_time_is_answered_without_the_words_of_another() {
     let mut setup = Setup::simple();

@@ -8,8 +8,8 @@ use crate::limits::CRASHES_MAX;
 use crate::scheduler::{Answer, Death, Outcome, Sink};
 use crate::stats::Reason;
 
-/// A query fails in halves, down to itself alone: once in each, once more in the first batch of all,
-/// and once more alone on another replica.
+/// A query fails in halves, down to itself alone: once in each, once more in the first batch of
+/// all, and once more alone on another replica.
 const FIRST_AND_ALONE: u32 = 2;
 
 /// What a query was answered with.

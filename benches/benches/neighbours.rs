@@ -1,0 +1,237 @@
+//! `cargo bench -p cutter-benches --bench neighbours`: what a large body or a large output of one
+//! application costs the queries of another.
+//!
+//! The application `bench` is asked 1,000 times a second, in open loop: `alone`, `beside_body`
+//! while another client sends bodies of 64 MiB one after another to an application without a model,
+//! and `beside_output` while it asks a model that gives each of them back, 64 MiB of JSON in and
+//! out. `engine_p99_us` is the same as the engine measured it, from a request's last byte to the
+//! answer in the kernel's hands: without the client, which shares its core with the other client
+//! and both models.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cutter_benches::ROUNDS;
+use cutter_benches::containers::example;
+use cutter_benches::cores::Cores;
+use cutter_benches::floor::Exchanges;
+use cutter_benches::measurement::{Measurement, Round, Rounds, median};
+use cutter_benches::options::Options;
+use cutter_benches::processes::{Running, build, limit_time};
+use cutter_benches::report::{print_note, print_table, write_json};
+use cutter_benches::served::{self, configuration, requests};
+use cutter_machine::affinity::pin_current;
+use cutter_tools::admin::{AdminClient, Window};
+use cutter_tools::arrivals::{Arrivals, Schedule};
+use cutter_tools::load::Pace;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Bytes of the large input: with base64 and its frame just under a body's limit.
+const BULK_BYTES: usize = 50_331_000;
+const QUERIES: Exchanges = Exchanges { warm_up: 200, recorded: 2_000 };
+const QUERIES_QPS: f64 = 1_000.0;
+/// The other client has begun by then.
+const SETTLE: Duration = Duration::from_millis(300);
+const START_TIME_LIMIT: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_millis(1);
+
+/// What the neighbour does: its name, and the application that it asks.
+const NEIGHBOURS: [(&str, Option<&str>); 3] =
+    [("alone", None), ("beside_body", Some("sink")), ("beside_output", Some("bulk"))];
+
+fn main() -> io::Result<()> {
+    let options = Options::read();
+    let cores = Cores::choose()?;
+    let cutter = build("cutter-engine", "cutter")?;
+    let models = (example("noop")?, build("cutter-tests", "echo")?);
+    limit_time();
+    let server = Server::start(&cutter, (&models.0, &models.1), cores)?;
+    let mut rounds = NEIGHBOURS.map(|(name, _)| Rounds::new(name));
+    let mut engine = NEIGHBOURS.map(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        for (place, (_, neighbour)) in NEIGHBOURS.into_iter().enumerate() {
+            let (round, p99_us) = server.round(neighbour, cores)?;
+            rounds[place].add(round);
+            engine[place].push(p99_us);
+        }
+    }
+    server.end()?;
+    let engine = engine.map(|p99s| median(p99s.into_iter()));
+    let measurements: Vec<Measurement> = rounds.into_iter().map(Rounds::finish).collect();
+    let alone = measurements[0].p99_ns as f64;
+    let measurements: Vec<Measurement> = measurements
+        .into_iter()
+        .zip(engine)
+        .map(|(measured, p99_us)| {
+            let ratio = measured.p99_ns as f64 / alone;
+            measured
+                .with("p99_ratio", ratio)
+                .with("engine_p99_us", p99_us)
+                .with("engine_ratio", p99_us / engine[0])
+        })
+        .collect();
+    let columns = ["p99_ratio", "engine_p99_us", "engine_ratio"];
+    print_table("Queries of one application beside 64 MiB of another", &measurements, &columns);
+    print_note("aim: ratios under 1.10");
+    write_json(&options, &measurements)
+}
+
+/// A process `cutter` that has predicted.
+struct Server {
+    process: Running,
+    address: SocketAddr,
+    admin: AdminClient,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(cutter: &Path, models: (&PathBuf, &PathBuf), cores: Cores) -> io::Result<Self> {
+        let (address, admin) = (free_port()?, free_port()?);
+        let (echo, cpu) = (models.1.display(), cores.other);
+        let text = configuration(models.0, cores, "adaptive", &address.to_string());
+        let text = text.replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""));
+        let bulk = format!(
+            r#"
+[[application]]
+name = "sink"
+input = {{ type = "bytes", max_bytes = {BULK_BYTES} }}
+rows = 16
+slo_us = 60000000
+default_output = "none"
+
+[[application]]
+name = "bulk"
+input = {{ type = "bytes", max_bytes = {BULK_BYTES} }}
+rows = 16
+slo_us = 60000000
+default_output = "none"
+models = ["echo"]
+
+[[model]]
+name = "echo"
+command = ["{echo}", "bytes", "max", "{BULK_BYTES}"]
+cpus = [{cpu}]
+"#
+        );
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("cutter.toml");
+        std::fs::write(&file, text + &bulk)?;
+        let mut command = Command::new(cutter);
+        command.arg("serve").arg("--config").arg(&file).env("RUST_LOG", "error");
+        let process = Running::start(command.stdout(Stdio::null()))?;
+        let start = Instant::now();
+        let small = bulk_request("bulk", 3);
+        for request in [&requests()[0], &small] {
+            while !served::ask(address, request).is_ok_and(|reply| is_predicted(&reply)) {
+                if start.elapsed() > START_TIME_LIMIT {
+                    return Err(io::Error::other("no prediction in time"));
+                }
+                sleep(RETRY);
+            }
+        }
+        let admin = AdminClient::new(&admin.to_string()).map_err(io::Error::other)?;
+        Ok(Self { process, address, admin, _folder: folder })
+    }
+
+    /// The latencies of one round, and the engine's own p99 of it.
+    fn round(&self, neighbour: Option<&str>, cores: Cores) -> io::Result<(Round, f64)> {
+        let arrivals = Arrivals::Constant { rate_qps: QUERIES_QPS };
+        let total = Some(QUERIES.total() as u64);
+        let schedule = Schedule::new(&arrivals, None, total, 0).map_err(io::Error::other)?;
+        let plan = served::plan(self.address, &requests(), Pace::Open(schedule));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let bulk = neighbour.map(|name| {
+                let request = bulk_request(name, BULK_BYTES);
+                let (address, over) = (self.address, &over);
+                scope.spawn(move || ask_until(address, &request, over, cores))
+            });
+            sleep(SETTLE);
+            let before = self.admin.stats().map_err(io::Error::other)?;
+            let round = served::run(&plan, QUERIES);
+            let after = self.admin.stats().map_err(io::Error::other)?;
+            // The partner is the load in `ask_until`; nothing else is passed between the threads.
+            over.store(true, Ordering::Relaxed);
+            if let Some(bulk) = bulk {
+                bulk.join().map_err(|_| io::Error::other("the other client ended"))??;
+            }
+            let window = Window::between(&before, &after);
+            let window = window.ok_or_else(|| io::Error::other("the server started anew"))?;
+            let bench = window.applications.iter().find(|app| app.name == "bench");
+            let p99_ns = bench.and_then(|app| app.end_to_end.quantile(0.99)).unwrap_or(0);
+            Ok((round?, p99_ns as f64 / 1e3))
+        })
+    }
+
+    fn end(self) -> io::Result<()> {
+        kill_process(Pid::from_child(self.process.child()), Signal::TERM)?;
+        self.process.wait()
+    }
+}
+
+/// Asks one after another until it is over; each answer must come whole.
+fn ask_until(
+    address: SocketAddr,
+    request: &[u8],
+    over: &AtomicBool,
+    cores: Cores,
+) -> io::Result<()> {
+    pin_current(cores.other).map_err(io::Error::other)?;
+    let mut stream = TcpStream::connect(address)?;
+    let mut piece = vec![0; 64 << 10];
+    // The partner is the store in `round`.
+    while !over.load(Ordering::Relaxed) {
+        stream.write_all(request)?;
+        let mut head = Vec::new();
+        let body_start = loop {
+            let bytes = stream.read(&mut piece)?;
+            head.extend_from_slice(&piece[..bytes]);
+            if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if bytes == 0 {
+                return Err(io::Error::other("the server closed the connection"));
+            }
+        };
+        let mut left = content_length(&head)? - (head.len() - body_start);
+        while left > 0 {
+            match stream.read(&mut piece)? {
+                0 => return Err(io::Error::other("half an answer")),
+                bytes => left -= bytes,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn content_length(head: &[u8]) -> io::Result<usize> {
+    let text = String::from_utf8_lossy(head);
+    let field = text.split("Content-Length:").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let length = field.and_then(|digits| digits.trim().parse().ok());
+    length.ok_or_else(|| io::Error::other(format!("no length in {text}")))
+}
+
+/// A query with so many bytes of input, in base64.
+fn bulk_request(application: &str, bytes: usize) -> Vec<u8> {
+    let text = "AAAA".repeat(bytes / 3);
+    let length = text.len() + "{\"input\":\"\"}".len();
+    format!(
+        "POST /{application}/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\
+         \r\n{{\"input\":\"{text}\"}}"
+    )
+    .into_bytes()
+}
+
+fn is_predicted(reply: &[u8]) -> bool {
+    String::from_utf8_lossy(reply).contains("\"default\":false")
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
