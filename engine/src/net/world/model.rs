@@ -24,11 +24,14 @@ pub const DEPTH: u32 = 2;
 /// One replica for each application with a model.
 pub const REPLICAS: usize = 3;
 
+/// The two first integers of each input of a batch.
+type Inputs = Vec<(i32, i32)>;
+
 /// What the models share with the world.
 #[derive(Debug, Default)]
 pub struct Batches {
     /// By replica and slot, what is in flight.
-    in_flight: [[Option<Vec<(i32, i32)>>; DEPTH as usize]; REPLICAS],
+    in_flight: [[Option<Inputs>; DEPTH as usize]; REPLICAS],
     /// Done, and not yet taken by the engine.
     published: VecDeque<(usize, usize)>,
     /// The engine sleeps: whoever publishes rings.
