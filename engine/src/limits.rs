@@ -17,9 +17,9 @@ cutter_limits::limits! {
         OVERHEAD_GAIN_SHIFT: u32 = 6, "bits";
         /// Wakes of the engine that a replica may cause without having published anything, beyond
         /// those that its completions account for and those that are forgiven with time.
-        WAKES_WITHOUT_NEWS_MAX: u32 = 1_000, "wakes";
+        WAKES_WITHOUT_NEWS_MAX: u32 = 500, "wakes";
         /// How many of them are forgiven in each second.
-        WAKES_WITHOUT_NEWS_PER_SECOND: u64 = 1_000, "wakes/s";
+        WAKES_WITHOUT_NEWS_PER_SECOND: u64 = 100, "wakes/s";
         /// Entries that a model's queue has room for, for each row: one whose query is closed takes
         /// its place until it is met, or until all these are looked for at once.
         QUEUE_ROOM_PER_ROW: usize = 2, "entries";
@@ -196,6 +196,8 @@ cutter_limits::limits! {
     "Front end" {
         /// Connections of clients. Beyond: 503 and closed.
         CONNECTIONS_MAX: usize = 4096, "connections";
+        /// The same where there are few descriptors: so many are had at any rate.
+        CONNECTIONS_MIN: usize = 16, "connections";
         /// Inputs of one request. Beyond: 400.
         INPUT_BATCH_MAX: usize = 1024, "inputs";
         /// Bytes of a request body, whatever the application. Beyond: 413.

@@ -163,8 +163,11 @@ mod tests {
         Full,
     }
 
+    /// How it is read, and what came through it.
+    type Flow = (Reader, Vec<u8>);
+
     #[derive(Clone)]
-    struct Pipe(Arc<(Mutex<(Reader, Vec<u8>)>, Condvar)>);
+    struct Pipe(Arc<(Mutex<Flow>, Condvar)>);
 
     impl Pipe {
         fn new(reader: Reader) -> Pipe {
@@ -185,7 +188,7 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let (state, changed) = &*self.0;
             let state = state.lock().unwrap();
-            let stands_still = |state: &mut (Reader, Vec<u8>)| state.0 == Reader::StandsStill;
+            let stands_still = |state: &mut Flow| state.0 == Reader::StandsStill;
             let mut state = changed.wait_while(state, stands_still).unwrap();
             if state.0 == Reader::Full {
                 return Err(io::ErrorKind::StorageFull.into());

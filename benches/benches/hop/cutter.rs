@@ -37,7 +37,9 @@ struct LastAnswer {
 impl Sink for LastAnswer {
     fn answer(&mut self, answer: &Answer<'_>) {
         self.sum = match answer.outcome {
-            Outcome::Prediction { output, .. } => Some(bytemuck::pod_read_unaligned(output)),
+            Outcome::Prediction { output, .. } => {
+                Some(bytemuck::pod_read_unaligned(output.bytes()))
+            }
             Outcome::Default { reason, .. } => {
                 self.default = Some(reason);
                 Some(f32::NAN)

@@ -26,6 +26,7 @@ use cutter_limits::Limit;
 
 use crate::config::Config;
 use crate::limits::{self, sums};
+use crate::printable;
 
 use figures::Figure;
 pub use machine::{DescriptorLimit, Folder, Machine};
@@ -55,7 +56,10 @@ pub fn print(config: &Config, warnings: &[impl Display], out: &mut impl Write) -
         1 => writeln!(out, "\n1 warning")?,
         count => writeln!(out, "\n{count} warnings")?,
     }
-    warnings.iter().try_for_each(|warning| writeln!(out, "  {warning}"))
+    // A path in a warning must not move the cursor of who reads it.
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(out, "  {}", printable::line(&warning.to_string())))
 }
 
 fn print_limits(out: &mut impl Write) -> fmt::Result {

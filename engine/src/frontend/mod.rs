@@ -185,7 +185,7 @@ impl Frontend {
         } else if held.is_empty() {
             match self.read(connection, bytes, reaped_ns, clock, scheduler) {
                 Used::Whole(used) => held.extend_from_slice(&bytes[used..]),
-                Used::UpTo(large) => held = self.begin_large(connection, bytes.to_vec(), large),
+                Used::UpTo(large) => held = self.begin_large(connection, bytes.to_vec(), *large),
             }
         } else {
             held.extend_from_slice(bytes);

@@ -55,7 +55,7 @@ impl Frontend {
                 held.drain(..used);
                 held
             }
-            Used::UpTo(large) => self.begin_large(connection, held, large),
+            Used::UpTo(large) => self.begin_large(connection, held, *large),
         }
     }
 
@@ -144,9 +144,9 @@ impl Frontend {
         &mut self,
         connection: usize,
         mut bytes: Vec<u8>,
-        large: Box<Large>,
+        large: Large,
     ) -> Vec<u8> {
-        let Large { reading, place, consumed, after, omit_body, arrived_ns } = *large;
+        let Large { reading, place, consumed, after, omit_body, arrived_ns } = large;
         let rest = bytes.split_off(consumed);
         let body = match place {
             BodyPlace::At(range) => (bytes, range),

@@ -18,8 +18,9 @@ use super::{
     CONNECTION_OUT_SHARE_BYTES, CONNECTION_STATE_BYTES_MAX, CONNECTIONS_MAX,
     CONTAINERS_PENDING_MAX, DECODED_BODY_KEPT_BYTES, DESCRIPTORS_OF_APPLICATION,
     DESCRIPTORS_OF_CONTAINER, DESCRIPTORS_OF_PROCESS, DESCRIPTORS_OF_REPLICA, HEAD_BYTES_MAX,
-    IN_POOL_BYTES_MAX, INPUT_BYTES_KEPT, OUT_POOL_BYTES_MAX, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
-    REPLY_BYTES_KEPT, RING_ENTRIES, RING_ENTRY_BYTES, THREADS,
+    IN_POOL_BYTES_MAX, INPUT_BYTES_KEPT, OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX,
+    RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES,
+    RING_ENTRY_BYTES, SEND_BYTES_KEPT, SEND_BYTES_MAX, SPARE_REPLIES_MAX, THREADS,
 };
 use crate::config::{Application, Config, Model};
 
@@ -80,20 +81,29 @@ impl Sum {
 const BYTES_IN: &[Holder] = &[
     Holder::constant("shares of connections", CONNECTIONS_MAX, CONNECTION_IN_SHARE_BYTES),
     Holder::constant("beyond the shares", 1, IN_POOL_BYTES_MAX),
+    // A buffer doubles before it is counted, and is then given up if it may not be.
+    Holder::constant("a body that grows too far", 1, 2 * BODY_BYTES_MAX),
 ];
 
 /// Bytes of answers that are not with the kernel yet.
 const BYTES_OUT: &[Holder] = &[
     Holder::constant("shares of connections", CONNECTIONS_MAX, CONNECTION_OUT_SHARE_BYTES),
     Holder::constant("beyond the shares", 1, OUT_POOL_BYTES_MAX),
+    Holder::constant("sends under way", CONNECTIONS_MAX, SEND_BYTES_MAX),
+    Holder::constant("outputs to be rendered", 1, RENDER_BYTES_MAX),
 ];
 
 /// Capacity that connections keep for their next use while they hold nothing.
 const BYTES_KEPT: &[Holder] = &[
     Holder::constant("for incomplete requests", CONNECTIONS_MAX, INPUT_BYTES_KEPT),
     Holder::constant("for chunked bodies", CONNECTIONS_MAX, DECODED_BODY_KEPT_BYTES),
-    Holder::constant("for answers", CONNECTIONS_MAX, REPLY_BYTES_KEPT),
+    Holder::constant("for answers owed", CONNECTIONS_MAX * OWED_MAX, REPLY_BYTES_KEPT),
+    Holder::constant("for answers to come", SPARE_REPLIES_MAX, REPLY_BYTES_KEPT),
+    Holder::constant("for sends", CONNECTIONS_MAX, SEND_BYTES_KEPT),
 ];
+
+/// Answers that a connection may be owed: those of its requests, and a refusal.
+const OWED_MAX: usize = PIPELINED_REQUESTS_MAX + 1;
 
 /// What the engine thread takes at its start, whatever the configuration.
 const ENGINE_BYTES: &[Holder] = &[
