@@ -10,8 +10,9 @@
 //! - Each item of a batch is answered; Clipper drops failed ones. A batch of one is answered both
 //!   as a batch and, as Clipper does, unwrapped.
 //! - An answer that is not a prediction says why in `reason`, for machines.
-//! - Outputs have types: numbers and arrays of them are JSON as they are. A string is embedded as
-//!   JSON when it is JSON, as in Clipper.
+//! - Outputs have types: numbers and arrays of them are JSON as they are. A string is a string,
+//!   unless the application declares that its outputs are JSON (`json_output`), as Clipper takes
+//!   them to be.
 
 mod question;
 mod reply;
