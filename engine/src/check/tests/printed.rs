@@ -188,7 +188,7 @@ fn every_sum_is_printed_with_its_holders() {
         let head = format!("\nsum: {} = {} {}", sum.resource, sum.total(), sum.unit);
         assert!(text.contains(&head), "{head:?} is missing in {text}");
     }
-    let bytes_in = "\nsum: bytes in = 805306368 bytes (768.0 MiB)\n  \
+    let bytes_in = "\nsum: bytes in = 939524096 bytes (896.0 MiB)\n  \
                     shares of connections                   4096 x 65536 = 268435456\n  \
                     beyond the shares                       1 x 536870912 = 536870912\n";
     assert!(text.contains(bytes_in), "{text}");
