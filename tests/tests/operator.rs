@@ -300,7 +300,7 @@ fn few_descriptors_are_told_and_health_is_answered_all_the_same() {
     let status = command::wait(&mut child, STOP_TIME).expect("it ends");
     let log = log.join().unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-    let warned = log.lines().find(|line| line.contains("file descriptors may be needed"));
+    let warned = log.lines().find(|line| line.contains("descriptors may be needed"));
     assert!(warned.is_some_and(|line| line.contains("may have 64")), "{log}");
     assert!(log.matches("cannot accept").count() <= 20, "{log}");
 }
