@@ -230,7 +230,7 @@ cutter_limits::limits! {
         /// Bytes that one send hands to the kernel.
         SEND_BYTES_MAX: usize = 64 << 10, "bytes";
         /// Bytes of requests read in one turn of the engine thread's loop.
-        TURN_BYTES_MAX: usize = 128 << 10, "bytes";
+        TURN_BYTES_MAX: usize = 512 << 10, "bytes";
         /// Bytes of a large body or output that are read or rendered before others have their turn.
         PIECE_BYTES: usize = 32 << 10, "bytes";
         /// Least rate at which a client must take its answers, send by send. Below it, once the
