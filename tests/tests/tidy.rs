@@ -198,7 +198,7 @@ fn every_atomic_access_has_a_comment_about_its_order() {
         let lines: Vec<&str> = product(source).lines().collect();
         for at in (0..lines.len()).filter(|at| is_access(lines[*at])) {
             let above = &lines[at.saturating_sub(COMMENT_LINES_MAX)..at];
-            if !above.iter().any(|line| is_comment(line)) {
+            if !above.iter().any(is_comment) {
                 without.push(format!("{}:{}: {}", source.path, at + 1, lines[at].trim()));
             }
         }
