@@ -186,13 +186,23 @@ impl Replies {
         let piece = self.render_budget.min(PIECE_BYTES);
         let written = writer.write(&mut buffer, rendering.output.bytes(), piece);
         self.render_budget = self.render_budget.saturating_sub((buffer.len() - before).max(1));
-        if matches!(written, Ok(false)) {
-            rendering.own = Some((writer, buffer));
-            return self.renderings.put_back(rendering);
+        if matches!(written, Ok(true)) {
+            clipper::close_prediction(&mut buffer);
         }
         let Rendering { reply_to, query_id, .. } = rendering;
         let address = Address::unpack(reply_to);
         let Some(reply) = reply_at(&mut self.connections, address) else { return };
+        // What an output renders to is bounded, and set aside. Should it be more, it is counted.
+        let grown_bytes = buffer.capacity() - capacity;
+        if grown_bytes > 0 {
+            reply.begin_rendering(address.item, grown_bytes);
+            force(&mut self.ledger, address.connection, reply);
+        }
+        let capacity = buffer.capacity();
+        if matches!(written, Ok(false)) {
+            rendering.own = Some((writer, buffer));
+            return self.renderings.put_back(rendering);
+        }
         if written.is_err() {
             reply.give_up_rendering(capacity);
             self.garbage.push(buffer);
@@ -201,8 +211,6 @@ impl Replies {
             let content = Content::Default { reason: Reason::ModelError, detail: NOT_UTF8 };
             return self.fill(reply_to, query_id, content);
         }
-        clipper::close_prediction(&mut buffer);
-        assert_eq!(buffer.capacity(), capacity, "what an output renders to is bounded");
         buffer.shrink_to_fit();
         reply.finish_rendering(address.item, buffer, capacity);
         force(&mut self.ledger, address.connection, reply);
