@@ -171,6 +171,12 @@ fn encode_answers(families: &mut Families<'_>, applications: &[ApplicationStats]
         "Answers handed to the kernel after the deadline of their query.",
         None,
         per_application(|app| &app.late),
+    )?;
+    families.counters(
+        "cutter_predictions_dropped",
+        "Predictions made and not told: no room for them, or no text where a string is declared.",
+        None,
+        per_application(|app| &app.predictions_dropped),
     )
 }
 
@@ -321,6 +327,12 @@ fn encode_connections(families: &mut Families<'_>, stats: &EngineStats) -> fmt::
         "Client connections accepted.",
         None,
         &stats.connections_accepted,
+    )?;
+    families.counter(
+        "cutter_connections_evicted",
+        "Client connections ended for others, when no place was left.",
+        None,
+        &stats.connections_evicted,
     )?;
     let numbers = HTTP_STATUSES.map(|status| status.to_string());
     let names = numbers.iter().map(String::as_str).chain([HTTP_STATUS_OTHER]);

@@ -102,6 +102,7 @@ fn the_engine_totals_are_there() {
     let stats = stats();
     stats.connections.set(3);
     stats.connections_accepted.add(9);
+    stats.connections_evicted.add(3);
     stats.bytes_in.add(1_000);
     stats.bytes_out.add(2_000);
     stats.system_calls_enter.add(11);
@@ -117,6 +118,7 @@ fn the_engine_totals_are_there() {
         &[
             ("cutter_connections", 3.0),
             ("cutter_connections_accepted_total", 9.0),
+            ("cutter_connections_evicted_total", 3.0),
             ("cutter_received_bytes_total", 1_000.0),
             ("cutter_sent_bytes_total", 2_000.0),
             (r#"cutter_system_calls_total{kind="enter"}"#, 11.0),
