@@ -1,12 +1,15 @@
 //! `cargo bench -p cutter-benches --bench neighbours`: what a large body or a large output of one
 //! application costs the queries of another.
 //!
-//! The application `bench` is asked 1,000 times a second, in open loop: `alone`, `beside_body`
-//! while another client sends bodies of 64 MiB one after another to an application without a model,
-//! and `beside_output` while it asks a model that gives each of them back, 64 MiB of JSON in and
-//! out. `engine_p99_us` is the same as the engine measured it, from a request's last byte to the
-//! answer in the kernel's hands: without the client, which shares its core with the other client
-//! and both models.
+//! The application `bench` is asked 1,000 times a second, in open loop: `alone`, `beside_body` while
+//! another client sends bodies of 64 MiB one after another to an application without a model, and
+//! `beside_output` while it asks a model that gives each of them back, 64 MiB of JSON in and out.
+//!
+//! The engine has a core; both clients and both models share the other. There the other client and
+//! its model run only when nobody else wants to (SCHED_IDLE), so that what is compared is what the
+//! engine does. Its own part is told by its stages, as it measures them (p99, µs): `parse` from the
+//! arrival of a request to its admission, `queue` from there to the batch, `reply` from the
+//! prediction to the answer in the kernel's hands. `service` is the model.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -30,6 +33,7 @@ use cutter_tools::admin::{AdminClient, Window};
 use cutter_tools::arrivals::{Arrivals, Schedule};
 use cutter_tools::load::Pace;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::gettid;
 
 /// Bytes of the large input: with base64 and its frame just under a body's limit.
 const BULK_BYTES: usize = 50_331_000;
@@ -44,6 +48,9 @@ const RETRY: Duration = Duration::from_millis(1);
 const NEIGHBOURS: [(&str, Option<&str>); 3] =
     [("alone", None), ("beside_body", Some("sink")), ("beside_output", Some("bulk"))];
 
+/// The stages of a query, in the order of [`Server::round`].
+const STAGES: [&str; 4] = ["parse", "queue", "service", "reply"];
+
 fn main() -> io::Result<()> {
     let options = Options::read();
     let cores = Cores::choose()?;
@@ -52,30 +59,29 @@ fn main() -> io::Result<()> {
     limit_time();
     let server = Server::start(&cutter, (&models.0, &models.1), cores)?;
     let mut rounds = NEIGHBOURS.map(|(name, _)| Rounds::new(name));
-    let mut engine = NEIGHBOURS.map(|_| Vec::new());
+    let mut stages = NEIGHBOURS.map(|_| STAGES.map(|_| Vec::new()));
     for _ in 0..ROUNDS {
         for (place, (_, neighbour)) in NEIGHBOURS.into_iter().enumerate() {
-            let (round, p99_us) = server.round(neighbour, cores)?;
+            let (round, p99s_us) = server.round(neighbour, cores)?;
             rounds[place].add(round);
-            engine[place].push(p99_us);
+            stages[place].iter_mut().zip(p99s_us).for_each(|(all, p99_us)| all.push(p99_us));
         }
     }
     server.end()?;
-    let engine = engine.map(|p99s| median(p99s.into_iter()));
     let measurements: Vec<Measurement> = rounds.into_iter().map(Rounds::finish).collect();
     let alone = measurements[0].p99_ns as f64;
     let measurements: Vec<Measurement> = measurements
         .into_iter()
-        .zip(engine)
-        .map(|(measured, p99_us)| {
+        .zip(stages)
+        .map(|(measured, stages)| {
             let ratio = measured.p99_ns as f64 / alone;
-            measured
-                .with("p99_ratio", ratio)
-                .with("engine_p99_us", p99_us)
-                .with("engine_ratio", p99_us / engine[0])
+            let measured = measured.with("p99_ratio", ratio);
+            STAGES.iter().zip(stages).fold(measured, |measured, (stage, p99s_us)| {
+                measured.with(stage, median(p99s_us.into_iter()))
+            })
         })
         .collect();
-    let columns = ["p99_ratio", "engine_p99_us", "engine_ratio"];
+    let columns: Vec<&str> = ["p99_ratio"].into_iter().chain(STAGES).collect();
     print_table("Queries of one application beside 64 MiB of another", &measurements, &columns);
     print_note("aim: ratios under 1.10");
     write_json(&options, &measurements)
@@ -114,7 +120,7 @@ models = ["echo"]
 
 [[model]]
 name = "echo"
-command = ["{echo}", "bytes", "max", "{BULK_BYTES}"]
+command = ["chrt", "--idle", "0", "{echo}", "bytes", "max", "{BULK_BYTES}"]
 cpus = [{cpu}]
 "#
         );
@@ -138,8 +144,12 @@ cpus = [{cpu}]
         Ok(Self { process, address, admin, _folder: folder })
     }
 
-    /// The latencies of one round, and the engine's own p99 of it.
-    fn round(&self, neighbour: Option<&str>, cores: Cores) -> io::Result<(Round, f64)> {
+    /// The latencies of one round, and the p99 of each stage in µs.
+    fn round(
+        &self,
+        neighbour: Option<&str>,
+        cores: Cores,
+    ) -> io::Result<(Round, [f64; STAGES.len()])> {
         let arrivals = Arrivals::Constant { rate_qps: QUERIES_QPS };
         let total = Some(QUERIES.total() as u64);
         let schedule = Schedule::new(&arrivals, None, total, 0).map_err(io::Error::other)?;
@@ -163,8 +173,12 @@ cpus = [{cpu}]
             let window = Window::between(&before, &after);
             let window = window.ok_or_else(|| io::Error::other("the server started anew"))?;
             let bench = window.applications.iter().find(|app| app.name == "bench");
-            let p99_ns = bench.and_then(|app| app.end_to_end.quantile(0.99)).unwrap_or(0);
-            Ok((round?, p99_ns as f64 / 1e3))
+            let model = window.models.iter().find(|model| model.model == "model");
+            let (Some(bench), Some(model)) = (bench, model) else {
+                return Err(io::Error::other("the application and its model are not in the stats"));
+            };
+            let stages = [&bench.parse, &model.queue, &model.service, &bench.reply];
+            Ok((round?, stages.map(|times| times.quantile(0.99).unwrap_or(0) as f64 / 1e3)))
         })
     }
 
@@ -182,29 +196,12 @@ fn ask_until(
     cores: Cores,
 ) -> io::Result<()> {
     pin_current(cores.other).map_err(io::Error::other)?;
+    yield_to_others()?;
     let mut stream = TcpStream::connect(address)?;
-    let mut piece = vec![0; 64 << 10];
     // The partner is the store in `round`.
     while !over.load(Ordering::Relaxed) {
         stream.write_all(request)?;
-        let mut head = Vec::new();
-        let body_start = loop {
-            let bytes = stream.read(&mut piece)?;
-            head.extend_from_slice(&piece[..bytes]);
-            if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if bytes == 0 {
-                return Err(io::Error::other("the server closed the connection"));
-            }
-        };
-        let mut left = content_length(&head)? - (head.len() - body_start);
-        while left > 0 {
-            match stream.read(&mut piece)? {
-                0 => return Err(io::Error::other("half an answer")),
-                bytes => left -= bytes,
-            }
-        }
+        read_message(&mut stream)?;
     }
     Ok(())
 }
@@ -214,6 +211,36 @@ fn content_length(head: &[u8]) -> io::Result<usize> {
     let field = text.split("Content-Length:").nth(1).and_then(|rest| rest.split("\r\n").next());
     let length = field.and_then(|digits| digits.trim().parse().ok());
     length.ok_or_else(|| io::Error::other(format!("no length in {text}")))
+}
+
+/// From now on this thread runs when nobody else wants its core.
+fn yield_to_others() -> io::Result<()> {
+    let thread = gettid().as_raw_nonzero().to_string();
+    let done = Command::new("chrt").args(["--idle", "--pid", "0", &thread]).status()?;
+    if done.success() { Ok(()) } else { Err(io::Error::other(format!("chrt: {done}"))) }
+}
+
+/// Reads a head and its body, and throws both away.
+fn read_message(stream: &mut TcpStream) -> io::Result<()> {
+    let (mut head, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    let body_start = loop {
+        let bytes = stream.read(&mut piece)?;
+        if bytes == 0 {
+            return Err(io::Error::other("the peer closed the connection"));
+        }
+        head.extend_from_slice(&piece[..bytes]);
+        if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let mut left = content_length(&head)? - (head.len() - body_start);
+    while left > 0 {
+        match stream.read(&mut piece)? {
+            0 => return Err(io::Error::other("half a message")),
+            bytes => left -= bytes,
+        }
+    }
+    Ok(())
 }
 
 /// A query with so many bytes of input, in base64.

@@ -227,6 +227,10 @@ cutter_limits::limits! {
         OUT_POOL_BYTES_MAX: usize = 512 << 20, "bytes";
         /// Bytes of answers that are owed to one connection.
         CONNECTION_OUT_BYTES_MAX: usize = 448 << 20, "bytes";
+        /// Bytes of a body from which its connection is received from a buffer at a time.
+        BULK_BODY_BYTES_MIN: usize = 128 << 10, "bytes";
+        /// Such receives in one turn of the engine thread's loop, all connections together.
+        BULK_RECEIVES_MAX: usize = 4, "receives";
         /// Bytes that one send hands to the kernel.
         SEND_BYTES_MAX: usize = 64 << 10, "bytes";
         /// Bytes of requests read in one turn of the engine thread's loop.

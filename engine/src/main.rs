@@ -12,6 +12,7 @@ use cutter_engine::config::{self, Config};
 use cutter_engine::control::Signals;
 use cutter_engine::server::{Server, StartError};
 use cutter_engine::{check, demo, log};
+use cutter_machine::memory::map_large_allocations;
 use cutter_tools::printing;
 
 /// A prediction server for one machine.
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
     // The demo prints figures: of its log only what goes wrong belongs between them.
     let level = if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" };
     let Ok(log) = log::start(level) else { return ExitCode::FAILURE };
+    // Without it a large body may hold others up for a moment; nothing else changes.
+    let _ = map_large_allocations();
     let done = match arguments.command {
         Command::Serve { config } => serve(&config),
         Command::Check { config } => print_check(&config),

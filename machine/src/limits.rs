@@ -1,4 +1,4 @@
-//! Limits of the ring.
+//! Limits of the ring, and of memory.
 
 cutter_limits::limits! {
     "Ring" {
@@ -27,6 +27,12 @@ cutter_limits::limits! {
         RING_DRAIN_TURN_NS: u64 = 50_000_000, "ns";
         /// Turns of that drain in which nothing ended, before memory still in flight is given up.
         RING_DRAIN_IDLE_TURNS_MAX: u32 = 20, "turns";
+    }
+    "Memory" {
+        /// Bytes from which an allocation has a mapping of its own, where the process says so.
+        OWN_MAPPING_BYTES_MIN: usize = 256 << 10, "bytes";
+        /// Bytes of a large buffer that are given back to the kernel in one go.
+        FREED_AT_ONCE_BYTES: usize = 1 << 20, "bytes";
     }
 }
 

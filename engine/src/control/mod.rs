@@ -48,6 +48,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cutter_machine::memory::free_in_pieces;
 use cutter_protocol::clock::monotonic_ns;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -228,7 +229,7 @@ async fn conduct(
                 }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
-                Some(ToControl::Garbage(buffer)) => drop(buffer),
+                Some(ToControl::Garbage(buffer)) => free_in_pieces(buffer),
                 Some(ToControl::Drained) => {
                     shared.board().note_engine_ended();
                     return Phase::Ending;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::clipper::Reading;
 use crate::http::{Connection, Pace, Phase, RequestReader};
-use crate::limits::{INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
+use crate::limits::{BULK_BODY_BYTES_MIN, INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
 
 /// A request with a large body, of which a piece is read in each turn.
 #[derive(Debug)]
@@ -57,6 +57,10 @@ pub struct Inbound {
     pub stalled: bool,
     /// The client will send nothing more.
     pub ended: bool,
+    /// It has sent a large body, or is sending one, and may send more of them.
+    pub is_bulk: bool,
+    /// Bytes that the request under way needs in `held`, where that is known.
+    wanted_bytes: usize,
     pub incoming: Option<Box<Incoming>>,
     held: Vec<u8>,
 }
@@ -68,6 +72,8 @@ impl Default for Inbound {
             pace: Pace::new(0),
             stalled: false,
             ended: false,
+            is_bulk: false,
+            wanted_bytes: 0,
             incoming: None,
             held: Vec::new(),
         }
@@ -79,7 +85,14 @@ impl Inbound {
         assert!(self.held.is_empty() && self.incoming.is_none());
         self.reader = RequestReader::new();
         self.pace = Pace::new(now_ns);
-        (self.stalled, self.ended) = (false, false);
+        (self.stalled, self.ended, self.is_bulk) = (false, false, false);
+        self.wanted_bytes = 0;
+    }
+
+    /// The request under way is not whole: it needs so many bytes in all, where that is known.
+    pub fn need(&mut self, wanted_bytes: usize) {
+        self.wanted_bytes = wanted_bytes;
+        self.is_bulk |= wanted_bytes.max(self.reader.decoded_bytes()) >= BULK_BODY_BYTES_MIN;
     }
 
     /// Whether what arrives now is not read yet.
@@ -111,13 +124,16 @@ impl Inbound {
         std::mem::take(&mut self.held)
     }
 
-    /// Keeps the bytes that were not used; a buffer much too large for them goes.
+    /// Keeps the bytes that were not used, with room for those that are to come: a body whose
+    /// length is known is not copied as it grows. A buffer much too large for them goes.
     #[inline]
-    pub fn put_held(&mut self, held: Vec<u8>, garbage: &mut Vec<Vec<u8>>) {
-        if held.capacity() > INPUT_BYTES_KEPT && held.capacity() / 4 > held.len() {
+    pub fn put_held(&mut self, mut held: Vec<u8>, garbage: &mut Vec<Vec<u8>>) {
+        let wanted_bytes = self.wanted_bytes.max(held.len());
+        if held.capacity() > INPUT_BYTES_KEPT && held.capacity() / 4 > wanted_bytes {
             self.held = held.as_slice().to_vec();
             garbage.push(held);
         } else {
+            held.reserve_exact(wanted_bytes - held.len());
             self.held = held;
         }
     }
@@ -126,7 +142,7 @@ impl Inbound {
     pub fn clear(&mut self, garbage: &mut Vec<Vec<u8>>) -> Option<Box<Incoming>> {
         garbage.push(std::mem::take(&mut self.held));
         self.reader = RequestReader::new();
-        self.stalled = false;
+        (self.stalled, self.wanted_bytes) = (false, 0);
         self.incoming.take()
     }
 }

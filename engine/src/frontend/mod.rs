@@ -250,6 +250,12 @@ impl Frontend {
         self.inbound[connection].wants_input()
     }
 
+    /// Whether a connection sends large bodies, so that little of it should be received at a time.
+    #[inline]
+    pub fn is_bulk(&self, connection: usize) -> bool {
+        self.inbound[connection].is_bulk
+    }
+
     /// When to look at a connection's clock; `None` while the wait is ours.
     #[inline]
     pub fn deadline_ns(&self, connection: usize) -> Option<u64> {

@@ -296,6 +296,11 @@ impl Replies {
         Some(connection)
     }
 
+    /// Whether a connection is listed.
+    pub fn has_listed(&self) -> bool {
+        !self.listed.is_empty()
+    }
+
     /// Puts the bytes of the next send into `out`, which is empty, unless a send is under way.
     pub fn output(&mut self, connection: usize, out: &mut Vec<u8>) -> Output {
         let state = &mut self.connections[connection];

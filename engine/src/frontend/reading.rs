@@ -82,6 +82,7 @@ impl Frontend {
         scheduler: &mut Scheduler,
     ) -> Used {
         let mut used = 0;
+        self.inbound[connection].need(0);
         loop {
             if self.replies.is_closing(connection) {
                 return Used::Whole(bytes.len());
@@ -95,7 +96,10 @@ impl Frontend {
             let limit = |_, path: &str| clipper::body_bytes_max_at(path, applications);
             let (head, body, consumed) = match inbound.reader.read(&bytes[used..], limit) {
                 Step::Request { head, body, consumed } => (head, body, consumed),
-                Step::NeedMore { consumed, .. } => return Used::Whole(used + consumed),
+                Step::NeedMore { consumed, wanted } => {
+                    inbound.need(wanted);
+                    return Used::Whole(used + consumed);
+                }
                 Step::Continue100 { consumed } => {
                     used += consumed;
                     let write = |out: &mut Vec<u8>| out.extend_from_slice(CONTINUE_100);

@@ -8,8 +8,10 @@ use cutter_machine::uring::Token;
 #[derive(Debug)]
 pub struct Socket<S> {
     pub fd: S,
-    /// A multishot receive is in flight.
+    /// A receive is in flight.
     pub receiving: bool,
+    /// It waits for its part of a turn to be received from.
+    pub queued: bool,
     /// Its end was asked for.
     pub stopping: bool,
     /// The client will send nothing more.
@@ -63,6 +65,7 @@ impl<S> Connections<S> {
         self.sockets[connection] = Some(Socket {
             fd,
             receiving: false,
+            queued: false,
             stopping: false,
             ended: false,
             sending: false,

@@ -88,6 +88,8 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock>
     turn_bytes: usize,
     /// Connections whose receive ended for want of buffers.
     starved: Vec<usize>,
+    /// Connections with large bodies that wait to be received from.
+    bulk: VecDeque<usize>,
     /// Connections that wait for the end of another to have its place.
     accepted_waiting: VecDeque<R::Socket>,
     frontend: Frontend,
@@ -147,6 +149,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             turn_bytes: 0,
             connections: Connections::new(frontend.places()),
             starved: Vec::new(),
+            bulk: VecDeque::new(),
             accepted_waiting: VecDeque::new(),
             timers: Timers::new(frontend.places()),
             accept_again_ns: listeners.iter().map(|_| None).collect(),
@@ -235,6 +238,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         worked |= self.keep_time(now_ns);
         worked |= self.start_sends(now_ns);
         self.feed_starved();
+        worked |= self.feed_bulk();
         self.tell_control();
         Ok(worked)
     }

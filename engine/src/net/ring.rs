@@ -25,6 +25,7 @@ pub trait Ring: Debug {
 
     fn accept_multishot(&mut self, listener: &Self::Listener, token: Token);
     fn recv_multishot(&mut self, connection: &Self::Socket, token: Token);
+    fn recv(&mut self, connection: &Self::Socket, token: Token);
     fn send(&mut self, connection: &Self::Socket, bytes: Vec<u8>, token: Token);
     /// Sends at once what fits, for a connection that is given no place.
     fn send_now(&mut self, connection: &Self::Socket, bytes: &[u8]);
@@ -59,6 +60,10 @@ impl Ring for uring::Ring {
     #[inline]
     fn recv_multishot(&mut self, connection: &OwnedFd, token: Token) {
         self.recv_multishot(connection.as_fd(), token);
+    }
+
+    fn recv(&mut self, connection: &OwnedFd, token: Token) {
+        self.recv(connection.as_fd(), token);
     }
 
     #[inline]

@@ -20,7 +20,8 @@ use super::{EngineThread, kind};
 use crate::clock::Clock;
 use crate::frontend::{Expired, Output};
 use crate::limits::{
-    ACCEPT_PAUSE_NS, ACCEPTED_WAITING_MAX, EXPIRED_MAX, LINGER_NS, SEND_BYTES_KEPT, TURN_BYTES_MAX,
+    ACCEPT_PAUSE_NS, ACCEPTED_WAITING_MAX, BULK_RECEIVES_MAX, EXPIRED_MAX, LINGER_NS,
+    SEND_BYTES_KEPT, TURN_BYTES_MAX,
 };
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
@@ -88,10 +89,35 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let token = self.connections.token(kind::RECEIVE, connection);
         let Some(socket) = self.connections.get_mut(connection) else { return };
         let wanted = !socket.receiving && !socket.ended && socket.stage != Stage::Ending;
-        if wanted && self.frontend.wants_input(connection) {
-            socket.receiving = true;
-            self.ring.recv_multishot(&socket.fd, token);
+        if !wanted || !self.frontend.wants_input(connection) {
+            return;
         }
+        if !self.frontend.is_bulk(connection) {
+            socket.receiving = true;
+            return self.ring.recv_multishot(&socket.fd, token);
+        }
+        if !socket.queued {
+            socket.queued = true;
+            self.bulk.push_back(connection);
+        }
+    }
+
+    /// Receives a buffer's worth from connections with large bodies, some of them in each turn: a
+    /// multishot receive would fill all buffers with one such body, before which everybody else's
+    /// requests would have to wait. Says whether others wait for their turn.
+    pub(super) fn feed_bulk(&mut self) -> bool {
+        for _ in 0..BULK_RECEIVES_MAX {
+            let Some(connection) = self.bulk.pop_front() else { return false };
+            let token = self.connections.token(kind::RECEIVE, connection);
+            let Some(socket) = self.connections.get_mut(connection) else { continue };
+            let queued = std::mem::take(&mut socket.queued);
+            let is_open = !socket.receiving && !socket.ended && socket.stage != Stage::Ending;
+            if queued && is_open && self.frontend.wants_input(connection) {
+                socket.receiving = true;
+                self.ring.recv(&socket.fd, token);
+            }
+        }
+        !self.bulk.is_empty()
     }
 
     pub(super) fn received(&mut self, completion: Completion<R>, reaped_ns: u64) {
@@ -136,7 +162,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         if !more {
             return self.receive(connection);
         }
-        let wanted = self.frontend.wants_input(connection);
+        let wanted = self.frontend.wants_input(connection) && !self.frontend.is_bulk(connection);
         let token = self.connections.token(kind::RECEIVE, connection);
         if let Some(socket) = self.connections.get_mut(connection)
             && !wanted

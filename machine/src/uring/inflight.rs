@@ -22,6 +22,7 @@ pub(super) const CELL_BYTES: u32 = u64::BITS / 8;
 pub(super) enum Operation {
     Accept,
     Receive,
+    ReceiveOnce,
     Send,
     Read,
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  accept_multishot ┐                                           ┌ token, result, more
-//!  recv_multishot   │   submission        completion            │ buffer    (lent by the ring)
+//!  recv, …multishot │   submission        completion            │ buffer    (lent by the ring)
 //!  send, read_u64   ├─▶ queue ─▶ kernel ─▶ queue ─▶ poll, wait ─┤ returned  (a send's Vec)
 //!  cancel, shutdown │                                           └ accepted  (a new connection)
 //!  close            ┘
@@ -146,6 +146,12 @@ impl Ring {
     /// Receives into buffers of the ring until the stream ends, fails, or the buffers run out.
     pub fn recv_multishot(&mut self, connection: BorrowedFd<'_>, token: Token) {
         self.start(Operation::Receive, connection, token, Vec::new());
+    }
+
+    /// Receives once, into a buffer of the ring: no more than that buffer holds, however much has
+    /// arrived. Otherwise as [`Ring::recv_multishot`].
+    pub fn recv(&mut self, connection: BorrowedFd<'_>, token: Token) {
+        self.start(Operation::ReceiveOnce, connection, token, Vec::new());
     }
 
     /// Sends all the bytes; they come back with the completion. Fewer bytes sent than given means
@@ -304,6 +310,11 @@ impl Ring {
         let entry = match operation {
             Operation::Accept => opcode::AcceptMulti::new(fd).flags(ACCEPT_FLAGS).build(),
             Operation::Receive => opcode::RecvMulti::new(fd, GROUP).build(),
+            Operation::ReceiveOnce => {
+                // No length: that of the buffer which the kernel picks.
+                let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP);
+                receive.build().flags(squeue::Flags::BUFFER_SELECT)
+            }
             Operation::Send => {
                 let bytes = u32::try_from(memory.len()).expect("RING_SEND_BYTES_MAX fits");
                 opcode::Send::new(fd, memory.as_ptr(), bytes).flags(SEND_FLAGS).build()
@@ -313,7 +324,7 @@ impl Ring {
                 opcode::Read::new(fd, memory.as_mut_ptr(), CELL_BYTES).build()
             }
         };
-        // SAFETY: the entry points to nothing (accept, receive) or to bytes of a `Vec` that its
+        // SAFETY: the entry points to nothing (accept, receives) or to bytes of a `Vec` that its
         // slot keeps, unmoved and unfreed, until the operation's last completion; see `inflight`.
         // The receive buffers stay mapped until after the ring is closed; see the order of the
         // fields.
@@ -480,7 +491,7 @@ fn settle(entry: &cqueue::Entry, in_flight: &mut InFlight, buffers: &mut BufferR
         match operation {
             Operation::Send => returned = Some(memory),
             Operation::Read => in_flight.put_cell(memory),
-            Operation::Accept | Operation::Receive => {}
+            Operation::Accept | Operation::Receive | Operation::ReceiveOnce => {}
         }
     }
     Completion { token, result, more, buffer, returned, accepted }

@@ -75,9 +75,17 @@ impl Met {
     }
 }
 
+/// How often a receive completes, if nothing ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    Once,
+    Many,
+}
+
 #[derive(Debug)]
 struct Receive {
     token: Token,
+    times: Times,
     cancelled: bool,
 }
 
@@ -249,10 +257,10 @@ impl Kernel {
         (listening.armed, listening.cancelled) = (Some(token), false);
     }
 
-    pub fn receive(&mut self, id: SocketId, token: Token) {
+    pub fn receive(&mut self, id: SocketId, token: Token, times: Times) {
         let socket = self.usable(id);
         assert!(socket.receive.is_none(), "a second receive on socket {id}");
-        socket.receive = Some(Receive { token, cancelled: false });
+        socket.receive = Some(Receive { token, times, cancelled: false });
     }
 
     pub fn send(&mut self, id: SocketId, bytes: Vec<u8>, token: Token) {
@@ -420,6 +428,10 @@ impl Kernel {
             socket.receive = None;
             return last(token, result);
         }
+        let more = receive.times == Times::Many;
+        if !more {
+            socket.receive = None;
+        }
         let count = socket.inbound.len().min(self.plan.receive_buffer_bytes);
         let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
@@ -429,7 +441,7 @@ impl Kernel {
         self.lent.insert(id);
         let result = Ok(u32::try_from(count).expect("a small buffer"));
         let buffer = Some(Buffer { id, bytes });
-        Done { token, result, more: true, buffer, returned: None, accepted: None }
+        Done { token, result, more, buffer, returned: None, accepted: None }
     }
 
     fn complete_send(&mut self, id: SocketId) -> Done {

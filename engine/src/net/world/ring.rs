@@ -7,7 +7,7 @@ use std::rc::Rc;
 use cutter_machine::uring::{Counters, RingError, Token};
 use rustix::net::Shutdown;
 
-use super::kernel::{Buffer, Done, Fd, Port};
+use super::kernel::{Buffer, Done, Fd, Port, Times};
 use super::state::State;
 use crate::net::ring::Ring;
 
@@ -32,7 +32,11 @@ impl Ring for SimulatedRing {
     }
 
     fn recv_multishot(&mut self, connection: &Fd, token: Token) {
-        self.state.borrow_mut().kernel.receive(connection.0, token);
+        self.state.borrow_mut().kernel.receive(connection.0, token, Times::Many);
+    }
+
+    fn recv(&mut self, connection: &Fd, token: Token) {
+        self.state.borrow_mut().kernel.receive(connection.0, token, Times::Once);
     }
 
     fn send(&mut self, connection: &Fd, bytes: Vec<u8>, token: Token) {
