@@ -230,13 +230,16 @@ cutter_limits::limits! {
         /// Bytes of a body from which its connection is received from a buffer at a time.
         BULK_BODY_BYTES_MIN: usize = 128 << 10, "bytes";
         /// Such receives in one turn of the engine thread's loop, all connections together.
-        BULK_RECEIVES_MAX: usize = 4, "receives";
+        BULK_RECEIVES_MAX: usize = 2, "receives";
         /// Bytes that one send hands to the kernel.
         SEND_BYTES_MAX: usize = 64 << 10, "bytes";
         /// Bytes of requests read in one turn of the engine thread's loop.
         TURN_BYTES_MAX: usize = 512 << 10, "bytes";
-        /// Bytes of a large body or output that are read or rendered before others have their turn.
-        PIECE_BYTES: usize = 32 << 10, "bytes";
+        /// Bytes of a body that are read at once, and of outputs rendered at once in one turn.
+        AT_ONCE_BYTES_MAX: usize = 32 << 10, "bytes";
+        /// Bytes of a larger body or output that are read or rendered before others have their
+        /// turn.
+        PIECE_BYTES: usize = 8 << 10, "bytes";
         /// Least rate at which a client must take its answers, send by send. Below it, once the
         /// grace is used up: closed.
         SEND_RATE_BYTES_PER_S: u64 = 8 << 10, "bytes/s";
@@ -266,8 +269,13 @@ cutter_limits::limits! {
         SPARE_REPLIES_MAX: usize = 4096, "answers";
         /// Capacity that a connection keeps between its sends.
         SEND_BYTES_KEPT: usize = 4 << 10, "bytes";
-        /// Capacity from which a buffer is freed on the control thread, since that takes time.
+        /// Capacity from which a buffer is kept for the next, or freed on the control thread:
+        /// either takes time.
         GARBAGE_BYTES_MIN: usize = 256 << 10, "bytes";
+        /// Capacity of such buffers that are kept: for a body and for an output, of the largest.
+        SPARE_BUFFER_BYTES_MAX: usize = 192 << 20, "bytes";
+        /// How long one of them is kept that nobody wants.
+        SPARE_BUFFER_NS: u64 = 1_000_000_000, "ns";
         /// Bytes of the tables that have a line for each connection, for one of them.
         CONNECTION_STATE_BYTES_MAX: usize = 2 << 10, "bytes";
     }
@@ -428,7 +436,7 @@ const _: () = {
     assert!(2 * (HEAD_BYTES_MAX + BODY_BYTES_MAX) < IN_POOL_BYTES_MAX);
     assert!(CONNECTION_OUT_SHARE_BYTES <= CONNECTION_OUT_BYTES_MAX);
     assert!(CONNECTION_OUT_BYTES_MAX <= OUT_POOL_BYTES_MAX);
-    assert!(PIECE_BYTES <= TURN_BYTES_MAX && PIECE_BYTES <= SEND_BYTES_MAX);
+    assert!(PIECE_BYTES <= AT_ONCE_BYTES_MAX && AT_ONCE_BYTES_MAX <= SEND_BYTES_MAX);
     assert!(SEND_BYTES_MAX <= TURN_BYTES_MAX && SEND_BYTES_MAX <= RING_SEND_BYTES_MAX);
     assert!(SEND_GRACE_NS < KEEP_ALIVE_IDLE_NS);
 };

@@ -25,7 +25,7 @@ cutter_limits::limits! {
         PLACE_CLEAR_BYTES: usize = 16 << 10, "bytes";
         /// Bytes of outputs that one look at a replica copies; a batch with more is copied in
         /// pieces.
-        COPY_BYTES_MAX: usize = 256 << 10, "bytes";
+        COPY_BYTES_MAX: usize = 64 << 10, "bytes";
         /// Input pools that one replica can read: the applications that link its model.
         POOLS_MAX: usize = 16, "pools";
         /// Bytes for the messages of failed items, for each ticket.

@@ -15,7 +15,7 @@ use super::rendering::Rendering;
 use super::reply::Reply;
 use crate::clipper;
 use crate::json::render::{TensorWriter, TextRule, rendered_bytes_max};
-use crate::limits::PIECE_BYTES;
+use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 use crate::scheduler::{Answer, Outcome, ReplyTo, Sink};
 use crate::stats::Reason;
 
@@ -81,7 +81,7 @@ impl Replies {
             let reply = reply_at(&mut self.connections, address);
             if !reply.is_some_and(|reply| reply.is_rendering(address.item)) {
                 // The client has gone.
-                self.garbage.extend(rendering.own.map(|(_, buffer)| buffer));
+                rendering.own.into_iter().for_each(|(_, buffer)| self.buffers.give(buffer));
                 continue;
             }
             if rendering.own.is_some() {
@@ -160,13 +160,16 @@ impl Replies {
         let address = Address::unpack(reply_to);
         let Some(reply) = reply_at(&mut self.connections, address) else { return Ok(()) };
         let mut own = None;
-        if most > PIECE_BYTES {
+        if most > AT_ONCE_BYTES_MAX {
             let most = most.saturating_add(ITEM_FRAME_BYTES);
-            self.ledger.charge(address.connection, most)?;
-            let buffer = Vec::with_capacity(most);
-            // What the allocator gave beyond is settled when the buffer is done.
-            reply.charged += most;
-            reply.begin_rendering(address.item, buffer.capacity());
+            let buffer = self.buffers.take(most);
+            let capacity = buffer.capacity();
+            if let Err(full) = self.ledger.charge(address.connection, capacity) {
+                self.buffers.give(buffer);
+                return Err(full);
+            }
+            reply.charged += capacity;
+            reply.begin_rendering(address.item, capacity);
             let rule = text_rule(&self.applications[reply.application]);
             own = Some((TensorWriter::new(spec, rule), buffer));
         } else {
@@ -183,8 +186,7 @@ impl Replies {
         if before == 0 {
             clipper::open_prediction(&mut buffer, rendering.query_id);
         }
-        let piece = self.render_budget.min(PIECE_BYTES);
-        let written = writer.write(&mut buffer, rendering.output.bytes(), piece);
+        let written = writer.write(&mut buffer, rendering.output.bytes(), PIECE_BYTES);
         self.render_budget = self.render_budget.saturating_sub((buffer.len() - before).max(1));
         if matches!(written, Ok(true)) {
             clipper::close_prediction(&mut buffer);
@@ -201,17 +203,21 @@ impl Replies {
         let capacity = buffer.capacity();
         if matches!(written, Ok(false)) {
             rendering.own = Some((writer, buffer));
+            // A piece in each turn.
+            self.render_budget = 0;
             return self.renderings.put_back(rendering);
         }
         if written.is_err() {
             reply.give_up_rendering(capacity);
-            self.garbage.push(buffer);
+            self.buffers.give(buffer);
             let application = reply.application;
             self.drop_prediction(application);
             let content = Content::Default { reason: Reason::ModelError, detail: NOT_UTF8 };
             return self.fill(reply_to, query_id, content);
         }
-        buffer.shrink_to_fit();
+        if buffer.capacity() / 2 > buffer.len() {
+            buffer.shrink_to_fit();
+        }
         reply.finish_rendering(address.item, buffer, capacity);
         force(&mut self.ledger, address.connection, reply);
         if reply.is_complete() {

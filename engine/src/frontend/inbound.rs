@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::buffers::Buffers;
 use crate::clipper::Reading;
 use crate::http::{Connection, Pace, Phase, RequestReader};
 use crate::limits::{BULK_BODY_BYTES_MIN, INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
@@ -127,20 +128,22 @@ impl Inbound {
     /// Keeps the bytes that were not used, with room for those that are to come: a body whose
     /// length is known is not copied as it grows. A buffer much too large for them goes.
     #[inline]
-    pub fn put_held(&mut self, mut held: Vec<u8>, garbage: &mut Vec<Vec<u8>>) {
+    pub fn put_held(&mut self, held: Vec<u8>, buffers: &mut Buffers) {
         let wanted_bytes = self.wanted_bytes.max(held.len());
-        if held.capacity() > INPUT_BYTES_KEPT && held.capacity() / 4 > wanted_bytes {
-            self.held = held.as_slice().to_vec();
-            garbage.push(held);
+        let (capacity, least) = (held.capacity(), INPUT_BYTES_KEPT.max(4 * wanted_bytes));
+        self.held = if wanted_bytes > capacity || capacity > least {
+            let mut other = buffers.take(wanted_bytes);
+            other.extend_from_slice(&held);
+            buffers.give(held);
+            other
         } else {
-            held.reserve_exact(wanted_bytes - held.len());
-            self.held = held;
-        }
+            held
+        };
     }
 
     /// Gives up all bytes. What was being read is for the caller to cancel.
-    pub fn clear(&mut self, garbage: &mut Vec<Vec<u8>>) -> Option<Box<Incoming>> {
-        garbage.push(std::mem::take(&mut self.held));
+    pub fn clear(&mut self, buffers: &mut Buffers) -> Option<Box<Incoming>> {
+        buffers.give(std::mem::take(&mut self.held));
         self.reader = RequestReader::new();
         (self.stalled, self.wanted_bytes) = (false, 0);
         self.incoming.take()

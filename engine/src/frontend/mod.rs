@@ -28,6 +28,7 @@
 //! - A client that has gone is not computed for: its queries are abandoned.
 
 mod answers;
+mod buffers;
 mod inbound;
 pub mod ledger;
 mod outbound;
@@ -96,7 +97,6 @@ pub struct Frontend {
     waiting: Waiting,
     /// Connections with a large body to be read, the first one first.
     large: VecDeque<usize>,
-    garbage: Vec<Vec<u8>>,
     places: usize,
     stats: Arc<EngineStats>,
 }
@@ -142,7 +142,6 @@ impl Frontend {
             send_deadlines_ns: vec![0; places].into(),
             waiting: Waiting::new(places),
             large: VecDeque::with_capacity(places),
-            garbage: Vec::new(),
             places,
             stats,
         }
@@ -192,7 +191,7 @@ impl Frontend {
             held = self.read_held(connection, held, reaped_ns, clock, scheduler);
         }
         let inbound = &mut self.inbound[connection];
-        inbound.put_held(held, &mut self.garbage);
+        inbound.put_held(held, &mut self.replies.buffers);
         inbound.pace.on_bytes(reaped_ns, bytes.len(), inbound.reader.phase());
         self.settle(connection, reaped_ns, scheduler);
     }
@@ -306,9 +305,21 @@ impl Frontend {
         }
     }
 
-    /// Buffers to be freed where it may take its time.
+    /// Time goes on: large buffers that nobody wanted for long are given up.
+    #[inline]
+    pub fn age_buffers(&mut self, now_ns: u64) {
+        self.replies.buffers.age(now_ns);
+    }
+
+    /// When [`Frontend::age_buffers`] has something to do.
+    pub fn buffers_due_ns(&self) -> Option<u64> {
+        self.replies.buffers.due_ns()
+    }
+
+    /// A large buffer to be freed where that may take its time.
+    #[inline]
     pub fn take_garbage(&mut self) -> Option<Vec<u8>> {
-        self.garbage.pop().or_else(|| self.replies.take_garbage())
+        self.replies.buffers.take_garbage()
     }
 
     /// Whether nothing of a request is here and no answer is owed.

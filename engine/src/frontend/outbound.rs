@@ -17,13 +17,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::buffers::Buffers;
 use super::ledger::{Bounds, Full, Ledger};
 use super::rendering::Renderings;
 use super::reply::{Form, Item, Reply};
 use crate::clipper;
 use crate::http::{Connection, DATE_BYTES, ResponseHead, Status, write_head};
 use crate::limits::{
-    CONNECTIONS_MAX, INPUT_BATCH_MAX, OWED_PAUSE_BYTES, PIECE_BYTES, PIPELINED_REQUESTS_MAX,
+    AT_ONCE_BYTES_MAX, CONNECTIONS_MAX, INPUT_BATCH_MAX, OWED_PAUSE_BYTES, PIPELINED_REQUESTS_MAX,
     SEND_BYTES_MAX, SPARE_REPLIES_MAX,
 };
 use crate::scheduler::ReplyTo;
@@ -126,8 +127,8 @@ pub struct Replies {
     pub(super) renderings: Renderings,
     /// Bytes that may still be rendered in this turn.
     pub(super) render_budget: usize,
-    /// Large buffers that nobody needs, to be freed where it may take its time.
-    pub(super) garbage: Vec<Vec<u8>>,
+    /// Large buffers, of requests too.
+    pub(super) buffers: Buffers,
     pub(super) stats: Arc<EngineStats>,
 }
 
@@ -148,8 +149,8 @@ impl Replies {
             replied: Vec::new(),
             spare: Vec::new(),
             renderings: Renderings::default(),
-            render_budget: PIECE_BYTES,
-            garbage: Vec::new(),
+            render_budget: AT_ONCE_BYTES_MAX,
+            buffers: Buffers::default(),
             stats,
         }
     }
@@ -173,7 +174,7 @@ impl Replies {
                     abandon(reply.application, *row);
                 }
             }
-            reply.clear(&mut |buffer| self.garbage.push(buffer));
+            reply.clear(&mut |buffer| self.buffers.give(buffer));
             keep(&mut self.spare, reply);
         }
         self.connections[connection].replies = replies;
@@ -255,7 +256,7 @@ impl Replies {
         (reply.after, reply.application, reply.arrived_ns) = (after, application, arrived_ns);
         let cost = reply.cost();
         if let Err(full) = self.ledger.charge(connection, cost) {
-            reply.clear(&mut |buffer| self.garbage.push(buffer));
+            reply.clear(&mut |buffer| self.buffers.give(buffer));
             keep(&mut self.spare, reply);
             return Err(full);
         }
@@ -332,7 +333,7 @@ impl Replies {
                 });
             }
             self.ledger.release(connection, reply.charged);
-            reply.clear(&mut |buffer| self.garbage.push(buffer));
+            reply.clear(&mut |buffer| self.buffers.give(buffer));
             keep(&mut self.spare, reply);
         }
         if !out.is_empty() {
@@ -357,11 +358,6 @@ impl Replies {
     /// The answers that went into sends since the last call.
     pub fn take_replied(&mut self) -> impl Iterator<Item = Replied> + '_ {
         self.replied.drain(..)
-    }
-
-    /// Buffers to be freed where it may take its time.
-    pub fn take_garbage(&mut self) -> Option<Vec<u8>> {
-        self.garbage.pop()
     }
 
     fn push(&mut self, connection: usize, reply: Reply) -> ReplyTo {

@@ -11,7 +11,7 @@ use super::inbound::Incoming;
 use crate::clipper::{self, Asked, Desk, Problem, Question, Slot};
 use crate::clock::Clock;
 use crate::http::{CONTINUE_100, Connection, Method, Step};
-use crate::limits::PIECE_BYTES;
+use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 use crate::scheduler::{Admission, Scheduler};
 
 /// How far a read came.
@@ -69,7 +69,7 @@ impl Frontend {
     ) {
         let held = self.inbound[connection].take_held();
         let held = self.read_held(connection, held, now_ns, clock, scheduler);
-        self.inbound[connection].put_held(held, &mut self.garbage);
+        self.inbound[connection].put_held(held, &mut self.replies.buffers);
     }
 
     /// Reads all requests that are whole, until one has a large body.
@@ -114,13 +114,13 @@ impl Frontend {
                 }
             };
             used += consumed;
-            if body.len() <= PIECE_BYTES {
+            if body.len() <= AT_ONCE_BYTES_MAX {
                 self.stats.input_bytes_copied.add(body.len() as u64);
             }
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
             let mut desk = Desk { applications, pools: &mut self.pools, scheduler, spare };
-            let asked = clipper::ask(&head, body, PIECE_BYTES, &mut desk, &mut self.slots);
+            let asked = clipper::ask(&head, body, AT_ONCE_BYTES_MAX, &mut desk, &mut self.slots);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
             match asked {
@@ -155,7 +155,7 @@ impl Frontend {
         let body = match place {
             BodyPlace::At(range) => (bytes, range),
             BodyPlace::Decoded(body) => {
-                self.garbage.push(bytes);
+                self.replies.buffers.give(bytes);
                 let whole = 0..body.len();
                 (body, whole)
             }
@@ -193,7 +193,7 @@ impl Frontend {
             }
             Err(problem) => self.answer_problem(connection, (after, omit_body), &problem),
         }
-        self.garbage.push(incoming.into_bytes());
+        self.replies.buffers.give(incoming.into_bytes());
         let now_ns = clock.now_ns();
         self.read_on(connection, now_ns, clock, scheduler);
         self.settle(connection, now_ns, scheduler);

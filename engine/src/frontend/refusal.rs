@@ -10,7 +10,6 @@ use crate::http::{
     Connection, DATE_BYTES, HttpError, Phase, ResponseHead, ResponseWriter, Status,
     write_http_error,
 };
-use crate::limits::GARBAGE_BYTES_MIN;
 use crate::scheduler::Scheduler;
 
 const OVERLOADED: &[u8] =
@@ -69,13 +68,12 @@ impl Frontend {
 
     /// Gives up what a connection holds of requests.
     pub(super) fn clear_input(&mut self, connection: usize, scheduler: &mut Scheduler) {
-        let incoming = self.inbound[connection].clear(&mut self.garbage);
+        let incoming = self.inbound[connection].clear(&mut self.replies.buffers);
         if let Some(mut incoming) = incoming {
             incoming.reading.cancel(&mut self.pools, scheduler);
-            self.garbage.push(incoming.into_bytes());
+            self.replies.buffers.give(incoming.into_bytes());
             self.large.retain(|other| *other != connection);
         }
-        self.garbage.retain(|buffer| buffer.capacity() >= GARBAGE_BYTES_MIN);
         let held = self.inbound[connection].memory_bytes();
         self.ledger.release(connection, self.ledger.held(connection) - held);
     }

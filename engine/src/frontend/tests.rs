@@ -11,7 +11,7 @@ use super::{Expired, Frontend, Output, PortLimits};
 use crate::clipper;
 use crate::clock::Clock;
 use crate::limits::{
-    HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIECE_BYTES, PIPELINED_REQUESTS_MAX, SEND_BYTES_MAX,
+    AT_ONCE_BYTES_MAX, HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX, SEND_BYTES_MAX,
     SEND_GRACE_NS,
 };
 use crate::pool::InputPool;
@@ -499,12 +499,12 @@ fn bytes_owed_are_bounded_and_a_client_that_does_not_read_is_not_executed_for() 
 #[test]
 fn a_large_body_is_read_in_pieces_and_answered_like_a_small_one() {
     let mut world = World::with_replica();
-    let space = " ".repeat(3 * PIECE_BYTES / 2);
+    let space = " ".repeat(3 * AT_ONCE_BYTES_MAX / 2);
     let large = post(&format!("{{\"input\": [1,{space} 2]}}"));
     world.receive(&[large, post(r#"{"input": [3, 4]}"#)].concat());
     assert!(world.frontend.has_large_work());
     while world.frontend.has_large_work() {
-        world.frontend.replies.begin_turn(PIECE_BYTES);
+        world.frontend.replies.begin_turn(AT_ONCE_BYTES_MAX);
         world.frontend.work(&world.clock, &mut world.scheduler);
     }
     assert_eq!(world.predict(), 2);

@@ -20,7 +20,8 @@ use super::{
     DESCRIPTORS_OF_CONTAINER, DESCRIPTORS_OF_PROCESS, DESCRIPTORS_OF_REPLICA, HEAD_BYTES_MAX,
     IN_POOL_BYTES_MAX, INPUT_BYTES_KEPT, OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX,
     RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES,
-    RING_ENTRY_BYTES, SEND_BYTES_KEPT, SEND_BYTES_MAX, SPARE_REPLIES_MAX, THREADS,
+    RING_ENTRY_BYTES, SEND_BYTES_KEPT, SEND_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_REPLIES_MAX,
+    THREADS,
 };
 use crate::config::{Application, Config, Model};
 
@@ -100,6 +101,7 @@ const BYTES_KEPT: &[Holder] = &[
     Holder::constant("for answers owed", CONNECTIONS_MAX * OWED_MAX, REPLY_BYTES_KEPT),
     Holder::constant("for answers to come", SPARE_REPLIES_MAX, REPLY_BYTES_KEPT),
     Holder::constant("for sends", CONNECTIONS_MAX, SEND_BYTES_KEPT),
+    Holder::constant("for large bodies and outputs", 1, SPARE_BUFFER_BYTES_MAX),
 ];
 
 /// Answers that a connection may be owed: those of its requests, and a refusal.

@@ -36,8 +36,8 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::frontend::{Frontend, Replied};
 use crate::http::http_date;
 use crate::limits::{
-    DATE_PERIOD_NS, GARBAGE_BYTES_MIN, GAUGE_PERIOD_NS, PIECE_BYTES, RECEIVE_BUFFER_BYTES,
-    RECEIVE_BUFFERS, RING_ENTRIES, TURN_BYTES_MAX,
+    AT_ONCE_BYTES_MAX, DATE_PERIOD_NS, GAUGE_PERIOD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
+    RING_ENTRIES, TURN_BYTES_MAX,
 };
 use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::replicas::{GivenUp, Replicas};
@@ -212,7 +212,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         self.record_handed_over(reaped_ns);
         let mut worked = !reaped.is_empty() || !self.backlog.is_empty();
         self.turn_bytes = 0;
-        self.frontend.replies.begin_turn(PIECE_BYTES);
+        self.frontend.replies.begin_turn(AT_ONCE_BYTES_MAX);
         while self.turn_bytes < TURN_BYTES_MAX
             && let Some((reaped_ns, completion)) = self.backlog.pop_front()
         {
@@ -330,6 +330,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             self.gauges_ns = now_ns + GAUGE_PERIOD_NS;
             self.publish_gauges();
         }
+        self.frontend.age_buffers(now_ns);
         self.accept_again(now_ns);
         self.keep_draining(now_ns);
         !self.expire(now_ns)
@@ -354,9 +355,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// models are told there.
     fn tell_control(&mut self) {
         while let Some(buffer) = self.frontend.take_garbage() {
-            if buffer.capacity() >= GARBAGE_BYTES_MIN {
-                let _ = self.control.send(ToControl::Garbage(buffer));
-            }
+            let _ = self.control.send(ToControl::Garbage(buffer));
         }
         while let Some(FailureReport { model, text, .. }) = self.scheduler.take_failure_report() {
             let text = String::from_utf8_lossy(&text).into_owned();
@@ -396,8 +395,10 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     fn next_due_ns(&self) -> u64 {
         let accept_ns = self.accept_again_ns.iter().flatten().copied().min();
         let drain_ns = self.drain.map(|drain| drain.next_ns());
-        let due = [self.scheduler.next_tick_ns(), self.timers.next_ns(), accept_ns, drain_ns];
-        due.into_iter().flatten().min().unwrap_or(u64::MAX)
+        let buffers_ns = self.frontend.buffers_due_ns();
+        let ticks_ns = [self.scheduler.next_tick_ns(), self.timers.next_ns()];
+        let due = ticks_ns.into_iter().chain([accept_ns, drain_ns, buffers_ns]);
+        due.flatten().min().unwrap_or(u64::MAX)
     }
 }
 

@@ -30,7 +30,7 @@ use cutter_engine::clock::Clock;
 use cutter_engine::frontend::ledger::Bounds;
 use cutter_engine::frontend::{Expired, Frontend, Output, PortLimits, Replied};
 use cutter_engine::limits::{
-    DECODED_BODY_KEPT_BYTES, INPUT_BYTES_KEPT, PIECE_BYTES, SEND_BYTES_MAX,
+    AT_ONCE_BYTES_MAX, DECODED_BODY_KEPT_BYTES, INPUT_BYTES_KEPT, SEND_BYTES_MAX,
 };
 use cutter_engine::pool::InputPool;
 use cutter_engine::scheduler::{
@@ -289,7 +289,7 @@ impl World {
     }
 
     fn work(&mut self) {
-        self.frontend.replies.begin_turn(PIECE_BYTES);
+        self.frontend.replies.begin_turn(AT_ONCE_BYTES_MAX);
         if self.frontend.has_large_work() {
             self.frontend.work(&self.clock, &mut self.scheduler);
         }

@@ -1,6 +1,6 @@
 //! Requests as a script's clients send them, and bytes that are none.
 
-use cutter_engine::limits::PIECE_BYTES;
+use cutter_engine::limits::AT_ONCE_BYTES_MAX;
 
 use crate::Source;
 
@@ -76,7 +76,7 @@ fn pair(source: &mut Source<'_>) -> String {
 
 /// A body that is read in pieces.
 fn large(source: &mut Source<'_>) -> String {
-    let space = " ".repeat(PIECE_BYTES + 257 * usize::from(source.u8()));
+    let space = " ".repeat(AT_ONCE_BYTES_MAX + 257 * usize::from(source.u8()));
     format!("{{\"input\":{space}{}}}", pair(source))
 }
 
