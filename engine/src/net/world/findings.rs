@@ -3,7 +3,7 @@
 use super::script::{Ask, GARBAGE, LARGE, QUICK, Reading, Request, S, Script, Step};
 use super::{MS, Plan, START_NS, START_UNIX_S, World};
 use crate::frontend::ledger::Bounds;
-use crate::limits::STALLED_INPUT_BYTES_MAX;
+use crate::limits::{BULK_RECEIVES_MAX, STALLED_INPUT_BYTES_MAX};
 
 const KIB: usize = 1 << 10;
 const PLENTY: Bounds = Bounds { share: 16 << 20, pool: 0, connection: 16 << 20 };
@@ -151,6 +151,27 @@ fn a_turn_has_a_budget() {
     plan.input = PLENTY;
     plan.bytes_in_max = usize::MAX;
     plan.run();
+}
+
+#[test]
+fn a_request_does_not_wait_for_the_large_body_of_another() {
+    let body = Request::predict(LARGE).padded(8 << 20);
+    let steps = vec![Step::SendRequests(1), Step::Await(60 * S), Step::Leave];
+    let ask = || [Step::Pause(300_000), Step::SendRequests(1), Step::Await(S)];
+    let asks = (0..20).flat_map(|_| ask());
+    let asks = [Step::Pause(3 * MS)].into_iter().chain(asks).chain([Step::Leave]).collect();
+    let small = Script::new(vec![Request::predict(QUICK); 20], asks);
+    let mut plan = Plan::new(vec![Script::new(vec![body], steps), small]);
+    // Half of the body is in the socket at once, and would fill all buffers.
+    plan.kernel.inbound_bytes_max = 4 << 20;
+    plan.kernel.receive_buffers = 512;
+    plan.input = PLENTY;
+    plan.bytes_in_max = usize::MAX;
+    let world = plan.run();
+    let parse = world.stats.applications[QUICK].parse.snapshot();
+    assert_eq!(parse.count(), 20);
+    let turn_ns = (BULK_RECEIVES_MAX * 4 * KIB) as u64;
+    assert!(parse.max() <= 4 * turn_ns, "{} ns", parse.max());
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub struct KernelPlan {
 pub struct Met {
     pub starved: u64,
     pub cancelled: u64,
+    pub received_once: u64,
     pub no_descriptors: u64,
     pub broken_sends: u64,
     pub partial_sends: u64,
@@ -66,6 +67,7 @@ impl Met {
         vec![
             ("starved", self.starved),
             ("cancelled", self.cancelled),
+            ("received_once", self.received_once),
             ("no_descriptors", self.no_descriptors),
             ("broken_sends", self.broken_sends),
             ("partial_sends", self.partial_sends),
@@ -431,6 +433,7 @@ impl Kernel {
         let more = receive.times == Times::Many;
         if !more {
             socket.receive = None;
+            self.met.received_once += 1;
         }
         let count = socket.inbound.len().min(self.plan.receive_buffer_bytes);
         let mut bytes = self.spare.pop().unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::{Plan, Rng};
+use crate::limits::BULK_BODY_BYTES_MIN;
 
 pub const MS: u64 = 1_000_000;
 pub const S: u64 = 1_000 * MS;
@@ -391,7 +392,12 @@ fn random_request(rng: &mut Rng) -> Request {
             }
         }
     };
-    let padding = if rng.one_in(6) { random_size(rng) } else { 0 };
+    let padding = match rng.below(12) {
+        0 | 1 => random_size(rng),
+        // A body that is received a buffer at a time, where the application takes it.
+        2 if matches!(ask, Ask::Predict { application: LARGE, .. }) => BULK_BODY_BYTES_MIN + random_size(rng),
+        _ => 0,
+    };
     let (framing, expects, closes) = (random_framing(rng), rng.one_in(4), rng.one_in(16));
     let request = Request { closes, padding, ..Request::of(ask) };
     // HTTP/1.0 knows neither chunks nor expectations.
