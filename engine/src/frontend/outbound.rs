@@ -25,7 +25,7 @@ use crate::clipper;
 use crate::http::{Connection, DATE_BYTES, ResponseHead, Status, write_head};
 use crate::limits::{
     AT_ONCE_BYTES_MAX, CONNECTIONS_MAX, INPUT_BATCH_MAX, OWED_PAUSE_BYTES, PIPELINED_REQUESTS_MAX,
-    SEND_BYTES_MAX, SPARE_REPLIES_MAX,
+    REPLY_OVERHEAD_BYTES, SEND_BYTES_MAX, SPARE_REPLIES_MAX,
 };
 use crate::scheduler::ReplyTo;
 use crate::stats::EngineStats;
@@ -308,7 +308,8 @@ impl Replies {
         if state.sending > 0 {
             return Output::Nothing;
         }
-        while out.len() < SEND_BYTES_MAX {
+        // The next answer's head is not cut, so it must have room.
+        while out.len() + REPLY_OVERHEAD_BYTES <= SEND_BYTES_MAX {
             let is_last = state.replies.len() == 1 && !state.unread;
             let Some(reply) = state.replies.front_mut().filter(|reply| reply.is_complete()) else {
                 break;

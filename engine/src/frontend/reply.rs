@@ -219,7 +219,9 @@ impl Reply {
         if !self.begun {
             self.begun = true;
             if self.form != Form::Raw {
+                let before = out.len();
                 head(out, self.body_bytes());
+                debug_assert!(out.len() - before <= REPLY_OVERHEAD_BYTES);
             }
         }
         while let Some(segment) = self.segment(self.segment) {

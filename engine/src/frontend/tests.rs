@@ -10,6 +10,7 @@ use super::ledger::Bounds;
 use super::{Expired, Frontend, Output, PortLimits};
 use crate::clipper;
 use crate::clock::Clock;
+use crate::http::Connection;
 use crate::limits::{
     AT_ONCE_BYTES_MAX, HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX, SEND_BYTES_MAX,
     SEND_GRACE_NS,
@@ -510,6 +511,29 @@ fn a_large_body_is_read_in_pieces_and_answered_like_a_small_one() {
     assert_eq!(world.predict(), 2);
     assert_eq!(world.bodies().len(), 2);
     assert!(world.frontend.is_idle(0));
+}
+
+#[test]
+fn a_send_keeps_its_bound_wherever_an_answer_ends_in_it() {
+    for short_of in (0..600).step_by(7) {
+        let mut world = World::with_replica();
+        let bytes = SEND_BYTES_MAX - short_of;
+        let write = |out: &mut Vec<u8>| out.resize(bytes, b'x');
+        world.frontend.replies.owe_raw(0, Connection::Keep, write).unwrap();
+        world.receive(&post(r#"{"input": [1, 2]}"#));
+        assert_eq!(world.predict(), 1);
+        let mut all = 0;
+        loop {
+            let (output, sent) = world.begin_send(0);
+            if output != Output::Bytes {
+                break;
+            }
+            assert!(sent.len() <= SEND_BYTES_MAX, "{} bytes, {short_of} short of it", sent.len());
+            all += sent.len();
+            world.finish_send(0);
+        }
+        assert!(all > bytes + 100, "{all}");
+    }
 }
 
 #[test]

@@ -395,7 +395,9 @@ fn random_request(rng: &mut Rng) -> Request {
     let padding = match rng.below(12) {
         0 | 1 => random_size(rng),
         // A body that is received a buffer at a time, where the application takes it.
-        2 if matches!(ask, Ask::Predict { application: LARGE, .. }) => BULK_BODY_BYTES_MIN + random_size(rng),
+        2 if matches!(ask, Ask::Predict { application: LARGE, .. }) => {
+            BULK_BODY_BYTES_MIN + random_size(rng)
+        }
         _ => 0,
     };
     let (framing, expects, closes) = (random_framing(rng), rng.one_in(4), rng.one_in(16));
