@@ -199,6 +199,9 @@ impl PredictReader {
         pause_at: usize,
         rows: &mut impl Rows,
     ) -> Result<Inputs, Stop> {
+        if self.step == Step::Object {
+            self.begin_as_usual(cursor);
+        }
         while self.step != Step::End {
             if cursor.at() >= pause_at {
                 return Err(Stop::Cut);
@@ -249,6 +252,20 @@ impl PredictReader {
         cursor.expect_end()?;
         self.step = Step::Done;
         self.inputs.ok_or(Stop::Wrong(JsonError::NoInput))
+    }
+
+    /// Nearly all bodies begin with the very same bytes: then the first key is known at a look.
+    fn begin_as_usual(&mut self, cursor: &mut Cursor<'_>) {
+        let is_batch = if cursor.take_all(b"{\"input\":") {
+            false
+        } else if cursor.take_all(b"{\"input_batch\":") {
+            true
+        } else {
+            return;
+        };
+        self.key.at = 1;
+        self.inputs = Some(Inputs { count: 0, is_batch });
+        self.step = if is_batch { Step::Batch } else { Step::Input };
     }
 
     fn key(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {

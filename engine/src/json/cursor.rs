@@ -120,6 +120,16 @@ impl<'a> Cursor<'a> {
         false
     }
 
+    /// Steps over the next bytes if they are these.
+    #[inline]
+    pub(super) fn take_all(&mut self, bytes: &[u8]) -> bool {
+        let is_there = self.rest().starts_with(bytes);
+        if is_there {
+            self.at += bytes.len();
+        }
+        is_there
+    }
+
     #[inline]
     pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {

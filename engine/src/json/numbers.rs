@@ -56,6 +56,8 @@ enum Next {
     Array,
     /// Entries that are numbers, up to the end of their array.
     Numbers,
+    /// Nothing: its end was read.
+    End,
     /// The rest of a long number.
     Long,
     /// An entry beyond the shape, which is only counted.
@@ -108,6 +110,11 @@ impl Numbers {
         surplus: &mut Skip,
     ) -> Result<usize, Stop> {
         let (cells, _) = row.as_chunks_mut::<N>();
+        if self.next == Next::Input
+            && let Some(elements) = self.begin_quickly::<N, E>(cursor, cells, asked)
+        {
+            return Ok(elements * N);
+        }
         loop {
             let next = self.next;
             let is_done = match next {
@@ -117,7 +124,11 @@ impl Numbers {
                 Next::First => self.first(cursor, asked, surplus),
                 Next::Array => {
                     cursor.expect(b'[', ARRAY)?;
-                    self.open(self.level + 1, cursor)
+                    self.open(self.level + 1, cursor);
+                    if self.level + 1 == self.levels && begins_number(cursor) {
+                        self.next = Next::Numbers;
+                    }
+                    false
                 }
                 Next::Numbers => {
                     let (_, cells) = self.innermost(cells, asked);
@@ -128,6 +139,7 @@ impl Numbers {
                         false
                     }
                 }
+                Next::End => self.close::<N>(asked)?,
                 Next::Long => self.long::<N, E>(cursor, cells, asked)?,
                 Next::Surplus => {
                     surplus.read(cursor)?;
@@ -140,6 +152,46 @@ impl Numbers {
                 return Ok(self.elements * N);
             }
         }
+    }
+
+    /// What nearly all inputs are: one number, or one array of them, with nothing to look at
+    /// closely. Gives the elements if it is all of that. If not, what was read stays read.
+    #[inline(always)]
+    fn begin_quickly<const N: usize, E: Element<N>>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        cells: &mut [[u8; N]],
+        asked: &Asked<'_>,
+    ) -> Option<usize> {
+        let mut ahead = cursor.of_piece();
+        ahead.skip_space();
+        if asked.dims().is_empty() && asked.is_exact() {
+            let literal = number::scan(&mut ahead);
+            let element = E::quick(&literal).filter(|_| literal.expected.is_none())?;
+            if cursor.is_cut_at(ahead.at()) {
+                return None;
+            }
+            *cells.first_mut()? = element;
+            cursor.move_to(ahead.at());
+            return Some(1);
+        }
+        if !ahead.take(b'[') {
+            return None;
+        }
+        let start = ahead.at() - 1;
+        if !begins_number(&mut ahead) {
+            return None;
+        }
+        cursor.move_to(ahead.at());
+        let mut found = 0;
+        let is_closed = run::<N, E>(cursor, cells, &mut found);
+        if is_closed && asked.spec.admits_bytes(found * N) {
+            return Some(found);
+        }
+        (self.levels, self.level) = (1, 0);
+        (self.found[0], self.starts[0]) = (found, start);
+        self.next = if is_closed { Next::End } else { Next::One };
+        None
     }
 
     /// The first byte of an input tells whether it is a bare number. This and all that follow say
@@ -318,6 +370,10 @@ impl Asked<'_> {
         }
     }
 
+    fn is_exact(&self) -> bool {
+        matches!(self.spec.extent, Extent::Exact(_))
+    }
+
     pub(super) fn check_length(&self, bytes: usize, found: usize, unit: Unit) -> Result<(), Stop> {
         if self.spec.admits_bytes(bytes) {
             return Ok(());
@@ -389,6 +445,13 @@ fn run<const N: usize, E: Element<N>>(
         cursor.skip_space();
     }
     is_closed
+}
+
+/// Whether a number comes next, behind space.
+#[inline(always)]
+fn begins_number(cursor: &mut Cursor<'_>) -> bool {
+    cursor.skip_space();
+    matches!(cursor.peek(), Some(b'0'..=b'9' | b'-'))
 }
 
 /// The number that ends at `end`, unless it is wrong or cut.
