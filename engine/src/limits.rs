@@ -293,6 +293,8 @@ cutter_limits::limits! {
         DATE_PERIOD_NS: u64 = 500_000_000, "ns";
         /// How often the gauges are brought up to date.
         GAUGE_PERIOD_NS: u64 = 100_000_000, "ns";
+        /// Silence amid a request after which it is looked whether the client is still there.
+        SILENCE_NS: u64 = 100_000_000, "ns";
         /// Connections whose time is up that are looked at in one turn.
         EXPIRED_MAX: usize = 64, "connections";
         /// Connections accepted that wait for the place of one that is being ended.

@@ -249,6 +249,12 @@ impl Frontend {
         self.inbound[connection].wants_input()
     }
 
+    /// Whether a part of a request is here, and the client owes us the rest.
+    #[inline]
+    pub fn is_partial(&self, connection: usize) -> bool {
+        self.waiting.turn(connection) == Turn::Partial
+    }
+
     /// Whether a connection sends large bodies, so that little of it should be received at a time.
     #[inline]
     pub fn is_bulk(&self, connection: usize) -> bool {

@@ -16,6 +16,8 @@ pub struct Socket<S> {
     pub stopping: bool,
     /// The client will send nothing more.
     pub ended: bool,
+    /// When to look whether a client that is silent amid a request is still there.
+    pub look_ns: Option<u64>,
     /// A send is in flight.
     pub sending: bool,
     pub stage: Stage,
@@ -68,6 +70,7 @@ impl<S> Connections<S> {
             queued: false,
             stopping: false,
             ended: false,
+            look_ns: None,
             sending: false,
             stage: Stage::Open,
             buffer: Vec::new(),

@@ -8,7 +8,8 @@ use std::fmt::Debug;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cutter_machine::uring::{self, Counters, ReceiveBuffer, RingError, Token};
-use rustix::net::{SendFlags, Shutdown};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use super::listener::Listener;
 
@@ -33,6 +34,8 @@ pub trait Ring: Debug {
     fn cancel(&mut self, token: Token);
     fn shutdown(&mut self, connection: &Self::Socket, how: Shutdown);
     fn close(&mut self, connection: Self::Socket);
+    /// Whether nothing more can come on a connection, though a receive is still in flight.
+    fn is_over(&self, connection: &Self::Socket) -> bool;
     fn bytes<'a>(&'a self, buffer: &'a Self::Buffer) -> &'a [u8];
     fn recycle(&mut self, buffer: Self::Buffer);
     fn poll(&mut self, completions: &mut Vec<Completion<Self>>) -> Result<usize, RingError>
@@ -91,6 +94,14 @@ impl Ring for uring::Ring {
 
     fn close(&mut self, connection: OwnedFd) {
         self.close(connection);
+    }
+
+    fn is_over(&self, connection: &OwnedFd) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match rustix::net::recv(connection, &mut [0; 1][..], flags) {
+            Ok((_, bytes)) => bytes == 0,
+            Err(error) => error != Errno::AGAIN && error != Errno::INTR,
+        }
     }
 
     #[inline]

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::frontend::{Expired, Output};
 use crate::limits::{
     ACCEPT_PAUSE_NS, ACCEPTED_WAITING_MAX, BULK_RECEIVES_MAX, EXPIRED_MAX, LINGER_NS,
-    SEND_BYTES_KEPT, TURN_BYTES_MAX,
+    SEND_BYTES_KEPT, SILENCE_NS, TURN_BYTES_MAX,
 };
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
@@ -138,10 +138,11 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let Some(connection) = named else { return };
         // A long turn must not keep a replica waiting, neither for work nor for its answers.
         self.serve_replicas();
-        if !completion.more
-            && let Some(socket) = self.connections.get_mut(connection)
-        {
-            (socket.receiving, socket.stopping) = (false, false);
+        if let Some(socket) = self.connections.get_mut(connection) {
+            socket.look_ns = Some(reaped_ns + SILENCE_NS);
+            if !completion.more {
+                (socket.receiving, socket.stopping) = (false, false);
+            }
         }
         match completion.result {
             Ok(0) => self.client_ended(connection, reaped_ns),
@@ -272,6 +273,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             let Some(connection) = self.timers.pop_due(now_ns) else { return true };
             match self.connections.stage(connection) {
                 Some(Stage::Lingering { until_ns }) if now_ns >= until_ns => self.end(connection),
+                Some(Stage::Open) if self.has_vanished(connection, now_ns) => self.end(connection),
                 Some(Stage::Open) => {
                     let scheduler = &mut self.scheduler;
                     if self.frontend.expire(connection, now_ns, scheduler) == Expired::End {
@@ -285,13 +287,29 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         false
     }
 
+    /// Whether a client that has been silent amid a request is gone: now and then the kernel does
+    /// not tell a receive in flight that its connection was reset. Looked at once for each silence.
+    fn has_vanished(&mut self, connection: usize, now_ns: u64) -> bool {
+        let Some(socket) = self.connections.get_mut(connection) else { return false };
+        if socket.look_ns.take_if(|look_ns| *look_ns <= now_ns).is_none() {
+            return false;
+        }
+        self.frontend.is_partial(connection) && self.ring.is_over(&socket.fd)
+    }
+
     /// Sets the timer of a connection to its deadline.
     #[inline]
     pub(super) fn schedule(&mut self, connection: usize) {
-        let deadline_ns = match self.connections.stage(connection) {
-            Some(Stage::Open) => self.frontend.deadline_ns(connection),
-            Some(Stage::Lingering { until_ns }) => Some(until_ns),
-            Some(Stage::Ending) | None => None,
+        let Some(socket) = self.connections.get_mut(connection) else {
+            return self.timers.set(connection, None);
+        };
+        let deadline_ns = match socket.stage {
+            Stage::Open => {
+                let look_ns = socket.look_ns.filter(|_| self.frontend.is_partial(connection));
+                self.frontend.deadline_ns(connection).into_iter().chain(look_ns).min()
+            }
+            Stage::Lingering { until_ns } => Some(until_ns),
+            Stage::Ending => None,
         };
         self.timers.set(connection, deadline_ns);
     }

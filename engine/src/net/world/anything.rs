@@ -26,6 +26,7 @@ pub fn plan(seed: u64) -> Plan {
     plan.kernel.receive_buffers = 1 + rng.index(8);
     plan.kernel.receive_buffer_bytes = 16 << rng.below(10);
     plan.kernel.cancels_with_nobufs = rng.one_in(2);
+    plan.kernel.loses_resets = rng.one_in(2);
     plan.kernel.completions_per_poll_max = Some(1 + rng.below(16));
     plan.kernel.inbound_bytes_max = 1_024 << rng.below(8);
     plan.restless = rng.one_in(2);

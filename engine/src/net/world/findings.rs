@@ -3,7 +3,7 @@
 use super::script::{Ask, GARBAGE, LARGE, QUICK, Reading, Request, S, Script, Step};
 use super::{MS, Plan, START_NS, START_UNIX_S, World};
 use crate::frontend::ledger::Bounds;
-use crate::limits::{BULK_RECEIVES_MAX, STALLED_INPUT_BYTES_MAX};
+use crate::limits::{BULK_RECEIVES_MAX, SILENCE_NS, STALLED_INPUT_BYTES_MAX};
 
 const KIB: usize = 1 << 10;
 const PLENTY: Bounds = Bounds { share: 16 << 20, pool: 0, connection: 16 << 20 };
@@ -151,6 +151,20 @@ fn a_turn_has_a_budget() {
     plan.input = PLENTY;
     plan.bytes_in_max = usize::MAX;
     plan.run();
+}
+
+#[test]
+fn a_client_that_vanishes_amid_a_head_is_missed_soon() {
+    let steps = vec![Step::Send(6), Step::Pause(MS), Step::Break];
+    let clients = vec![Script::new(vec![Request::predict(QUICK)], steps); 8];
+    let mut plan = Plan::new(clients);
+    plan.kernel.loses_resets = true;
+    let world = plan.run();
+    let state = world.state.borrow();
+    assert!(state.kernel.met.lost_resets > 0);
+    let closed = state.kernel.sockets.iter().filter_map(|socket| socket.closed_ns);
+    let latest_ns = closed.max().expect("all are closed") - START_NS;
+    assert!(latest_ns <= 2 * SILENCE_NS, "{latest_ns} ns");
 }
 
 #[test]

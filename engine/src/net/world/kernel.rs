@@ -37,6 +37,8 @@ pub struct Buffer {
 pub struct KernelPlan {
     pub receive_buffers: usize,
     pub receive_buffer_bytes: usize,
+    /// Now and then a receive in flight is not told of a reset.
+    pub loses_resets: bool,
     /// As kernels before 6.5: a cancelled receive ends with ENOBUFS.
     pub cancels_with_nobufs: bool,
     /// A poll hands out some of what is ready, up to so many; without, everything.
@@ -54,6 +56,7 @@ pub struct Met {
     pub starved: u64,
     pub cancelled: u64,
     pub received_once: u64,
+    pub lost_resets: u64,
     pub no_descriptors: u64,
     pub broken_sends: u64,
     pub partial_sends: u64,
@@ -68,6 +71,7 @@ impl Met {
             ("starved", self.starved),
             ("cancelled", self.cancelled),
             ("received_once", self.received_once),
+            ("lost_resets", self.lost_resets),
             ("no_descriptors", self.no_descriptors),
             ("broken_sends", self.broken_sends),
             ("partial_sends", self.partial_sends),
@@ -109,6 +113,8 @@ pub struct Socket {
     /// The client reset the connection, or has closed and was sent something.
     broken: bool,
     told_broken: bool,
+    /// The receive in flight is not told that.
+    lost: bool,
     /// The client does not read any more.
     abandoned: bool,
     window: VecDeque<u8>,
@@ -214,7 +220,10 @@ impl Kernel {
     }
 
     pub fn break_off(&mut self, id: SocketId) {
+        let lost = self.plan.loses_resets && self.rng.one_in(2);
+        self.met.lost_resets += u64::from(lost);
         let socket = &mut self.sockets[id];
+        socket.lost = lost;
         (socket.broken, socket.fin, socket.abandoned) = (true, true, true);
         socket.outgoing.clear();
         socket.inbound.clear();
@@ -262,6 +271,7 @@ impl Kernel {
     pub fn receive(&mut self, id: SocketId, token: Token, times: Times) {
         let socket = self.usable(id);
         assert!(socket.receive.is_none(), "a second receive on socket {id}");
+        socket.lost = false;
         socket.receive = Some(Receive { token, times, cancelled: false });
     }
 
@@ -328,6 +338,11 @@ impl Kernel {
             socket.give_reset();
             self.met.resets_by_engine += 1;
         }
+    }
+
+    pub fn is_over(&self, id: SocketId) -> bool {
+        let socket = &self.sockets[id];
+        socket.inbound.is_empty() && (socket.broken || socket.fin && socket.outgoing.is_empty())
     }
 
     pub fn recycle(&mut self, buffer: Buffer) {
@@ -520,7 +535,8 @@ impl Socket {
         let Some(receive) = &self.receive else { return false };
         let ended = self.fin && self.outgoing.is_empty();
         let broken = self.broken && !self.told_broken;
-        receive.cancelled || broken || !self.inbound.is_empty() || ended || self.shut_read
+        let over = (broken || ended) && !self.lost;
+        receive.cancelled || over || !self.inbound.is_empty() || self.shut_read
     }
 
     fn can_finish_send(&self) -> bool {

@@ -161,6 +161,7 @@ impl Plan {
                 receive_buffers: 8,
                 receive_buffer_bytes: 4 << 10,
                 cancels_with_nobufs: false,
+                loses_resets: false,
                 completions_per_poll_max: None,
                 send_bytes_max: SEND_BYTES_MAX,
                 inbound_bytes_max: 64 << 10,

@@ -63,6 +63,10 @@ impl Ring for SimulatedRing {
         self.state.borrow_mut().kernel.close(connection.0);
     }
 
+    fn is_over(&self, connection: &Fd) -> bool {
+        self.state.borrow().kernel.is_over(connection.0)
+    }
+
     fn bytes<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
         &buffer.bytes
     }

@@ -492,6 +492,7 @@ pub fn smaller(plan: &Plan) -> Vec<Plan> {
     with(&|plan| plan.restless = false);
     with(&|plan| plan.kernel.completions_per_poll_max = None);
     with(&|plan| plan.kernel.cancels_with_nobufs = false);
+    with(&|plan| plan.kernel.loses_resets = false);
     for (client, script) in plan.clients.iter().enumerate() {
         let steps = script.steps.len();
         for part in [steps / 2, steps / 4, 1] {
