@@ -54,11 +54,6 @@ impl ServiceEstimate {
         *self = Self::new(self.horizon_ns);
     }
 
-    /// Changes the horizon when applications are linked or unlinked; what is known stays.
-    pub fn set_horizon_ns(&mut self, horizon_ns: u64) {
-        self.horizon_ns = horizon_ns.max(1);
-    }
-
     /// What a batch of `batch_size` rows would take, in ns, if it began now; 0 if unknown.
     #[must_use]
     pub fn predict(&self, batch_size: u32, now_ns: u64) -> u64 {
@@ -219,14 +214,6 @@ mod tests {
         let mut estimate = trained(&[1, 2, 3], 1_000, 10);
         estimate.reset();
         assert_eq!(estimate, ServiceEstimate::new(HORIZON_NS));
-    }
-
-    #[test]
-    fn another_horizon_keeps_what_is_known() {
-        let mut estimate = trained(&[1], 1_000, 0);
-        estimate.set_horizon_ns(0);
-        assert_eq!(estimate.predict(1, NOW_NS), 1_000);
-        assert_eq!(estimate.predict(1, NOW_NS + 1), 500);
     }
 
     proptest! {

@@ -59,18 +59,6 @@ impl Gauge {
         self.0.store(value, Relaxed);
     }
 
-    /// One more. Writer only.
-    #[inline]
-    pub fn increment(&self) {
-        self.set(self.get().saturating_add(1));
-    }
-
-    /// One less; 0 stays 0. Writer only.
-    #[inline]
-    pub fn decrement(&self) {
-        self.set(self.get().saturating_sub(1));
-    }
-
     /// What it was last set to.
     #[inline]
     #[must_use]
@@ -93,15 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn a_gauge_goes_up_and_down_but_not_below_zero() {
+    fn a_gauge_is_what_it_was_last_set_to() {
         let gauge = Gauge::new();
-        gauge.set(1);
-        gauge.increment();
-        assert_eq!(gauge.get(), 2);
-        gauge.set(1);
-        gauge.decrement();
-        gauge.decrement();
         assert_eq!(gauge.get(), 0);
+        gauge.set(7);
+        gauge.set(2);
+        assert_eq!(gauge.get(), 2);
     }
 
     #[test]

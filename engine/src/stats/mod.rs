@@ -59,8 +59,6 @@ pub struct EngineStats {
     pub ring_overflows: Counter,
     /// Input bytes received privately and then parsed or copied into their row.
     pub input_bytes_copied: Counter,
-    /// Input bytes that the kernel received straight into their row.
-    pub input_bytes_received_in_place: Counter,
     http_errors: [Counter; HTTP_STATUSES.len() + 1],
 }
 
@@ -173,7 +171,6 @@ impl EngineStats {
             system_calls_wake: Counter::new(),
             ring_overflows: Counter::new(),
             input_bytes_copied: Counter::new(),
-            input_bytes_received_in_place: Counter::new(),
             http_errors: [const { Counter::new() }; HTTP_STATUSES.len() + 1],
         }
     }

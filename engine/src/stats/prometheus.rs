@@ -374,12 +374,6 @@ fn encode_engine(families: &mut Families<'_>, stats: &EngineStats) -> fmt::Resul
         "Input bytes received privately, then parsed or copied into their row.",
         Some(&Unit::Bytes),
         &stats.input_bytes_copied,
-    )?;
-    families.counter(
-        "cutter_input_received_in_place",
-        "Input bytes that the kernel received straight into their row.",
-        Some(&Unit::Bytes),
-        &stats.input_bytes_received_in_place,
     )
 }
 

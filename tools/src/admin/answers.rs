@@ -25,12 +25,12 @@ pub struct EngineStats {
     pub uptime_ns: u64,
     pub connections: u64,
     pub connections_accepted: u64,
+    pub connections_evicted: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub system_calls: SystemCalls,
     pub ring_overflows: u64,
     pub input_bytes_copied: u64,
-    pub input_bytes_received_in_place: u64,
     #[serde(default)]
     pub log_lines_dropped: u64,
     /// By status.
@@ -52,6 +52,8 @@ pub struct ApplicationStats {
     pub queries: u64,
     pub predictions: u64,
     pub cancelled: u64,
+    pub late: u64,
+    pub predictions_dropped: u64,
     /// By reason.
     pub defaults: BTreeMap<String, u64>,
     pub rows: u64,

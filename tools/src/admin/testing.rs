@@ -46,13 +46,13 @@ pub(crate) fn stats_json() -> Value {
         "at_ns": 1_000_000_000_u64,
         "engine": {
             "version": "0.1.0", "uptime_ns": 500_000_000_u64, "connections": 3,
-            "connections_accepted": 3, "bytes_in": 0, "bytes_out": 0,
+            "connections_accepted": 3, "connections_evicted": 0, "bytes_in": 0, "bytes_out": 0,
             "system_calls": { "enter": 0, "yield": 0, "wake": 0 }, "ring_overflows": 0,
-            "input_bytes_copied": 0, "input_bytes_received_in_place": 0, "http_errors": {},
+            "input_bytes_copied": 0, "http_errors": {},
         },
         "applications": [{
             "name": "digits", "slo_ns": 20_000_000, "models": [0], "queries": 0, "predictions": 0,
-            "cancelled": 0, "late": 0, "defaults": { "late": 0, "overloaded": 0 }, "rows": 4096,
+            "cancelled": 0, "late": 0, "predictions_dropped": 0, "defaults": { "late": 0, "overloaded": 0 }, "rows": 4096,
             "rows_in_use": 0, "end_to_end": none, "parse": none, "reply": none,
         }],
         "models": [{

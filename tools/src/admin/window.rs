@@ -32,6 +32,10 @@ pub struct ApplicationWindow {
     pub query_qps: f64,
     pub prediction_qps: f64,
     pub cancelled_qps: f64,
+    /// Answered after their deadline, whatever the answer carried.
+    pub late_qps: f64,
+    /// Predicted, and the prediction not told.
+    pub dropped_qps: f64,
     /// By reason, those that occurred.
     pub default_qps: Vec<(String, f64)>,
     pub end_to_end: Histogram,
@@ -50,6 +54,7 @@ pub struct ModelWindow {
     pub expired_qps: f64,
     pub restarts: u64,
     pub failed_batch_qps: f64,
+    pub failed_item_qps: f64,
     /// Of the last batches, whenever they were.
     pub failed_share: f64,
     pub last_error: Option<String>,
@@ -156,6 +161,8 @@ impl Rate {
             query_qps: self.of(was.queries, is.queries),
             prediction_qps: self.of(was.predictions, is.predictions),
             cancelled_qps: self.of(was.cancelled, is.cancelled),
+            late_qps: self.of(was.late, is.late),
+            dropped_qps: self.of(was.predictions_dropped, is.predictions_dropped),
             default_qps: defaults.filter(|(_, qps)| *qps > 0.0).collect(),
             end_to_end: is.end_to_end.since(&was.end_to_end),
             parse: is.parse.since(&was.parse),
@@ -173,6 +180,7 @@ impl Rate {
             expired_qps: self.of(was.expired, is.expired),
             restarts: is.restarts,
             failed_batch_qps: self.of(was.batches_failed, is.batches_failed),
+            failed_item_qps: self.of(was.items_failed, is.items_failed),
             failed_share: is.failed_share,
             last_error: is.last_error.clone(),
             batch_size: is.batch_size.since(&was.batch_size),

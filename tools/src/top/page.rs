@@ -124,6 +124,15 @@ impl Ink {
             let text = format!("{reason} {}/s", figure(*qps));
             vec![Span::styled(text, self.bad())]
         }));
+        for (name, qps) in [
+            ("answered after the deadline", app.late_qps),
+            ("predictions dropped", app.dropped_qps),
+        ] {
+            if qps > 0.0 {
+                let text = format!("{name} {}/s", figure(qps));
+                rates.push(vec![Span::styled(text, self.bad())]);
+            }
+        }
         lines.extend(self.flow(INDENT, rates));
         let recent = &windows.recent.applications[index].end_to_end;
         let mut times = self.quantiles("end to end", recent, Some(app.slo_ns));
@@ -201,12 +210,14 @@ impl Ink {
 
     /// Of a model whose batches fail; nothing else.
     fn failures(self, model: &ModelWindow) -> Vec<Line<'static>> {
-        if model.failed_share == 0.0 && model.failed_batch_qps == 0.0 {
+        let failed_qps = model.failed_batch_qps + model.failed_item_qps;
+        if model.failed_share == 0.0 && failed_qps == 0.0 {
             return Vec::new();
         }
         let rate = format!("failed batches {}/s", figure(model.failed_batch_qps));
+        let items = format!("failed queries {}/s", figure(model.failed_item_qps));
         let share = format!("{:.0} % of the last", model.failed_share * 100.0);
-        let told = [rate, share].map(|text| vec![Span::styled(text, self.bad())]);
+        let told = [rate, items, share].map(|text| vec![Span::styled(text, self.bad())]);
         let mut lines = self.flow(INDENT, told.into());
         if let Some(error) = &model.last_error {
             let room = self.columns.saturating_sub(INDENT);

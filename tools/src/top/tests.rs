@@ -76,8 +76,12 @@ fn a_model_that_fails_says_so_in_red_and_within_the_width() {
     let failing = |stats: &mut Value| {
         let model = &mut stats["models"][0];
         model["batches_failed"] = json!(245);
+        model["items_failed"] = json!(900);
         model["failed_share"] = json!(0.9);
         model["last_error"] = json!("no weights ".repeat(20));
+        let digits = &mut stats["applications"][0];
+        digits["late"] = json!(30);
+        digits["predictions_dropped"] = json!(60);
     };
     let history = history(failing);
     let shown = page::text(&view(&history), 100);
@@ -86,7 +90,9 @@ fn a_model_that_fails_says_so_in_red_and_within_the_width() {
     let buffer = drawn(&view(&history), 100, 40);
     let red = buffer.content.iter().filter(|cell| cell.fg == Color::Red);
     let red: String = red.map(|cell| cell.symbol()).collect();
-    assert_holds(&red, &["90 % of the last", "no weights"]);
+    let told =
+        ["failed queries ", "90 % of the last", "no weights", "after the deadline", "dropped"];
+    assert_holds(&red, &told);
 }
 
 #[test]

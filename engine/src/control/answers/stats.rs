@@ -31,12 +31,13 @@ struct EngineFigures {
     uptime_ns: u64,
     connections: u64,
     connections_accepted: u64,
+    /// Ended to give their place to another.
+    connections_evicted: u64,
     bytes_in: u64,
     bytes_out: u64,
     system_calls: SystemCalls,
     ring_overflows: u64,
     input_bytes_copied: u64,
-    input_bytes_received_in_place: u64,
     log_lines_dropped: u64,
     /// By status; those that never occurred are left out.
     http_errors: BTreeMap<String, u64>,
@@ -62,6 +63,8 @@ struct ApplicationFigures<'a> {
     cancelled: u64,
     /// Answers that went out after the deadline, whatever they carried.
     late: u64,
+    /// Predictions that were made and not told.
+    predictions_dropped: u64,
     defaults: BTreeMap<&'static str, u64>,
     rows: u64,
     rows_in_use: u64,
@@ -149,6 +152,7 @@ impl EngineFigures {
             uptime_ns,
             connections: stats.connections.get(),
             connections_accepted: stats.connections_accepted.get(),
+            connections_evicted: stats.connections_evicted.get(),
             bytes_in: stats.bytes_in.get(),
             bytes_out: stats.bytes_out.get(),
             system_calls: SystemCalls {
@@ -158,7 +162,6 @@ impl EngineFigures {
             },
             ring_overflows: stats.ring_overflows.get(),
             input_bytes_copied: stats.input_bytes_copied.get(),
-            input_bytes_received_in_place: stats.input_bytes_received_in_place.get(),
             log_lines_dropped: crate::log::lines_dropped(),
             http_errors: errors.map(|(status, count)| (name(status), count)).collect(),
         }
@@ -176,6 +179,7 @@ impl<'a> ApplicationFigures<'a> {
             predictions: stats.predictions.get(),
             cancelled: stats.cancelled.get(),
             late: stats.late.get(),
+            predictions_dropped: stats.predictions_dropped.get(),
             defaults: defaults.into(),
             rows: stats.rows.get(),
             rows_in_use: stats.rows_in_use.get(),
