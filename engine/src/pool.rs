@@ -4,10 +4,10 @@
 //! between being reserved and being admitted, when no replica looks at it.
 //!
 //! A row holds nothing of another query beyond its input. The pool knows how far each row may be
-//! filled; when an input is committed, what an earlier one left behind it is cleared. Inputs of a
-//! shape are as long as those before them, so that there is nothing to do: one comparison. Inputs
-//! with lengths of their own pay for the bytes by which they are shorter, and only for those.
-//! Bytes behind the longest input so far are zero from the start.
+//! filled; when an input is committed, what an earlier one left behind it is cleared, in pieces if
+//! that is much. Inputs of a shape are as long as those before them, so that there is nothing to
+//! do: one comparison. Inputs with lengths of their own pay for the bytes by which they are
+//! shorter, and only for those. Bytes behind the longest input so far are zero from the start.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -60,15 +60,22 @@ impl InputPool {
     }
 
     /// A row holds an input of `bytes` bytes, all that was written to it: what stands behind is
-    /// cleared. To be called before a replica can look at the row.
+    /// cleared, as much of it as the budget of bytes allows, which shrinks by that. Says whether
+    /// that was all; if not, this is to be called again, and no replica may look at the row until
+    /// it was.
     #[inline]
-    pub fn commit(&mut self, row: u32, bytes: usize) {
+    pub fn commit(&mut self, row: u32, bytes: usize, budget_bytes: &mut usize) -> bool {
         assert!(bytes <= self.stride);
         let filled = self.filled[row as usize] as usize;
-        if bytes < filled {
-            self.segment.bytes_mut(row as usize * self.stride + bytes, filled - bytes).fill(0);
+        if filled <= bytes {
+            self.filled[row as usize] = narrow(bytes);
+            return true;
         }
-        self.filled[row as usize] = narrow(bytes);
+        let left = bytes.max(filled.saturating_sub(*budget_bytes));
+        self.segment.bytes_mut(row as usize * self.stride + left, filled - left).fill(0);
+        self.filled[row as usize] = narrow(left);
+        *budget_bytes -= filled - left;
+        left == bytes
     }
 
     /// A row of which at most the first `bytes` bytes were written holds no input after all.
@@ -101,7 +108,7 @@ mod tests {
 
     fn write(pool: &mut InputPool, row: u32, input: &[u8]) {
         pool.row_mut(row, input.len()).copy_from_slice(input);
-        pool.commit(row, input.len());
+        assert!(pool.commit(row, input.len(), &mut STRIDE.clone()));
     }
 
     fn row(pool: &mut InputPool, row: u32) -> Vec<u8> {
@@ -118,6 +125,23 @@ mod tests {
             assert_eq!(found[..input.len()], *input);
             assert!(found[input.len()..].iter().all(|byte| *byte == 0), "{found:?}");
         }
+    }
+
+    #[test]
+    fn much_is_cleared_in_pieces() {
+        let mut pool = pool();
+        pool.row_mut(3, STRIDE).fill(0xAA);
+        let mut budget_bytes = 0;
+        assert!(pool.commit(3, STRIDE, &mut budget_bytes), "there is nothing to clear");
+        budget_bytes = 50;
+        assert!(!pool.commit(3, 20, &mut budget_bytes));
+        assert_eq!(budget_bytes, 0);
+        assert!(!pool.commit(3, 20, &mut budget_bytes));
+        budget_bytes = 60;
+        assert!(pool.commit(3, 20, &mut budget_bytes));
+        assert_eq!(budget_bytes, 2);
+        let (input, behind) = pool.row_mut(3, STRIDE).split_at(20);
+        assert!(input.iter().all(|byte| *byte == 0xAA) && behind.iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::size;
 use crate::http::{BadEscape, Head, Method, Status, decode_path_segment};
 use crate::json::render::embed_text;
 use crate::json::{self, JsonError, PredictReader, Progress};
-use crate::limits::{INPUT_BATCH_MAX, UNROUTED_BODY_BYTES_MAX};
+use crate::limits::{INPUT_BATCH_MAX, PIECE_BYTES, UNROUTED_BODY_BYTES_MAX};
 use crate::pool::InputPool;
 use crate::scheduler::Scheduler;
 
@@ -177,17 +177,22 @@ pub fn ask(
     let application = route(head, desk.applications)?;
     let input = desk.applications[application].input;
     if body.len() > bytes_max {
-        let reader = PredictReader::new(input, INPUT_BATCH_MAX);
-        let reading = Reading { application, reader, row: None, slots: Vec::new() };
-        return Ok(Asked::Large(Box::new(reading)));
+        return Ok(Asked::Large(Box::new(Reading::new(application, input))));
     }
     let mut row = None;
     let mut rows = PoolRows::new(application, desk, slots, &mut row);
     let read = json::read_predict(body, &input, INPUT_BATCH_MAX, &mut rows);
     rows.cancel_uncommitted();
+    let is_cleared = rows.is_cleared;
     let asked = read.map_err(Problem::from).and_then(|body| {
         check_version(&desk.applications[application], body.version.as_deref())?;
-        Ok(Asked::Whole(Question { application, is_batch: body.is_batch }))
+        let question = Question { application, is_batch: body.is_batch };
+        if is_cleared {
+            return Ok(Asked::Whole(question));
+        }
+        let slots = std::mem::take(slots);
+        let reading = Reading::new(application, input);
+        Ok(Asked::Large(Box::new(Reading { slots, read: Some(question), ..reading })))
     });
     if asked.is_err() {
         cancel(application, slots, desk.scheduler);
@@ -204,16 +209,25 @@ pub fn cancel(application: usize, slots: &mut Vec<Slot>, scheduler: &mut Schedul
     }
 }
 
-/// A large body that is read in pieces.
+/// A large body that is read in pieces, or rows that are cleared in pieces behind their inputs.
 #[derive(Debug)]
 pub struct Reading {
     application: usize,
     reader: PredictReader,
     row: Option<u32>,
     slots: Vec<Slot>,
+    /// What it asks, once it is read.
+    read: Option<Question>,
+    /// Slots whose rows show nothing but their input.
+    cleared: usize,
 }
 
 impl Reading {
+    fn new(application: usize, input: TensorSpec) -> Self {
+        let reader = PredictReader::new(input, INPUT_BATCH_MAX);
+        Self { application, reader, row: None, slots: Vec::new(), read: None, cleared: 0 }
+    }
+
     /// Reads on in the same body, about so many bytes of it. `None`: there is more to read. After
     /// a problem no row is reserved; else `slots` lists where the inputs went.
     pub fn read_on(
@@ -224,6 +238,10 @@ impl Reading {
         slots: &mut Vec<Slot>,
     ) -> Result<Option<Question>, Problem> {
         let application = self.application;
+        if let Some(question) = self.read {
+            let is_cleared = self.clear_on(desk.pools, budget_bytes);
+            return Ok(is_cleared.then(|| self.finish(question, slots)));
+        }
         let mut rows = PoolRows::new(application, desk, &mut self.slots, &mut self.row);
         let read = match self.reader.read(body, budget_bytes, &mut rows) {
             Ok(Progress::Paused) => return Ok(None),
@@ -231,15 +249,42 @@ impl Reading {
             Err(error) => Err(Problem::from(error)),
         };
         rows.cancel_uncommitted();
+        let is_cleared = rows.is_cleared;
         let asked = read.and_then(|body| {
             check_version(&desk.applications[application], body.version.as_deref())?;
-            Ok(Some(Question { application, is_batch: body.is_batch }))
+            Ok(Question { application, is_batch: body.is_batch })
         });
-        if asked.is_err() {
-            self.cancel(desk.pools, desk.scheduler);
+        match asked {
+            Ok(question) if is_cleared => Ok(Some(self.finish(question, slots))),
+            Ok(question) => {
+                self.read = Some(question);
+                Ok(None)
+            }
+            Err(problem) => {
+                self.cancel(desk.pools, desk.scheduler);
+                slots.clear();
+                Err(problem)
+            }
         }
+    }
+
+    /// Clears a piece of what earlier inputs left. Says whether that was all.
+    fn clear_on(&mut self, pools: &mut [InputPool], mut budget_bytes: usize) -> bool {
+        let pool = &mut pools[self.application];
+        while let Some(slot) = self.slots.get(self.cleared) {
+            if let Slot::Row { row, bytes } = *slot
+                && !pool.commit(row, bytes as usize, &mut budget_bytes)
+            {
+                return false;
+            }
+            self.cleared += 1;
+        }
+        true
+    }
+
+    fn finish(&mut self, question: Question, slots: &mut Vec<Slot>) -> Question {
         std::mem::swap(slots, &mut self.slots);
-        asked
+        question
     }
 
     /// Gives back the rows: nobody waits for an answer any more.
@@ -328,6 +373,9 @@ struct PoolRows<'a> {
     spare: &'a mut Vec<u8>,
     /// Given to the reader and not committed yet.
     row: &'a mut Option<u32>,
+    /// Bytes that may still be cleared behind inputs, and whether they were enough.
+    clear_budget_bytes: usize,
+    is_cleared: bool,
 }
 
 impl<'a> PoolRows<'a> {
@@ -340,7 +388,17 @@ impl<'a> PoolRows<'a> {
         let Desk { applications, pools, scheduler, spare } = desk;
         let row_bytes = applications[application].input.bytes_max();
         let pool = &mut pools[application];
-        Self { application, row_bytes, pool, scheduler, slots, spare, row }
+        Self {
+            application,
+            row_bytes,
+            pool,
+            scheduler,
+            slots,
+            spare,
+            row,
+            clear_budget_bytes: PIECE_BYTES,
+            is_cleared: true,
+        }
     }
 
     fn cancel_uncommitted(&mut self) {
@@ -373,7 +431,7 @@ impl json::Rows for PoolRows<'_> {
     fn commit(&mut self, bytes: usize) {
         let row = self.row.take();
         if let Some(row) = row {
-            self.pool.commit(row, bytes);
+            self.is_cleared &= self.pool.commit(row, bytes, &mut self.clear_budget_bytes);
         }
         let bytes = u32::try_from(bytes).expect("bounded by ITEM_BYTES_MAX");
         self.slots.push(row.map_or(Slot::Overloaded, |row| Slot::Row { row, bytes }));

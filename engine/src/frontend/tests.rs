@@ -12,8 +12,8 @@ use crate::clipper;
 use crate::clock::Clock;
 use crate::http::Connection;
 use crate::limits::{
-    AT_ONCE_BYTES_MAX, HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIPELINED_REQUESTS_MAX, SEND_BYTES_MAX,
-    SEND_GRACE_NS,
+    AT_ONCE_BYTES_MAX, HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS, PIECE_BYTES, PIPELINED_REQUESTS_MAX,
+    SEND_BYTES_MAX, SEND_GRACE_NS,
 };
 use crate::pool::InputPool;
 use crate::scheduler::{
@@ -59,13 +59,17 @@ impl ItemResults for Places {
 impl World {
     fn new(with_model: bool) -> Self {
         let input = TensorSpec::exact(ElementType::Float32, Shape::new(&[2]).unwrap());
+        Self::of(input, ROWS, with_model)
+    }
+
+    fn of(input: TensorSpec, rows: u32, with_model: bool) -> Self {
         let model = with_model.then(|| ("places".to_owned(), "1".to_owned()));
         let application = clipper::Application::new("pairs".to_owned(), input, "-1", model);
         let stats = Arc::new(EngineStats::new(&["pairs"], &[("places", "1", 1)], &[]));
-        let plan = ApplicationPlan { slo_ns: SLO_NS, rows: ROWS, model: with_model.then_some(0) };
+        let plan = ApplicationPlan { slo_ns: SLO_NS, rows, model: with_model.then_some(0) };
         let policy = PolicyPlan::Fixed { max: 4 };
         let model = ModelPlan { replicas: 1, depth: 1, policy, batch_timeout_ns: u64::MAX / 2 };
-        let pool = InputPool::create(ROWS, 64).unwrap();
+        let pool = InputPool::create(rows, input.bytes_max().next_multiple_of(64)).unwrap();
         let mut world = Self {
             scheduler: Scheduler::new(&[plan], &[model], Arc::clone(&stats)),
             frontend: Frontend::new(vec![application], vec![pool], SMALL, stats),
@@ -77,7 +81,11 @@ impl World {
 
     /// With one replica that is ready.
     fn with_replica() -> Self {
-        let mut world = Self::new(true);
+        Self::new(true).and_replica()
+    }
+
+    fn and_replica(self) -> Self {
+        let mut world = self;
         let output = TensorSpec::scalar(ElementType::Int32);
         world.scheduler.replica_up(1_000, 0, output, 1, 4);
         world
@@ -511,6 +519,32 @@ fn a_large_body_is_read_in_pieces_and_answered_like_a_small_one() {
     assert_eq!(world.predict(), 2);
     assert_eq!(world.bodies().len(), 2);
     assert!(world.frontend.is_idle(0));
+}
+
+#[test]
+fn what_a_large_input_left_is_cleared_in_pieces_before_a_small_one_is_admitted() {
+    let most = 8 * PIECE_BYTES;
+    let input = TensorSpec::at_most(ElementType::Bytes, u32::try_from(most).unwrap());
+    let mut world = World::of(input, 1, true).and_replica();
+    world.receive(&post(&format!(r#"{{"input": "{}"}}"#, "AAEC".repeat(most / 3))));
+    while world.frontend.has_large_work() {
+        world.frontend.work(&world.clock, &mut world.scheduler);
+    }
+    assert_eq!(world.predict(), 1);
+    assert_eq!(world.bodies().len(), 1);
+
+    world.receive(&post(r#"{"input": "AAEC"}"#));
+    let mut turns = 0;
+    while world.frontend.has_large_work() {
+        world.frontend.work(&world.clock, &mut world.scheduler);
+        turns += 1;
+    }
+    assert!((6..=8).contains(&turns), "{turns} turns");
+    let row = world.frontend.pools[0].row_mut(0, most);
+    assert_eq!(row[..3], [0, 1, 2]);
+    assert!(row[3..].iter().all(|byte| *byte == 0));
+    assert_eq!(world.predict(), 1);
+    assert_eq!(world.bodies().len(), 1);
 }
 
 #[test]
