@@ -408,7 +408,9 @@ fn run<const N: usize, E: Element<N>>(
     cells: &mut [[u8; N]],
     counted: &mut usize,
 ) -> bool {
-    let mut count = *counted;
+    let (total, before) = (cells.len(), *counted);
+    let mut left = cells.get_mut(before..).unwrap_or_default().iter_mut();
+    let mut surplus = before.saturating_sub(total);
     let mut ahead = cursor.of_piece();
     let is_closed = loop {
         ahead.skip_space();
@@ -423,20 +425,22 @@ fn run<const N: usize, E: Element<N>>(
                 None => break false,
             },
         };
-        if let Some(cell) = cells.get_mut(count) {
-            *cell = element;
-        }
         ahead.skip_space();
-        if ahead.take(b',') {
-            count += 1;
-        } else if ahead.take(b']') {
-            count += 1;
+        let is_closed = match ahead.peek() {
+            Some(b',') => false,
+            Some(b']') => true,
+            _ => break false,
+        };
+        ahead.advance(1);
+        match left.next() {
+            Some(cell) => *cell = element,
+            None => surplus += 1,
+        }
+        if is_closed {
             break true;
-        } else {
-            break false;
         }
     };
-    *counted = count;
+    *counted = total - left.len() + surplus;
     if is_closed {
         cursor.move_to(ahead.at());
     } else {
