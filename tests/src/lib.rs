@@ -48,6 +48,21 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Measures until it comes out as it should, a few times at most: on a machine that does other
+/// things as well, a time that is right is disturbed now and then, and one that is wrong always is.
+/// `measure` tells what was wrong; what can be no disturbance it asserts.
+#[track_caller]
+pub fn undisturbed(mut measure: impl FnMut() -> Result<(), String>) {
+    let mut told = Vec::new();
+    for _ in 0..limits::MEASUREMENTS {
+        match measure() {
+            Ok(()) => return,
+            Err(wrong) => told.push(wrong),
+        }
+    }
+    panic!("wrong in each of {} runs: {told:#?}", limits::MEASUREMENTS);
+}
+
 /// Lets others do what they should not be doing, so that it can be seen that they do not.
 pub fn pause_ms(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
