@@ -439,7 +439,7 @@ fn the_most_pools_are_granted_and_read() {
             engine.end.submit(&rows, 0);
             let row = |pool| Ok(support::row_bytes(pool, pool % 4, 24));
             let expected = support::Answer::Items((0..16).map(row).collect());
-            assert_eq!(support::answer(&engine.next()), expected);
+            assert_eq!(engine.next_answer(), expected);
             assert_eq!(engine.hello, hello(exact_bytes(24)));
             engine.stop();
         },

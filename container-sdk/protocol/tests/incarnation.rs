@@ -63,7 +63,7 @@ fn answered(setup: &Setup, count: u32, model: impl FnMut(&mut ContainerEnd) + Se
         |end| serve(end, model),
         |engine| {
             engine.submit(0, count);
-            found = answer(&engine.next());
+            found = engine.next_answer();
             engine.stop();
         },
     );
@@ -145,7 +145,7 @@ fn lengths_do_not_outlive_their_batch() {
         |engine| {
             for _ in 0..2 {
                 engine.submit(0, 1);
-                found.push(answer(&engine.next()));
+                found.push(engine.next_answer());
             }
             engine.stop();
         },
@@ -282,7 +282,7 @@ fn pipeline(setup: &Setup, batches: u32) {
                     submitted += 1;
                 }
                 let expected = rows(batch).map(|row| Ok(row_bytes(0, row, 24))).collect();
-                assert_eq!(answer(&engine.next()), Answer::Items(expected), "batch {batch}");
+                assert_eq!(engine.next_answer(), Answer::Items(expected), "batch {batch}");
                 assert_eq!(engine.end.in_flight(), submitted - batch - 1);
             }
             engine.stop();
@@ -435,7 +435,7 @@ fn two_sleepers_wake_each_other_with_every_strategy() {
                     }
                     engine.end.retract_sleep();
                     let expected = Answer::Items(vec![Ok(row_bytes(0, row, 24))]);
-                    assert_eq!(answer(&engine.next()), expected);
+                    assert_eq!(engine.next_answer(), expected);
                 }
                 engine.stop();
             },

@@ -7,7 +7,7 @@ use cutter_protocol::container::ContainerEnd;
 use cutter_protocol::handshake::ContainerError;
 use cutter_protocol::limits::PLACE_CLEAR_BYTES;
 use cutter_protocol::tensor::TensorSpec;
-use support::{Answer, Setup, answer, at_most_bytes, exact_bytes, serve};
+use support::{Answer, Setup, at_most_bytes, exact_bytes, serve};
 
 const FORGOTTEN: &str = "the model returned without writing its outputs";
 const ITEM_FORGOTTEN: &str = "the model did not write the output of this item";
@@ -41,10 +41,7 @@ fn after_a_full_batch(
         |engine| {
             for _ in 0..2 {
                 engine.submit(0, ITEMS);
-                while !engine.end.has_news() {
-                    std::thread::yield_now();
-                }
-                found.push(answer(&engine.next()));
+                found.push(engine.next_answer());
             }
             engine.stop();
         },

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use cutter_protocol::container::{ContainerEnd, Next};
-use cutter_protocol::engine::{Completed, EngineEnd, Item, Results, RowRef};
+use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results, RowRef};
 use cutter_protocol::handshake::{
     ContainerError, Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant,
 };
@@ -113,12 +113,29 @@ impl Engine {
         self.end.submit(&rows, 0).1
     }
 
-    /// The next completion, which comes unless the container fails.
-    pub fn next(&mut self) -> Completed<'_> {
+    /// The answer of the next completion, which comes unless the container fails. It may be copied
+    /// in pieces.
+    pub fn next_answer(&mut self) -> Answer {
+        loop {
+            self.await_news();
+            match self.end.poll().expect("the container keeps to the protocol") {
+                Polled::Nothing => panic!("there were news"),
+                Polled::Copying => {}
+                Polled::Completed(completed) => return answer(&completed),
+            }
+        }
+    }
+
+    fn await_news(&self) {
         while !self.end.has_news() {
             self.look_after_container();
             thread::yield_now();
         }
+    }
+
+    /// The next completion, which comes unless the container fails, and is copied in one piece.
+    pub fn next(&mut self) -> Completed<'_> {
+        self.await_news();
         self.end.poll().expect("the container keeps to the protocol").completed().expect("news")
     }
 
