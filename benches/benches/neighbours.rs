@@ -1,14 +1,15 @@
 //! `cargo bench -p cutter-benches --bench neighbours`: what a large body or a large output of one
 //! application costs the queries of another.
 //!
-//! The application `bench` is asked 1,000 times a second, in open loop: `alone`, `beside_body` while
-//! another client sends bodies of 64 MiB one after another to an application without a model, and
-//! `beside_output` while it asks a model that gives each of them back, 64 MiB of JSON in and out.
+//! The application `bench` is asked 1,000 times a second, in open loop: `alone`, `beside_body`
+//! while another client sends bodies of 64 MiB one after another to an application without a model,
+//! and `beside_output` while it asks a model that gives each of them back, 64 MiB of JSON in and
+//! out.
 //!
 //! The engine has a core; both clients and both models share the other. There the other client and
 //! its model run only when nobody else wants to (SCHED_IDLE), so that what is compared is what the
-//! engine does. Its own part is told by its stages, as it measures them (p99, µs): `parse` from the
-//! arrival of a request to its admission, `queue` from there to the batch, `reply` from the
+//! engine does. Its own part is told by its stages, as it measures them (p99, µs): `parse` from
+//! the arrival of a request to its admission, `queue` from there to the batch, `reply` from the
 //! prediction to the answer in the kernel's hands. `service` is the model.
 
 use std::io::{self, Read, Write};

@@ -52,8 +52,9 @@ pub(crate) fn stats_json() -> Value {
         },
         "applications": [{
             "name": "digits", "slo_ns": 20_000_000, "models": [0], "queries": 0, "predictions": 0,
-            "cancelled": 0, "late": 0, "predictions_dropped": 0, "defaults": { "late": 0, "overloaded": 0 }, "rows": 4096,
-            "rows_in_use": 0, "end_to_end": none, "parse": none, "reply": none,
+            "cancelled": 0, "late": 0, "predictions_dropped": 0,
+            "defaults": { "late": 0, "overloaded": 0 }, "rows": 4096, "rows_in_use": 0,
+            "end_to_end": none, "parse": none, "reply": none,
         }],
         "models": [{
             "model": "softmax", "version": "1", "queued": 0, "expired": 0, "restarts": 0,
