@@ -6,7 +6,7 @@
 
 pub mod sums;
 
-use cutter_machine::limits::RING_SEND_BYTES_MAX;
+use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 pub use cutter_protocol::limits::{ITEM_BYTES_MAX, RANK_MAX, ROW_ALIGN_BYTES};
 
 cutter_limits::limits! {
@@ -438,6 +438,8 @@ const _: () = {
     assert!(2 * (HEAD_BYTES_MAX + BODY_BYTES_MAX) < IN_POOL_BYTES_MAX);
     assert!(CONNECTION_OUT_SHARE_BYTES <= CONNECTION_OUT_BYTES_MAX);
     assert!(CONNECTION_OUT_BYTES_MAX <= OUT_POOL_BYTES_MAX);
+    // What is freed on the control thread shares no allocator lock with the engine thread.
+    assert!(GARBAGE_BYTES_MIN >= OWN_MAPPING_BYTES_MIN);
     assert!(PIECE_BYTES <= AT_ONCE_BYTES_MAX && AT_ONCE_BYTES_MAX <= SEND_BYTES_MAX);
     assert!(SEND_BYTES_MAX <= TURN_BYTES_MAX && SEND_BYTES_MAX <= RING_SEND_BYTES_MAX);
     assert!(SEND_GRACE_NS < KEEP_ALIVE_IDLE_NS);

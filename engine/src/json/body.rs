@@ -263,7 +263,6 @@ impl PredictReader {
         } else {
             return;
         };
-        self.key.at = 1;
         self.inputs = Some(Inputs { count: 0, is_batch });
         self.step = if is_batch { Step::Batch } else { Step::Input };
     }

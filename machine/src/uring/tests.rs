@@ -150,6 +150,21 @@ fn a_receive_without_buffers_ends_and_goes_on_after_recycling() {
 }
 
 #[test]
+fn a_single_receive_takes_one_buffer_and_leaves_the_rest() {
+    let mut ring = ring_of(8, 8, 4);
+    let (near, mut far) = pair();
+    far.write_all(b"abcdefghij").unwrap();
+    for due in [&b"abcd"[..], b"efgh", b"ij"] {
+        ring.recv(near.as_fd(), RECEIVE);
+        let received = last_of(&mut ring, RECEIVE);
+        assert_eq!(take_bytes(&mut ring, received), due);
+    }
+    drop(far);
+    ring.recv(near.as_fd(), RECEIVE);
+    assert_eq!(last_of(&mut ring, RECEIVE).result, Ok(0));
+}
+
+#[test]
 fn a_big_send_goes_out_whole() {
     let mut ring = ring();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
