@@ -25,10 +25,10 @@ use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_note, print_ratio, print_table, qps, write_json};
 use cutter_benches::served::{self, configuration, requests};
-use cutter_engine::config::{Config, Listen};
-use cutter_engine::limits::GAUGE_PERIOD_NS;
-use cutter_engine::server::Server;
-use cutter_engine::stats::EngineStats;
+use cutter_core::stats::EngineStats;
+use cutter_server::config::{Config, Listen};
+use cutter_server::limits::GAUGE_PERIOD_NS;
+use cutter_server::server::{Host, Server};
 use cutter_tools::floor::cores::pin;
 use cutter_tools::floor::echo::{EchoConfig, EchoServer, Waiting};
 use cutter_tools::load::{Pace, Plan};
@@ -103,7 +103,7 @@ impl Cutter {
         let (config, _) =
             Config::from_toml(&text, &std::env::temp_dir(), "the bench's configuration")
                 .map_err(io::Error::other)?;
-        let server = Server::start(config, None).map_err(io::Error::other)?;
+        let server = Server::start(config, Host::default()).map_err(io::Error::other)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
         };
@@ -142,7 +142,7 @@ impl Cutter {
         let stats = self.stats();
         let counters =
             [&stats.system_calls_enter, &stats.system_calls_yield, &stats.system_calls_wake];
-        Ok(counters.map(cutter_engine::stats::Counter::get))
+        Ok(counters.map(cutter_core::stats::Counter::get))
     }
 
     fn stats(&self) -> &Arc<EngineStats> {

@@ -61,7 +61,7 @@ struct Served {
 fn main() -> io::Result<()> {
     let options = Options::read();
     let setting = Setting {
-        cutter: build("cutter-engine", "cutter")?,
+        cutter: build("cutter-command", "cutter")?,
         noop: example("noop")?,
         sum: example("sum")?,
         cores: Cores::choose()?,

@@ -14,8 +14,8 @@ use cutter_benches::measurement::{Measurement, Round, Rounds, elapsed_ns};
 use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, print_note, print_ratio, print_table, write_json};
-use cutter_engine::json::{Rows, read_predict};
 use cutter_tools::floor::cores::pin;
+use cutter_wire::json::{Rows, read_predict};
 use serde::Deserialize;
 
 const PARSES: Exchanges = Exchanges { warm_up: 2_000, recorded: 20_000 };

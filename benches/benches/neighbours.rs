@@ -57,7 +57,7 @@ const STAGES: [&str; 4] = ["parse", "queue", "service", "reply"];
 fn main() -> io::Result<()> {
     let options = Options::read();
     let cores = Cores::choose()?;
-    let cutter = build("cutter-engine", "cutter")?;
+    let cutter = build("cutter-command", "cutter")?;
     let models = (example("noop")?, build("cutter-tests", "echo")?);
     limit_time();
     let server = Server::start(&cutter, (&models.0, &models.1), cores)?;

@@ -5,15 +5,15 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cutter_engine::pool::InputPool;
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::handshake::{
     ENV_FD, ENV_SOCKET, Grant, GrantedPool, Hello, is_ready, receive_from_container, send_grant,
 };
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::DEPTH_DEFAULT;
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 use cutter_protocol::wait::WaitStrategy;
+use cutter_server::pool::InputPool;
+use cutter_tensor::{ElementType, Shape, TensorSpec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 

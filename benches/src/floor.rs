@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use cutter_engine::pool::InputPool;
-use cutter_protocol::clock::monotonic_ns;
+use cutter_machine::clock::monotonic_ns;
+use cutter_server::pool::InputPool;
 use cutter_tools::floor::cores::{beside, pin};
 use cutter_tools::floor::line::Words;
 use memmap2::MmapOptions;

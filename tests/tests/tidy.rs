@@ -19,33 +19,38 @@ const COMMENT_LINES_MAX: usize = 3;
 const UNSAFE: [&str; 7] = [
     "container-sdk/protocol/",
     "container-sdk/c/",
-    "machine/src/memory.rs",
-    "machine/src/uring/",
-    "engine/src/control/spawn.rs",
+    "engine/machine/src/memory.rs",
+    "engine/machine/src/uring/",
+    "engine/server/src/control/spawn.rs",
     "benches/",
     "tests/",
 ];
 
 /// Rooms into which time is passed: the same code runs in worlds whose clock is a number.
-const PURE: [&str; 7] = [
-    "engine/src/batching/",
-    "engine/src/clipper/",
-    "engine/src/config/",
-    "engine/src/frontend/",
-    "engine/src/http/",
-    "engine/src/json/",
-    "engine/src/scheduler/",
+const PURE: [&str; 5] = [
+    "container-sdk/tensor/",
+    "engine/core/",
+    "engine/wire/",
+    "engine/server/src/config/",
+    "engine/server/src/port/",
 ];
 
 /// Where memory is shared between threads or processes, and the two files that only give each
 /// order of an access its name.
-const SHARED: [&str; 3] = ["container-sdk/protocol/src/", "engine/src/", "machine/src/"];
+const SHARED: [&str; 2] = ["container-sdk/protocol/src/", "engine/"];
 const ORDERS: [&str; 2] =
     ["container-sdk/protocol/src/words.rs", "container-sdk/protocol/src/testing.rs"];
 
 /// The limits of the crates that a server is made of.
-const TABLES: [&str; 3] =
-    ["container-sdk/protocol/src/limits.rs", "engine/src/limits.rs", "machine/src/limits.rs"];
+const TABLES: [&str; 7] = [
+    "container-sdk/protocol/src/limits.rs",
+    "container-sdk/tensor/src/limits.rs",
+    "engine/command/src/limits.rs",
+    "engine/core/src/limits.rs",
+    "engine/machine/src/limits.rs",
+    "engine/server/src/limits.rs",
+    "engine/wire/src/limits.rs",
+];
 
 /// A file of the repository: its path from the root, and its text.
 struct Source {

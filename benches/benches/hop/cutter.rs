@@ -9,17 +9,16 @@ use cutter_benches::cores::Cores;
 use cutter_benches::floor::{Exchanges, record_sums};
 use cutter_benches::inputs::{POOL_ROWS, ROW_BYTES, Row};
 use cutter_benches::measurement::Round;
-use cutter_engine::clock::MonotonicClock;
-use cutter_engine::pool::InputPool;
-use cutter_engine::replicas::Replicas;
-use cutter_engine::scheduler::{
+use cutter_core::scheduler::{
     Admission, Answer, ApplicationPlan, ModelPlan, Outcome, PolicyPlan, Scheduler, Sink,
 };
-use cutter_engine::stats::{EngineStats, Reason};
-use cutter_protocol::clock::monotonic_ns;
+use cutter_core::stats::{EngineStats, Reason};
+use cutter_machine::clock::{MonotonicClock, monotonic_ns};
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::violation::Violation;
 use cutter_protocol::wait::WaitStrategy;
+use cutter_server::carrier::Replicas;
+use cutter_server::pool::InputPool;
 use cutter_tools::floor::cores::pin;
 
 /// Far above what a query takes, so that none is answered late when others take the cores.

@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
     let setting = Setting {
         cores: Cores::choose()?,
         bench: build("cutter-tools", "cutter-bench")?,
-        cutter: build("cutter-engine", "cutter")?,
+        cutter: build("cutter-command", "cutter")?,
         responder: build("cutter-tests", "responder")?,
         synthetic: build("cutter-examples", "synthetic")?,
     };

@@ -7,7 +7,8 @@ mod support;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_tensor::{ElementType, Shape, TensorSpec};
+
 use support::installed::{cmake, compile_c, consumer, example, fresh_folder, prefix, run, sdk};
 use support::mini_engine::{Answer, MiniEngine};
 

@@ -8,7 +8,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_tensor::{ElementType, Shape, TensorSpec};
+
 use support::installed::{compile_c, compile_sanitized, example, need, sdk};
 use support::mini_engine::{Answer, MiniEngine};
 

@@ -7,7 +7,8 @@ mod mini_engine;
 
 use std::process::Command;
 
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_tensor::{ElementType, Shape, TensorSpec};
+
 use mini_engine::MiniEngine;
 
 fn start(binary: &str, arguments: &[&str]) -> MiniEngine {

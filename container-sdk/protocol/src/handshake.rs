@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytemuck::Zeroable;
+use cutter_tensor::{SpecError, TensorSpec};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::retry_on_intr;
 use rustix::net::{
@@ -25,7 +26,6 @@ use crate::layout::Geometry;
 use crate::limits::{HANDSHAKE_NS, POOLS_MAX};
 use crate::ring::BrokenStamp;
 use crate::segment::{Segment, SegmentError};
-use crate::tensor::{SpecError, TensorSpec};
 use crate::wait::WaitStrategy;
 use crate::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, ANSWER_REFUSED, HELLO_MAGIC, READY_MAGIC,

@@ -11,13 +11,14 @@
 //! Engine and container compute the layout from the same [`Geometry`], which the engine sends in
 //! the handshake: no offset is ever read from shared memory.
 
+use cutter_tensor::{Extent, SpecError, TensorSpec};
+
 use crate::entry::{ItemEntry, RowEntry};
 use crate::limits::{
     BATCH_ITEMS_MAX, CONTROL_WORD_BYTES, DEPTH_MAX, MESSAGE_AREA_BYTES, OUTPUT_SLOT_BYTES_MAX,
     REPLICA_MEMORY_BYTES_MAX, ROW_ALIGN_BYTES,
 };
 use crate::ring::{ENTRY_WORDS, capacity_for};
-use crate::tensor::{Extent, SpecError, TensorSpec};
 
 const WORD_BYTES: usize = size_of::<u64>();
 const ENTRY_BYTES: usize = ENTRY_WORDS * WORD_BYTES;
@@ -176,7 +177,7 @@ const _: () = assert!(MESSAGE_AREA_BYTES.is_multiple_of(CONTROL_WORD_BYTES));
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::{ElementType, Shape};
+    use cutter_tensor::{ElementType, Shape};
 
     #[test]
     fn parts_do_not_overlap_and_fill_the_segments() {

@@ -22,7 +22,7 @@
 //! | asleep flag, relaxed, then fence | stamp published, then fence, then flag | no lost wake |
 //!
 //! # Rooms
-//! [`tensor`] what an item is · [`entry`] messages and tables · [`layout`] where they lie ·
+//! [`entry`] messages and tables · [`layout`] where they lie ·
 //! [`ring`], [`sleep`] the two algorithms, over [`words`] · [`segment`] the memory ·
 //! [`wire`], [`handshake`] how both sides come to share it · [`engine`], [`container`] the two
 //! ends.
@@ -37,7 +37,6 @@ pub mod limits;
 pub mod ring;
 pub mod segment;
 pub mod sleep;
-pub mod tensor;
 #[cfg(test)]
 mod testing;
 pub mod violation;

@@ -1,14 +1,11 @@
 //! Every limit of the protocol, with its unit in its name. Relations are asserted below.
+//!
+//! Those of tensors are in `cutter_tensor::limits`.
+
+use cutter_tensor::limits::ITEM_BYTES_MAX;
 
 cutter_limits::limits! {
     "Protocol" {
-        /// Dimensions of a tensor.
-        RANK_MAX: usize = 8, "dimensions";
-        /// Bytes of one item, input or output.
-        ITEM_BYTES_MAX: usize = 64 << 20, "bytes";
-        /// Lists that one item nests, as it is written: what a shape of many small dimensions
-        /// costs.
-        ITEM_LISTS_MAX: u64 = 4 << 20, "lists";
         /// Items of one batch.
         BATCH_ITEMS_MAX: u32 = 4096, "items";
         /// Tickets that one replica can hold: one batch running, the others waiting behind it.

@@ -11,9 +11,10 @@
 //! different versions can still tell each other so.
 
 use bytemuck::{Pod, Zeroable};
+use cutter_tensor::limits::RANK_MAX;
+use cutter_tensor::{ElementType, Extent, Shape, SpecError, TensorSpec};
 
-use crate::limits::{NAME_BYTES, POOLS_MAX, RANK_MAX, REFUSAL_BYTES};
-use crate::tensor::{ElementType, Extent, Shape, SpecError, TensorSpec};
+use crate::limits::{NAME_BYTES, POOLS_MAX, REFUSAL_BYTES};
 
 /// Changes when old and new cannot talk.
 pub const ABI_MAJOR: u16 = 1;

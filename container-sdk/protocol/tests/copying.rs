@@ -2,13 +2,12 @@
 
 mod support;
 
-use cutter_protocol::engine::{
-    Completed, EngineEnd, Item, KeptOutput, OutputBytes, Polled, Results,
-};
+use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results};
 use cutter_protocol::entry::{Completion, FLAG_INLINE, FLAG_UNIFORM};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::COPY_BYTES_MAX;
-use cutter_protocol::tensor::TensorSpec;
+use cutter_tensor::{Item, KeptOutput, OutputBytes, TensorSpec};
+
 use support::peer::{Peer, failed, ok, submit};
 use support::{Answer, answer, at_most_bytes, exact_bytes};
 

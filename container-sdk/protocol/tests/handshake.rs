@@ -18,17 +18,18 @@ use cutter_protocol::handshake::{
 };
 use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::{
-    BATCH_ITEMS_MAX, DEPTH_MAX, ITEM_BYTES_MAX, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX, POOLS_MAX,
-    REFUSAL_BYTES,
+    BATCH_ITEMS_MAX, DEPTH_MAX, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX, POOLS_MAX, REFUSAL_BYTES,
 };
 use cutter_protocol::segment::{Segment, SegmentError, Writer};
-use cutter_protocol::tensor::{ElementType, Shape, SpecError, TensorSpec};
 use cutter_protocol::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, HELLO_MAGIC, READY_MAGIC, SPEC_EXACT,
     WireAnswer, WireHello, WirePool, WireSpec, field_text,
 };
+use cutter_tensor::limits::ITEM_BYTES_MAX;
+use cutter_tensor::{ElementType, Shape, SpecError, TensorSpec};
 use proptest::prelude::*;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
+
 use support::{Setup, at_most_bytes, exact_bytes, hello, receive, serve, socket_pair};
 
 /// The bytes of the hello that a container with this description sends.

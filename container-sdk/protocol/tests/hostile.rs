@@ -7,11 +7,12 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results};
+use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results};
 use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket};
-use cutter_protocol::tensor::{Extent, TensorSpec};
 use cutter_protocol::violation::Violation;
+use cutter_tensor::{Extent, Item, TensorSpec};
 use proptest::prelude::*;
+
 use support::peer::{DEPTH, ITEMS_MAX, Peer, ends, failed, ok, submit};
 use support::{SetOnDrop, at_most_bytes, exact_bytes};
 

@@ -10,8 +10,9 @@ use std::thread;
 use cutter_protocol::container::{ContainerEnd, Next};
 use cutter_protocol::engine::{Polled, Results};
 use cutter_protocol::handshake::ContainerError;
-use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::wait::WaitStrategy;
+use cutter_tensor::{ElementType, TensorSpec};
+
 use support::{
     Answer, Engine, Setup, answer, at_most_bytes, echo, exact_bytes, row_bytes, row_ref, serve,
 };

@@ -6,7 +6,8 @@ mod support;
 use cutter_protocol::container::ContainerEnd;
 use cutter_protocol::handshake::ContainerError;
 use cutter_protocol::limits::PLACE_CLEAR_BYTES;
-use cutter_protocol::tensor::TensorSpec;
+use cutter_tensor::TensorSpec;
+
 use support::{Answer, Setup, at_most_bytes, exact_bytes, serve};
 
 const FORGOTTEN: &str = "the model returned without writing its outputs";

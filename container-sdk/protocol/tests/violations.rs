@@ -6,8 +6,9 @@ use cutter_protocol::engine::{EngineEnd, Polled};
 use cutter_protocol::entry::{
     Completion, FLAG_INLINE, FLAG_UNIFORM, ITEM_OK, ItemEntry, STATUS_FAILED, STATUS_OK, Ticket,
 };
-use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::violation::Violation;
+use cutter_tensor::{ElementType, TensorSpec};
+
 use support::peer::{ITEMS_MAX, Peer, ends, failed, ok, submit};
 use support::{Answer, answer, at_most_bytes, exact_bytes, row_ref};
 

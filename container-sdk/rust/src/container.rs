@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cutter_protocol::container::{ContainerEnd, Next};
 use cutter_protocol::handshake::{self, ContainerError, ENV_MODEL, Hello};
-use cutter_protocol::tensor::TensorSpec;
+use cutter_tensor::TensorSpec;
 
 use crate::batch::{Batch, BatchError};
 

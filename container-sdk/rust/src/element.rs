@@ -1,7 +1,7 @@
 //! The types that elements have in Rust, and what they may be read as.
 
 use bytemuck::Pod;
-use cutter_protocol::tensor::ElementType;
+use cutter_tensor::ElementType;
 
 /// A type that elements have in Rust: `u8`, `i32`, `f32`, `f64`.
 pub trait Element: Pod + sealed::Sealed {

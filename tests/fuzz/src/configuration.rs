@@ -6,16 +6,18 @@
 
 use std::path::Path;
 
-use cutter_engine::check;
-use cutter_engine::config::{Application, Config, ConfigErrors, Model, Place, Warning};
-use cutter_engine::limits::{
-    APPLICATIONS_MAX, BATCH_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX,
-    CPU_MAX, CPUS_MAX, DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_MAX, MODELS_MAX, NAME_BYTES_MAX,
-    POOL_BYTES_CONFIGURED_MAX, POOL_ROWS_MAX, POOL_ROWS_MIN, QUERY_LISTENERS_MAX, REPLICAS_MAX,
-    REPLICAS_TOTAL_MAX, SLO_US_MAX, SLO_US_MIN,
+use cutter_command::check;
+use cutter_core::limits::BATCH_MAX;
+use cutter_server::config::{Application, Config, ConfigErrors, Model, Place, Warning};
+use cutter_server::limits::{
+    APPLICATIONS_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX,
+    CPUS_MAX, DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_MAX, MODELS_MAX, POOL_BYTES_CONFIGURED_MAX,
+    POOL_ROWS_MAX, POOL_ROWS_MIN, QUERY_LISTENERS_MAX, REPLICAS_MAX, REPLICAS_TOTAL_MAX,
+    SLO_US_MAX, SLO_US_MIN,
 };
-use cutter_protocol::limits::RANK_MAX;
-use cutter_protocol::tensor::Extent;
+use cutter_tensor::Extent;
+use cutter_tensor::limits::RANK_MAX;
+use cutter_wire::limits::NAME_BYTES_MAX;
 
 const NS_PER_US: u64 = 1_000;
 /// How messages call the text.

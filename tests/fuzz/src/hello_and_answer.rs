@@ -15,12 +15,13 @@ use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::handshake::{ContainerError, Hello, is_ready, join, receive_from_container};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{
-    BATCH_ITEMS_MAX, DEPTH_DEFAULT, ITEM_BYTES_MAX, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX,
-    REFUSAL_BYTES, REPLICA_MEMORY_BYTES_MAX, ROW_ALIGN_BYTES,
+    BATCH_ITEMS_MAX, DEPTH_DEFAULT, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX, REFUSAL_BYTES,
+    REPLICA_MEMORY_BYTES_MAX, ROW_ALIGN_BYTES,
 };
 use cutter_protocol::segment::{Segment, Writer};
-use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::wire::{ANSWER_MAGIC, ANSWER_REFUSED, WireAnswer, WireHello, text_field};
+use cutter_tensor::limits::ITEM_BYTES_MAX;
+use cutter_tensor::{ElementType, TensorSpec};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };

@@ -10,17 +10,18 @@
 //! declared shape, in a size that is in proportion to it; a failure carries its message.
 
 use bytemuck::Zeroable;
-use cutter_engine::clipper::{Application, close_prediction, open_prediction, write_default};
-use cutter_engine::json::render::TextRule;
-use cutter_engine::limits::DETAIL_BYTES_MAX;
-use cutter_engine::stats::Reason;
-use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results};
+use cutter_core::stats::Reason;
+use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results};
 use cutter_protocol::entry::{FLAG_UNIFORM, ItemEntry, STATUS_FAILED};
 use cutter_protocol::handshake::Hello;
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{COPY_BYTES_MAX, DEPTH_DEFAULT, MESSAGE_AREA_BYTES};
-use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, SPEC_EXACT, WireHello, WireSpec};
+use cutter_server::limits::DETAIL_BYTES_MAX;
+use cutter_server::port::http::{Application, Explanation};
+use cutter_tensor::{ElementType, Item, TensorSpec};
+use cutter_wire::clipper::{DefaultAnswer, close_prediction, open_prediction, write_default};
+use cutter_wire::json::render::TextRule;
 use serde_json::value::RawValue;
 
 use crate::Source;
@@ -150,7 +151,10 @@ fn check_answer(item: Item<'_>, spec: &TensorSpec, application: &Application) {
             close_prediction(&mut json);
         }
         Item::Failed(detail) => {
-            write_default(&mut json, QUERY_ID, Reason::ModelError, detail, application);
+            let reason = Reason::ModelError;
+            let explanation = Explanation { reason, detail, application };
+            let (output, reason) = (&application.default_json[..], reason.as_str());
+            write_default(&mut json, QUERY_ID, &DefaultAnswer { output, explanation, reason });
         }
     }
     let json = str::from_utf8(&json).expect("JSON is UTF-8");

@@ -10,14 +10,14 @@
 //! violation, or nothing. What is in flight is what was submitted and not completed. An output that
 //! was kept stays what it was, whatever is written and completed afterwards.
 
-use cutter_protocol::engine::{EngineEnd, Item, KeptOutput, Polled, Results};
+use cutter_protocol::engine::{EngineEnd, Polled, Results};
 use cutter_protocol::entry::{
     Completion, FLAG_INLINE, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket,
 };
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{COPY_BYTES_MAX, MESSAGE_AREA_BYTES};
-use cutter_protocol::tensor::TensorSpec;
 use cutter_protocol::violation::Violation;
+use cutter_tensor::{Item, KeptOutput, TensorSpec};
 
 use crate::Source;
 use crate::replica::peer::{DEPTH, ITEMS_MAX, Peer, failed, ok, submit};

@@ -9,8 +9,8 @@
 //! request and so knows no template. What is kept stays within bounds. A request that was accepted
 //! means the same when it is written anew with a `Content-Length`.
 
-use cutter_engine::http::{Framing, Head, HttpError, Method, Phase, RequestReader, Step};
-use cutter_engine::limits::{DECODED_BODY_KEPT_BYTES, HEAD_BYTES_MAX};
+use cutter_wire::http::{Framing, Head, HttpError, Method, Phase, RequestReader, Step};
+use cutter_wire::limits::{DECODED_BODY_KEPT_BYTES, HEAD_BYTES_MAX};
 
 use crate::Source;
 

@@ -10,9 +10,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cutter_engine::json::{Body, JsonError, PredictReader, Progress, Rows, read_predict};
-use cutter_engine::limits::NAME_BYTES_MAX;
-use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
+use cutter_tensor::{ElementType, Extent, TensorSpec};
+use cutter_wire::json::{Body, JsonError, PredictReader, Progress, Rows, read_predict};
+use cutter_wire::limits::NAME_BYTES_MAX;
 use serde_json::value::RawValue;
 
 use crate::Source;

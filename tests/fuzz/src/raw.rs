@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cutter_engine::limits::JSON_DEPTH_MAX;
+use cutter_wire::limits::JSON_DEPTH_MAX;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cutter_engine::json::render::{
+use cutter_tensor::limits::RANK_MAX;
+use cutter_tensor::{ElementType, Extent, TensorSpec};
+use cutter_wire::json::render::{
     NotUtf8, TensorWriter, TextRule, rendered_bytes_max, write_tensor,
 };
-use cutter_engine::limits::JSON_RENDER_OVERSHOOT_BYTES_MAX;
-use cutter_protocol::limits::RANK_MAX;
-use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
+use cutter_wire::limits::JSON_RENDER_OVERSHOOT_BYTES_MAX;
 use serde_json::value::RawValue;
 
 use crate::raw::{array, is_of_doubles, text};

@@ -9,9 +9,9 @@
 //! beforehand. Written in pieces it is the same. What was written without a `null` reads back
 //! through the body reader as the same bytes. Text that is not UTF-8 is refused and not written.
 
-use cutter_engine::json::render::TextRule;
-use cutter_engine::json::{Rows, read_predict};
-use cutter_protocol::tensor::{ElementType, Extent, TensorSpec};
+use cutter_tensor::{ElementType, Extent, TensorSpec};
+use cutter_wire::json::render::TextRule;
+use cutter_wire::json::{Rows, read_predict};
 use serde_json::value::RawValue;
 
 use crate::Source;

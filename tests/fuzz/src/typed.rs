@@ -1,7 +1,7 @@
 //! Types of items out of an input's bytes, and items written out for people.
 
-use cutter_protocol::limits::RANK_MAX;
-use cutter_protocol::tensor::{ElementType, Shape, SpecError, TensorSpec};
+use cutter_tensor::limits::RANK_MAX;
+use cutter_tensor::{ElementType, Shape, SpecError, TensorSpec};
 
 use crate::Source;
 

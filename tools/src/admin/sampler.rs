@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cutter_protocol::clock::monotonic_ns;
+use cutter_machine::clock::monotonic_ns;
 
 use super::{AdminClient, AdminError, Stats, Window};
 use crate::limits::ADMIN_SAMPLES_MAX;

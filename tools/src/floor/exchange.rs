@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cutter_protocol::clock::monotonic_ns;
+use cutter_machine::clock::monotonic_ns;
 
 use crate::result::FloorFigure;
 

@@ -6,11 +6,10 @@
 //!
 //! One pinned thread for each core, all at the same time.
 
-use std::io;
 use std::sync::Barrier;
-use std::thread;
+use std::{io, thread};
 
-use cutter_protocol::clock::monotonic_ns;
+use cutter_machine::clock::monotonic_ns;
 
 use super::cores::pin;
 use crate::limits::HICCUPS_LONGEST_MAX;

@@ -21,8 +21,8 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 
+use cutter_machine::clock::monotonic_ns;
 use cutter_machine::uring::{Completion, ReceiveBuffer, Ring, RingConfig, Token};
-use cutter_protocol::clock::monotonic_ns;
 use rustix::net::Shutdown;
 use rustix::thread::sched_yield;
 

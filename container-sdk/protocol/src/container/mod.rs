@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
+use cutter_tensor::TensorSpec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
@@ -32,7 +33,6 @@ use crate::limits::{CONTAINER_SLEEP_NS, MESSAGE_AREA_BYTES, MESSAGE_BYTES_MAX};
 use crate::ring::{Consumer, Producer};
 use crate::segment::Segment;
 use crate::sleep::{AsleepFlag, KickWord};
-use crate::tensor::TensorSpec;
 use crate::wait::{Idle, Patience};
 use crate::words::{SharedWords, Words};
 

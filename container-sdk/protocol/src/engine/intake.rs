@@ -14,11 +14,11 @@
 
 use std::sync::Arc;
 
-use super::outputs::OutputWords;
+use cutter_tensor::{Extent, OutputWords};
+
 use crate::entry::{Completion, ITEM_FAILED, ITEM_OK, ItemEntry};
 use crate::layout::Geometry;
 use crate::limits::{COPY_BYTES_MAX, MESSAGE_AREA_BYTES};
-use crate::tensor::Extent;
 use crate::violation::Violation;
 use crate::words::SharedWords;
 

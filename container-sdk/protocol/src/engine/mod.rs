@@ -12,7 +12,7 @@
 mod intake;
 mod outputs;
 
-pub use outputs::{Completed, Item, Items, KeptOutput, OutputBytes, Polled, Results};
+pub use outputs::{Completed, Items, Polled, Results};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -32,9 +32,9 @@ use crate::limits::MESSAGE_AREA_BYTES;
 use crate::ring::{Consumer, Producer};
 use crate::segment::{Segment, SegmentError, Writer};
 use crate::sleep::{AsleepFlag, KickWord};
-use crate::tensor::Extent;
 use crate::violation::Violation;
 use crate::words::{SharedWords, Words};
+use cutter_tensor::Extent;
 
 const UNIFORM_INLINE: u16 = FLAG_UNIFORM | FLAG_INLINE;
 

@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use cutter_protocol::container::{ContainerEnd, Next};
-use cutter_protocol::engine::{Completed, EngineEnd, Item, Polled, Results, RowRef};
+use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results, RowRef};
 use cutter_protocol::handshake::{
     ContainerError, Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant,
 };
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 use cutter_protocol::segment::{Segment, Writer};
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
 use cutter_protocol::wait::WaitStrategy;
+use cutter_tensor::{ElementType, Item, Shape, TensorSpec};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::time::Timespec;

@@ -10,7 +10,7 @@ use cutter_protocol::entry::{
 };
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::segment::Segment;
-use cutter_protocol::tensor::TensorSpec;
+use cutter_tensor::TensorSpec;
 
 /// Tickets and items of the incarnations that a replica of this kind is set upon.
 pub const DEPTH: u32 = 2;

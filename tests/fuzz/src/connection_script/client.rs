@@ -1,11 +1,11 @@
 //! A client as its side of the connection sees it: what it sent, what that means to a reader that
 //! is given all of it in order, and what it gets.
 
-use cutter_engine::clipper::{self, Application};
-use cutter_engine::http::{Head, Method, Phase, RequestReader, Step, decode_path_segment};
-use cutter_engine::json::read_predict;
-use cutter_engine::json::render::TextRule;
-use cutter_engine::limits::INPUT_BATCH_MAX;
+use cutter_server::port::http::{Application, body_bytes_max_at};
+use cutter_wire::http::{Head, Method, Phase, RequestReader, Step, decode_path_segment};
+use cutter_wire::json::read_predict;
+use cutter_wire::json::render::TextRule;
+use cutter_wire::limits::INPUT_BATCH_MAX;
 use serde_json::value::RawValue;
 
 use super::model;
@@ -65,7 +65,7 @@ impl Client {
     pub fn sent(&mut self, bytes: &[u8], applications: &[Application]) {
         self.unread.extend_from_slice(bytes);
         while self.bad.is_none() {
-            let limit = |_: Method, path: &str| clipper::body_bytes_max_at(path, applications);
+            let limit = |_: Method, path: &str| body_bytes_max_at(path, applications);
             let consumed = match self.reader.read(&self.unread, limit) {
                 Step::NeedMore { consumed, .. } => {
                     self.unread.drain(..consumed);

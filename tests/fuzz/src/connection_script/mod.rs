@@ -25,18 +25,16 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use cutter_engine::clipper::Application;
-use cutter_engine::clock::Clock;
-use cutter_engine::frontend::ledger::Bounds;
-use cutter_engine::frontend::{Expired, Frontend, Output, PortLimits, Replied};
-use cutter_engine::limits::{
-    AT_ONCE_BYTES_MAX, DECODED_BODY_KEPT_BYTES, INPUT_BYTES_KEPT, SEND_BYTES_MAX,
-};
-use cutter_engine::pool::InputPool;
-use cutter_engine::scheduler::{
+use cutter_core::scheduler::{
     ApplicationPlan, BatchResults, Death, ModelPlan, PolicyPlan, Scheduler,
 };
-use cutter_engine::stats::EngineStats;
+use cutter_core::stats::EngineStats;
+use cutter_machine::clock::Clock;
+use cutter_server::limits::{AT_ONCE_BYTES_MAX, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
+use cutter_server::pool::InputPool;
+use cutter_server::port::http::ledger::Bounds;
+use cutter_server::port::http::{Application, Expired, Frontend, Output, PortLimits, Replied};
+use cutter_wire::limits::DECODED_BODY_KEPT_BYTES;
 
 use crate::Source;
 use client::Client;

@@ -1,9 +1,8 @@
 //! What the applications of the script take, and what their models make of it.
 
-use cutter_engine::clipper::Application;
-use cutter_engine::scheduler::ItemResults;
-use cutter_protocol::engine::{Item, OutputBytes};
-use cutter_protocol::tensor::{ElementType, Shape, TensorSpec};
+use cutter_core::scheduler::ItemResults;
+use cutter_server::port::http::Application;
+use cutter_tensor::{ElementType, Item, OutputBytes, Shape, TensorSpec};
 
 /// By number: two integers, text, and an application without a model.
 pub const NAMES: [&str; 3] = ["pairs", "texts", "none"];

@@ -1,6 +1,6 @@
 //! Requests as a script's clients send them, and bytes that are none.
 
-use cutter_engine::limits::AT_ONCE_BYTES_MAX;
+use cutter_server::limits::AT_ONCE_BYTES_MAX;
 
 use crate::Source;
 

@@ -13,10 +13,10 @@ use cutter_protocol::entry::{
 };
 use cutter_protocol::handshake::socket_from_environment;
 use cutter_protocol::layout::Geometry;
-use cutter_protocol::tensor::{ElementType, TensorSpec};
 use cutter_protocol::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, HELLO_MAGIC, READY_MAGIC, WireAnswer, WireHello,
 };
+use cutter_tensor::{ElementType, TensorSpec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};

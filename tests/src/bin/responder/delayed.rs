@@ -18,7 +18,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use cutter_protocol::clock::monotonic_ns;
+use cutter_machine::clock::monotonic_ns;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;

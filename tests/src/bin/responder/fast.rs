@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::os::fd::{AsFd, OwnedFd};
 
+use cutter_machine::clock::monotonic_ns;
 use cutter_machine::uring::{Completion, Ring, RingConfig, Token};
-use cutter_protocol::clock::monotonic_ns;
 use rustix::thread::sched_yield;
 
 use crate::framing::Framing;

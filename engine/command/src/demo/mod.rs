@@ -1,0 +1,419 @@
+//! `cutter demo`: a whole server, a real model and a client, in one command.
+//!
+//! ```text
+//!  main thread      container ▸ server ▸ first prediction ▸ samples, progress line ▸ report
+//!  client thread                                            replay: queries out, answers in
+//!  the server's     engine, control                         as in `cutter serve`
+//!  softmax          a process, started by the server        reads rows, names digits
+//! ```
+//!
+//! What is measured is what a client sees: time from when a query should have been sent to its
+//! complete answer. What is checked is every class, against the same weights computed here. No
+//! file is written (but the one that was asked for) and no process is left: the weights are handed
+//! over as a memfd, and the server ends its replicas before it ends.
+
+mod container;
+mod interrupt;
+mod limits;
+mod options;
+mod plot;
+mod report;
+mod tally;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use cutter_core::stats::{EngineStats, Snapshot, Stage};
+use cutter_machine::affinity;
+use cutter_machine::clock::monotonic_ns;
+use cutter_server::config::{ConfigErrors, Listen};
+use cutter_server::server::{Host, Server, StartError};
+use cutter_tools::admin::{AdminClient, AdminError, Sampler};
+use cutter_tools::arrivals::{Arrivals, Schedule};
+use cutter_tools::bodies::{self, BodiesError, BodyOptions, Input, Label, Protocol, Questions};
+use cutter_tools::digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
+use cutter_tools::floor::{self, Effort};
+use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
+use cutter_tools::load::{
+    LoadError, Outcome, Pace, Plan, Progress, Recording, Wait, connections_for,
+};
+use cutter_tools::printing::{PrintError, print};
+use cutter_tools::reply::Check;
+use cutter_tools::result::load::PlanResult;
+use cutter_tools::result::{Finding, LoadResult, Stamp};
+use cutter_tools::target::{Address, Target};
+use cutter_tools::text::grouped;
+use cutter_tools::{load, report as pages};
+
+use limits::{ANSWER_NS_MAX, READY_NS_MAX, SAMPLE_PERIOD_MS, SLO_US};
+use report::{BatchSizes, Cores, Report, StageTime};
+use tally::{Known, Tally};
+
+pub use options::Options;
+
+/// Why a demo failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("the committed images are broken: {0}")]
+    Digits(#[from] DigitsError),
+    #[error("the committed weights are broken: {0}")]
+    Softmax(#[from] SoftmaxError),
+    #[error("cannot build the container with {command}:\n{why}")]
+    Build { command: String, why: String },
+    #[error(
+        "the container is not at {}; build it with: cargo build --release -p cutter-examples \
+         --bin softmax, or run the demo with: cargo run --release -- demo", path.display()
+    )]
+    NoContainer { path: PathBuf },
+    #[error("the path {} is not UTF-8; move the container elsewhere", .0.display())]
+    Path(PathBuf),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(
+        "no prediction within {} s of the start: {last}; see the log above",
+        READY_NS_MAX / 1_000_000_000
+    )]
+    NotReady { last: String },
+    #[error("ended before the first query")]
+    Interrupted,
+    #[error("the digits cannot be asked: {0}")]
+    Bodies(#[from] BodiesError),
+    #[error("the replay failed: {0}")]
+    Replay(#[from] LoadError),
+    #[error("the server does not say how it is: {0}")]
+    Admin(#[from] AdminError),
+    #[error("{0}")]
+    System(#[source] io::Error),
+    #[error(transparent)]
+    Print(#[from] PrintError),
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("no query was answered with a prediction")]
+    NoPrediction,
+    #[error("{differing} of {predictions} predictions differ from the same weights offline")]
+    Differing { differing: u64, predictions: u64 },
+    #[error("{errors} queries ended in errors; the first: {first}")]
+    Errors { errors: u64, first: String },
+}
+
+/// Runs the demo and prints what came of it. An error also when a prediction was not what the same
+/// weights give offline, or when a query ended in an error.
+pub fn run(options: &Options) -> Result<(), DemoError> {
+    let line = ProgressLine::new();
+    line.show("building the softmax container");
+    let program = container::find();
+    line.clear();
+    let cores = choose_cores(&affinity::allowed().map_err(DemoError::System)?);
+    let weights = container::Weights::new().map_err(DemoError::System)?;
+    let config = container::configure(&program?, &weights.path(), &cores)?;
+    let progress = Arc::new(Progress::default());
+    interrupt::watch(&progress).map_err(DemoError::System)?;
+    let stamp = options.report.as_ref().map(|_| take_stamp(&line)).transpose()?;
+
+    let mut server = Server::start(config, Host::default())?;
+    let measured = measure(&server, options, cores, &progress, &line);
+    line.clear();
+    server.stop();
+    let ended = server.join();
+    let (report, result) = measured?;
+    ended?;
+
+    print(&report.to_string())?;
+    if let Some(path) = &options.json {
+        write(path, &report.to_json())?;
+    }
+    if let (Some(path), Some(stamp)) = (&options.report, stamp) {
+        let file = stamp.file(Finding::Load(Box::new(result)));
+        write(path, &pages::page(&[file]))?;
+    }
+    judge(&report)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), DemoError> {
+    let written = std::fs::write(path, text);
+    written.map_err(|source| DemoError::Write { path: path.to_owned(), source })
+}
+
+fn take_stamp(line: &ProgressLine) -> Result<Stamp, DemoError> {
+    let stamp = Stamp::take();
+    let cpus = floor::default_cpus().map_err(DemoError::System)?;
+    let floors = floor::measure(&cpus, Effort::Quick, &mut |what| {
+        line.show(&format!("measuring what the machine can do: {what}"));
+    });
+    Ok(stamp.with_floors(floors.map_err(DemoError::System)?))
+}
+
+/// The first two cores for the server and its model, and the third, when there is one, for the
+/// client. On a single core nothing is pinned.
+fn choose_cores(allowed: &[usize]) -> Cores {
+    match *allowed {
+        [engine, model] => Cores { engine: Some(engine), model: Some(model), client: Some(model) },
+        [engine, model, client, ..] => {
+            Cores { engine: Some(engine), model: Some(model), client: Some(client) }
+        }
+        _ => Cores { engine: None, model: None, client: None },
+    }
+}
+
+fn measure(
+    server: &Server,
+    options: &Options,
+    cores: Cores,
+    progress: &Progress,
+    line: &ProgressLine,
+) -> Result<(Report, LoadResult), DemoError> {
+    let Some(Listen::Tcp(address)) = server.addresses().first() else {
+        unreachable!("the demo's configuration has one TCP address");
+    };
+    let target = format!("http://{address}/{}/predict", container::APPLICATION);
+    let (questions, known) = questions(&target)?;
+    let rate_qps = u64::from(options.rate);
+    let queries = rate_qps * u64::from(options.seconds);
+    let arrivals = Arrivals::Constant { rate_qps: f64::from(options.rate) };
+    let schedule = Schedule::new(&arrivals, None, Some(queries), 0);
+    let plan = Plan {
+        address: Address::Tcp(*address),
+        questions,
+        check: Check::Clipper,
+        pace: Pace::Open(schedule.expect("the options are within the limits")),
+        connections: connections_for(f64::from(options.rate)),
+        pipeline: 1,
+        time_limit_ns: ANSWER_NS_MAX,
+        wait: Wait::Adaptive,
+        cpu: cores.client,
+    };
+    line.show("waiting for the first prediction");
+    wait_until_ready(&plan, progress)?;
+    let before = Seen::now(server.stats());
+    let admin = AdminClient::new(&server.admin().to_string())?;
+    let sampler = Sampler::start(admin, SAMPLE_PERIOD_MS)?;
+    let (recording, limits) = replay_and_watch(&plan, queries, server.stats(), progress, line)?;
+    let engine = Some(sampler.stop(recording.start_ns)?);
+    let seen = Seen::now(server.stats()).since(&before);
+    let reading = reading(&plan, target, &arrivals);
+    let result = LoadResult { engine, ..analyse(&recording, reading) };
+    let report = Report {
+        cores,
+        connections: plan.connections,
+        rate_qps,
+        planned: queries,
+        tally: Tally::of(&recording, &known),
+        doubts: result.validity.reasons.clone(),
+        stages: seen.stages(),
+        batch: seen.batch(),
+        limits,
+    };
+    Ok((report, result))
+}
+
+/// What was asked, and how it is to be read: every query counts.
+fn reading(plan: &Plan, target: String, arrivals: &Arrivals) -> Reading {
+    let rate_qps = match &plan.pace {
+        Pace::Open(schedule) => schedule.mean_rate_qps(),
+        Pace::Closed { .. } => None,
+    };
+    let plan = PlanResult {
+        loop_kind: "open".to_owned(),
+        arrivals: Some(arrivals.to_string()),
+        rate_qps,
+        seconds: None,
+        requests: None,
+        connections: plan.connections,
+        pipeline: plan.pipeline,
+        time_limit_ns: plan.time_limit_ns,
+        seed: 0,
+        protocol: Protocol::Clipper.to_string(),
+        input: Input::Digits.to_string(),
+        bodies: plan.questions.len(),
+        request_bytes: plan.questions.request_bytes_mean(),
+        wait: plan.wait.as_str().to_owned(),
+        cpu: plan.cpu,
+    };
+    Reading { target, plan, warm_up: WarmUpRule::None, slo_ns: Some(SLO_US * 1_000) }
+}
+
+/// All held-out images, as they are asked. Answers are compared with what the same weights give
+/// here, not with what was written: a server has to be as right as its model, and as wrong.
+fn questions(target: &str) -> Result<(Questions, Vec<Known>), DemoError> {
+    let target: Target = target.parse().expect("an address and a name make a target");
+    let options = BodyOptions::default();
+    let questions = bodies::build(&target, Protocol::Clipper, &Input::Digits, &options)?;
+    let digits = Digits::from_bytes(DIGITS_FILE)?;
+    let model = Softmax::from_bytes(WEIGHTS_FILE)?;
+    let known = digits
+        .held_out()
+        .map(|digit| Known { label: digit.label(), offline: model.predict(&digit.row()) });
+    let known: Vec<Known> = known.collect();
+    let offline = known.iter().map(|known| Label { class: known.offline }).collect();
+    Ok((questions.with_labels(offline), known))
+}
+
+/// Asks until there is a prediction.
+fn wait_until_ready(plan: &Plan, progress: &Progress) -> Result<(), DemoError> {
+    let until_ns = monotonic_ns() + READY_NS_MAX;
+    let once = Plan {
+        pace: Pace::Closed { requests: Some(1), duration_ns: None },
+        connections: 1,
+        ..plan.clone()
+    };
+    loop {
+        if progress.is_interrupted() {
+            return Err(DemoError::Interrupted);
+        }
+        let last = match load::run(&once, &Progress::default()) {
+            Ok(recording) => match recording.samples.first() {
+                Some(sample) if sample.outcome == Outcome::Answered => return Ok(()),
+                _ => told(&recording),
+            },
+            Err(error) => error.to_string(),
+        };
+        if monotonic_ns() > until_ns {
+            return Err(DemoError::NotReady { last });
+        }
+    }
+}
+
+/// What a query that got no prediction got.
+fn told(recording: &Recording) -> String {
+    match (recording.default_reasons.keys().next(), &recording.first_error) {
+        (Some(reason), _) => format!("the last answer was the default, for the reason {reason}"),
+        (None, Some(error)) => error.clone(),
+        (None, None) => "no answer".to_owned(),
+    }
+}
+
+/// Replays on a thread of its own. Meanwhile, samples the AIMD limit and shows how far it is.
+fn replay_and_watch(
+    plan: &Plan,
+    queries: u64,
+    stats: &EngineStats,
+    progress: &Progress,
+    line: &ProgressLine,
+) -> Result<(Recording, Vec<u64>), DemoError> {
+    let limit = &stats.models[0].replicas[0].batch_limit;
+    let mut limits = Vec::new();
+    let recording = std::thread::scope(|scope| {
+        let client = scope.spawn(|| load::run(plan, progress));
+        while !client.is_finished() {
+            std::thread::sleep(Duration::from_millis(SAMPLE_PERIOD_MS));
+            limits.push(limit.get());
+            // Shown and nothing else: no other memory is read by it.
+            let done = progress.done.load(Relaxed);
+            line.show(&format!("{} of {} queries", grouped(done), grouped(queries)));
+        }
+        client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    Ok((recording?, limits))
+}
+
+/// What the engine has counted up to some time.
+struct Seen {
+    stages: [Snapshot; Stage::ALL.len()],
+    batch_size: Snapshot,
+}
+
+impl Seen {
+    fn now(stats: &EngineStats) -> Self {
+        let (application, model) = (&stats.applications[0], &stats.models[0]);
+        let histogram = |stage| match stage {
+            Stage::Parse => &application.parse,
+            Stage::Queue => &model.queue,
+            Stage::BatchWait => &model.batch_wait,
+            Stage::Service => &model.service,
+            Stage::Reply => &application.reply,
+        };
+        let stages = Stage::ALL.map(|stage| histogram(stage).snapshot());
+        Self { stages, batch_size: model.batch_size.snapshot() }
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let stages = std::array::from_fn(|stage| self.stages[stage].since(&before.stages[stage]));
+        Self { stages, batch_size: self.batch_size.since(&before.batch_size) }
+    }
+
+    fn stages(&self) -> [StageTime; Stage::ALL.len()] {
+        self.stages.each_ref().map(|stage| StageTime {
+            p50_ns: stage.quantile(0.5).unwrap_or_default(),
+            p99_ns: stage.quantile(0.99).unwrap_or_default(),
+        })
+    }
+
+    fn batch(&self) -> BatchSizes {
+        let mean = self.batch_size.mean().unwrap_or_default();
+        BatchSizes { mean, max: self.batch_size.max() }
+    }
+}
+
+fn judge(report: &Report) -> Result<(), DemoError> {
+    let tally = &report.tally;
+    let (differing, predictions) = (tally.differing, tally.predictions);
+    if let Some(first) = &tally.first_error {
+        return Err(DemoError::Errors { errors: tally.errors, first: first.clone() });
+    }
+    match (differing, predictions) {
+        (_, 0) => Err(DemoError::NoPrediction),
+        (0, _) => Ok(()),
+        _ => Err(DemoError::Differing { differing, predictions }),
+    }
+}
+
+/// One line on a terminal that is written over and over; nothing elsewhere.
+struct ProgressLine {
+    is_terminal: bool,
+}
+
+impl ProgressLine {
+    fn new() -> Self {
+        Self { is_terminal: io::stderr().is_terminal() }
+    }
+
+    fn show(&self, text: &str) {
+        self.write(&format!("\r\x1b[K{text} …"));
+    }
+
+    fn clear(&self) {
+        self.write("\r\x1b[K");
+    }
+
+    fn write(&self, text: &str) {
+        if self.is_terminal {
+            // A terminal that is gone needs no progress.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_and_model_share_a_core_where_there_are_two() {
+        let cores = |allowed: &[usize]| {
+            let Cores { engine, model, client } = choose_cores(allowed);
+            [engine, model, client]
+        };
+        assert_eq!(cores(&[4]), [None; 3]);
+        assert_eq!(cores(&[2, 7]), [Some(2), Some(7), Some(7)]);
+        assert_eq!(cores(&[0, 1, 2, 3]), [Some(0), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn every_held_out_image_is_asked() {
+        let (questions, known) = questions("http://127.0.0.1:80/digits/predict").unwrap();
+        assert_eq!((questions.len(), known.len()), (500, 500));
+        let wrong = known.iter().filter(|known| known.label != known.offline).count();
+        assert_eq!(wrong, 20);
+        let asked = |question: usize| &questions.slab()[questions.range(question)];
+        assert!((0..500).all(|question| asked(question).starts_with(b"POST /digits/predict ")));
+    }
+}

@@ -1,0 +1,88 @@
+//! Every limit of the core, with its unit in its name: one table. Relations are asserted below it.
+
+cutter_limits::limits! {
+    "Core" {
+        /// Containers that may die with one query in flight before it is answered with an error.
+        CRASHES_MAX: u8 = 2, "containers";
+        /// Each query moves the measured overhead by one part in two to this power.
+        OVERHEAD_GAIN_SHIFT: u32 = 6, "bits";
+        /// Entries that a model's queue has room for, for each row: one whose query is closed takes
+        /// its place until it is met, or until all these are looked for at once.
+        QUEUE_ROOM_PER_ROW: usize = 2, "entries";
+        /// Times that a query is sent again because its batch failed: in halves down to itself
+        /// alone, and then once on another replica.
+        RETRIES_MAX: u32 = BATCH_MAX.next_power_of_two().ilog2() + 1, "times";
+        /// Each batch moves the share of failed batches of its replica by one part in two to this
+        /// power.
+        FAILURE_GAIN_SHIFT: u32 = 4, "bits";
+        /// Percent of recent batches that failed, above which a replica counts as failing.
+        FAILING_SHARE_PERCENT: u32 = 75, "percent";
+        /// Percent of recent batches that failed, below which it does not count as failing any
+        /// more.
+        RECOVERED_SHARE_PERCENT: u32 = 25, "percent";
+        /// How long a replica is held back, while another one can do the work, after a second
+        /// failure in a row. It doubles with each further one.
+        FAILED_PAUSE_NS_MIN: u64 = 1_000_000, "ns";
+        /// The longest that it becomes.
+        FAILED_PAUSE_NS_MAX: u64 = 100_000_000, "ns";
+        /// The failures of a model are told to its operator once in this time.
+        FAILURE_REPORT_PERIOD_NS: u64 = 1_000_000_000, "ns";
+        /// Bytes of a failure's text that are told.
+        FAILURE_TEXT_BYTES_MAX: usize = 512, "bytes";
+    }
+    "Batching and statistics" {
+        /// The most queries in one batch.
+        BATCH_MAX: u32 = 4096, "queries";
+        /// The batch limit, in rows, with which AIMD starts.
+        AIMD_START_ROWS: u32 = 1, "rows";
+        /// What AIMD adds to the batch limit, in rows, after a full batch with time to spare.
+        AIMD_STEP_ROWS: u32 = 2, "rows";
+        /// AIMD backs off by one part in this many: 10 means that 0.9 of the limit remains.
+        AIMD_BACK_OFF_PARTS: u32 = 10, "parts";
+        /// AIMD grows only when at least one part in this many of the objective was left over.
+        AIMD_HEADROOM_PARTS: u64 = 10, "parts";
+        /// The least objective for a batch's service time, in ns, however tight the SLO is.
+        SERVICE_OBJECTIVE_MIN_NS: u64 = 10_000, "ns";
+        /// The weight of a batch that took longer than predicted, in the service time estimate.
+        SERVICE_GAIN_UP: f64 = 1.0 / 2.0, "of the difference";
+        /// The weight of a batch that was as fast as predicted or faster, in the same estimate.
+        SERVICE_GAIN_DOWN: f64 = 1.0 / 8.0, "of the difference";
+        /// The least variance of batch sizes, in rows squared, from which a cost per row is
+        /// learned.
+        SERVICE_SIZE_VARIANCE_MIN: f64 = 1e-3, "rows squared";
+        /// Bits of a histogram bucket's position within its power of two: 7 means an error under
+        /// 1/128.
+        HISTOGRAM_PRECISION_BITS: u32 = 7, "bits";
+        /// The longest time, in ns, that a histogram tells apart (68.7 s); all longer ones count as
+        /// one.
+        HISTOGRAM_TIME_MAX_NS: u64 = 1 << 36, "ns";
+        /// The largest batch, in rows, that a histogram tells apart; all larger ones count as one.
+        HISTOGRAM_BATCH_MAX_ROWS: u64 = 1 << 12, "rows";
+    }
+}
+
+// What bounds what.
+const _: () = {
+    assert!(QUEUE_ROOM_PER_ROW >= 2, "looking for the dead must free as many as may live");
+    assert!(1 << (RETRIES_MAX - 1) >= BATCH_MAX);
+    assert!(FAILING_SHARE_PERCENT > 50, "half of the batches fail while a bad input is looked for");
+    assert!(FAILED_PAUSE_NS_MIN > 0 && FAILED_PAUSE_NS_MIN <= FAILED_PAUSE_NS_MAX);
+    assert!(RECOVERED_SHARE_PERCENT > 0 && RECOVERED_SHARE_PERCENT < 50);
+    assert!(FAILING_SHARE_PERCENT < 100);
+    assert!(AIMD_START_ROWS >= 1 && AIMD_STEP_ROWS >= 1);
+    assert!(AIMD_BACK_OFF_PARTS >= 2 && AIMD_HEADROOM_PARTS >= 2);
+    assert!(SERVICE_OBJECTIVE_MIN_NS >= AIMD_HEADROOM_PARTS);
+    assert!(SERVICE_GAIN_DOWN > 0.0 && SERVICE_GAIN_DOWN <= SERVICE_GAIN_UP);
+    assert!(SERVICE_GAIN_UP < 1.0);
+    assert!(HISTOGRAM_TIME_MAX_NS.is_power_of_two());
+    assert!(HISTOGRAM_BATCH_MAX_ROWS.is_power_of_two());
+    assert!(HISTOGRAM_BATCH_MAX_ROWS >= 1 << (HISTOGRAM_PRECISION_BITS + 1));
+};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_is_sound() {
+        assert_eq!(cutter_limits::faults(super::TABLE), [""; 0]);
+    }
+}

@@ -1,0 +1,204 @@
+//! A replica as the scheduler sees it: what is in flight there, and how fast it is.
+
+use cutter_tensor::TensorSpec;
+
+use crate::batching::{BatchLimit, FailureShare, ServiceEstimate};
+use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN};
+
+/// A query, wherever it is: its application and its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryRef {
+    pub application: u32,
+    pub row: u32,
+}
+
+/// An entry where a query waits. It is dead when the query that has this number is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub query: QueryRef,
+    pub id: u64,
+}
+
+/// A batch in flight.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub queries: Vec<QueryRef>,
+    pub dispatched_ns: u64,
+    /// Earlier than any other's by this number.
+    pub order: u64,
+    /// More was waiting when the limit closed the batch.
+    pub cut_off: bool,
+    pub in_flight: bool,
+}
+
+/// One replica slot of a model. Its incarnations come and go.
+#[derive(Debug)]
+pub struct Replica {
+    pub model: usize,
+    /// Its place among the replicas of its model.
+    pub ordinal: usize,
+    pub limit: BatchLimit,
+    pub estimate: ServiceEstimate,
+    /// How many of the batches of this incarnation fail.
+    pub failures: FailureShare,
+    /// Batches that failed since one succeeded.
+    pub failures_in_a_row: u32,
+    /// While others can do the work, it gets nothing before.
+    pub pause_until_ns: u64,
+    pub incarnation: Option<Incarnation>,
+    /// For the next incarnation, while there is none.
+    pub tables: Option<Tables>,
+}
+
+/// The memory for the batches of an incarnation. Each replica has one for all its lives, so that
+/// one that comes up takes nothing from the heap.
+#[derive(Debug)]
+pub struct Tables {
+    /// Indexed by the slot of the ticket.
+    batches: Box<[Batch]>,
+    forming: Batch,
+}
+
+impl Tables {
+    pub fn new(depth: u32, items_max: u32) -> Self {
+        let batches = (0..depth).map(|_| Batch::with_capacity(items_max)).collect();
+        Self { batches, forming: Batch::with_capacity(items_max) }
+    }
+}
+
+/// One life of a replica.
+#[derive(Debug)]
+pub struct Incarnation {
+    pub output: TensorSpec,
+    pub items_max: u32,
+    /// Indexed by the slot of the ticket.
+    pub batches: Box<[Batch]>,
+    /// The batch that was formed and has no ticket yet.
+    pub forming: Batch,
+    pub in_flight: u32,
+    /// When the last batch came back: the next one could not begin before.
+    pub last_completion_ns: u64,
+    /// A suspect is in flight: nothing may share its fate.
+    pub alone: bool,
+    /// Its last batch did not come from the queue: the next one does, if there is any.
+    pub apart_was_last: bool,
+    next_order: u64,
+}
+
+impl Incarnation {
+    pub fn new(output: TensorSpec, items_max: u32, now_ns: u64, tables: Tables) -> Self {
+        let Tables { batches, forming } = tables;
+        Self {
+            output,
+            items_max,
+            batches,
+            forming,
+            in_flight: 0,
+            last_completion_ns: now_ns,
+            alone: false,
+            apart_was_last: false,
+            next_order: 0,
+        }
+    }
+
+    /// The incarnation is over: its tables go to the next.
+    pub fn into_tables(self) -> Tables {
+        let Self { mut batches, mut forming, .. } = self;
+        for batch in batches.iter_mut().chain([&mut forming]) {
+            batch.queries.clear();
+            batch.in_flight = false;
+        }
+        Tables { batches, forming }
+    }
+
+    pub fn has_free_ticket(&self) -> bool {
+        !self.alone && (self.in_flight as usize) < self.batches.len()
+    }
+
+    /// The formed batch goes into flight under a ticket's slot.
+    pub fn launch(&mut self, slot: usize, now_ns: u64) {
+        std::mem::swap(&mut self.forming, &mut self.batches[slot]);
+        let batch = &mut self.batches[slot];
+        assert!(!self.forming.in_flight && !batch.queries.is_empty());
+        batch.in_flight = true;
+        batch.dispatched_ns = now_ns;
+        batch.order = self.next_order;
+        self.next_order += 1;
+        self.in_flight += 1;
+    }
+
+    /// Takes a batch out of flight; says when it began, as far as the engine can tell.
+    pub fn land(&mut self, slot: usize, now_ns: u64) -> u64 {
+        let batch = &mut self.batches[slot];
+        assert!(batch.in_flight);
+        batch.in_flight = false;
+        self.in_flight -= 1;
+        self.alone = false;
+        let began_ns = batch.dispatched_ns.max(self.last_completion_ns);
+        self.last_completion_ns = now_ns;
+        began_ns
+    }
+
+    /// When the batch that is running now began.
+    pub fn running_since_ns(&self) -> Option<u64> {
+        let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
+        let running = in_flight.min_by_key(|batch| batch.order)?;
+        Some(running.dispatched_ns.max(self.last_completion_ns))
+    }
+
+    /// How long until everything in flight is done, if it goes as predicted.
+    pub fn busy_ns(&self, estimate: &ServiceEstimate, now_ns: u64) -> u64 {
+        let Some(since_ns) = self.running_since_ns() else { return 0 };
+        let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
+        let total_ns: u64 = in_flight
+            .map(|batch| estimate.predict(row_count(&batch.queries), now_ns))
+            .fold(0, u64::saturating_add);
+        total_ns.saturating_sub(now_ns.saturating_sub(since_ns))
+    }
+}
+
+impl Replica {
+    /// A new incarnation. It holds what was planned for, or its tables have to be made first.
+    pub fn begin(&mut self, output: TensorSpec, depth: u32, items_max: u32, now_ns: u64) {
+        assert!(self.incarnation.is_none());
+        let planned = self.tables.take().filter(|tables| tables.batches.len() == depth as usize);
+        let tables = planned.unwrap_or_else(|| Tables::new(depth, items_max));
+        self.incarnation = Some(Incarnation::new(output, items_max, now_ns, tables));
+        self.estimate.reset();
+        self.failures.reset();
+        (self.failures_in_a_row, self.pause_until_ns) = (0, 0);
+    }
+
+    /// Tells how a batch ended. After each but the first of several failures in a row, the replica
+    /// is held back for twice as long as after the one before.
+    pub fn observe(&mut self, failed: bool, now_ns: u64) {
+        self.failures.observe(failed);
+        if !failed {
+            (self.failures_in_a_row, self.pause_until_ns) = (0, 0);
+            return;
+        }
+        let doublings = self.failures_in_a_row.checked_sub(1);
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        if let Some(doublings) = doublings {
+            let pause_ns = FAILED_PAUSE_NS_MIN.saturating_mul(1 << doublings.min(u32::BITS));
+            self.pause_until_ns = now_ns.saturating_add(pause_ns.min(FAILED_PAUSE_NS_MAX));
+        }
+    }
+
+    /// The most rows of its next batch. One that fails gets them one by one, so that a good input
+    /// does not suffer for a bad one, and what fails need not be taken apart.
+    pub fn rows_max(&self) -> u32 {
+        let items_max = self.incarnation.as_ref().map_or(1, |life| life.items_max);
+        if self.failures.is_failing() { 1 } else { self.limit.limit().min(items_max) }
+    }
+}
+
+impl Batch {
+    fn with_capacity(items_max: u32) -> Self {
+        Self { queries: Vec::with_capacity(items_max as usize), ..Self::default() }
+    }
+}
+
+pub fn row_count(queries: &[QueryRef]) -> u32 {
+    u32::try_from(queries.len()).expect("a batch is bounded by BATCH_ITEMS_MAX")
+}

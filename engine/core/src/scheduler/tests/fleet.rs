@@ -1,0 +1,142 @@
+//! Simulated replicas: containers that serve one batch after another in simulated time.
+
+use std::collections::VecDeque;
+
+use cutter_tensor::{Item, OutputBytes};
+
+use crate::scheduler::ItemResults;
+
+/// What a query's input does to the container that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    Good,
+    /// This item alone fails.
+    FailsItem,
+    /// The whole batch fails.
+    FailsBatch,
+    /// The container dies halfway.
+    Kills,
+    /// The container never comes back.
+    Hangs,
+}
+
+pub const ITEM_MESSAGE: &[u8] = b"this item failed";
+/// What a machine says that fails whatever it is given.
+pub const BROKEN_MESSAGE: &[u8] = b"this machine is broken";
+
+/// What a batch says that fails because of this query.
+pub fn batch_message(number: usize) -> Vec<u8> {
+    format!("the batch failed because of {number}").into_bytes()
+}
+
+/// How long a container takes for a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    pub fixed_ns: u64,
+    pub per_item_ns: u64,
+}
+
+impl Service {
+    pub fn of(self, items: usize) -> u64 {
+        self.fixed_ns + self.per_item_ns * items as u64
+    }
+
+    /// The most items that take no longer than this.
+    pub fn items_within(self, bound_ns: u64) -> u64 {
+        bound_ns.saturating_sub(self.fixed_ns) / self.per_item_ns
+    }
+}
+
+/// A replica slot and what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct MachinePlan {
+    pub service: Service,
+    pub items_max: u32,
+    /// From the loss of an incarnation until the next is ready; `None`: there is no next.
+    pub restart_ns: Option<u64>,
+}
+
+/// A batch that the machine holds.
+#[derive(Debug)]
+pub struct Ticket {
+    pub slot: u32,
+    /// Queries by number.
+    pub queries: Vec<usize>,
+}
+
+/// One simulated replica. The first of its tickets is the batch that runs.
+#[derive(Debug)]
+pub struct Machine {
+    pub model: usize,
+    pub depth: u32,
+    pub plan: MachinePlan,
+    /// Counts incarnations, so that what an earlier one had going on is void.
+    pub life: u64,
+    pub up: bool,
+    pub hung: bool,
+    /// An incarnation is still to come, or is up.
+    pub expected: bool,
+    /// Every batch fails.
+    pub broken: bool,
+    /// Each batch takes this share of its service time.
+    pub pace_percent: u64,
+    pub tickets: VecDeque<Ticket>,
+    pub lives_lost: u32,
+}
+
+impl Machine {
+    pub fn new(model: usize, depth: u32, plan: MachinePlan) -> Self {
+        Self {
+            model,
+            depth,
+            plan,
+            life: 0,
+            up: false,
+            hung: false,
+            expected: true,
+            broken: false,
+            pace_percent: 100,
+            tickets: VecDeque::new(),
+            lives_lost: 0,
+        }
+    }
+
+    /// Takes a batch under the lowest free slot, as the engine's end of a ring does.
+    pub fn take(&mut self, queries: Vec<usize>) -> u32 {
+        let is_free = |slot: &u32| self.tickets.iter().all(|ticket| ticket.slot != *slot);
+        let slot = (0..self.depth).find(is_free).expect("no more batches than the depth");
+        self.tickets.push_back(Ticket { slot, queries });
+        slot
+    }
+
+    pub fn begin_life(&mut self) {
+        assert!(!self.up && self.tickets.is_empty());
+        (self.up, self.hung, self.expected) = (true, false, true);
+    }
+
+    /// Ends the incarnation; gives what it held.
+    pub fn end_life(&mut self) -> VecDeque<Ticket> {
+        self.life += 1;
+        self.lives_lost += 1;
+        (self.up, self.hung, self.broken, self.pace_percent) = (false, false, false, 100);
+        self.expected = self.plan.restart_ns.is_some();
+        std::mem::take(&mut self.tickets)
+    }
+
+    pub fn service_ns(&self, items: usize) -> u64 {
+        self.plan.service.of(items) * self.pace_percent / 100
+    }
+}
+
+/// The results of a simulated batch: each item's output is the number of its query.
+#[derive(Debug)]
+pub struct Outputs(pub Vec<(Input, [u8; 8])>);
+
+impl ItemResults for Outputs {
+    fn get(&self, item: usize) -> Item<'_> {
+        match &self.0[item] {
+            (Input::FailsItem, _) => Item::Failed(ITEM_MESSAGE),
+            (_, output) => Item::Output(OutputBytes::borrowed(output)),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The resolved configuration: plain values that hold every limit.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use cutter_protocol::limits::ROW_ALIGN_BYTES;
+
+pub use cutter_protocol::wait::WaitStrategy;
+use cutter_tensor::TensorSpec;
+
+/// What one server serves, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub server: Server,
+    /// In the order of the file.
+    pub applications: Vec<Application>,
+    /// In the order of the file; [`Application::models`] are indexes of this list.
+    pub models: Vec<Model>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where queries are taken; at least one.
+    pub query: Vec<Listen>,
+    pub admin: SocketAddr,
+    /// The engine thread's core; `None` leaves it to the kernel.
+    pub cpu: Option<usize>,
+    pub wait: WaitStrategy,
+    /// The Unix socket at which containers started by hand connect.
+    pub socket: Option<PathBuf>,
+}
+
+/// An address on which connections are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    pub name: String,
+    pub input: TensorSpec,
+    pub slo_ns: u64,
+    /// What is answered when no prediction is there in time.
+    pub default_output: String,
+    /// Indexes of [`Config::models`]; none or one in this version.
+    pub models: Vec<usize>,
+    /// The rows of the input pool.
+    pub rows: u32,
+    /// Those whose memory is taken at start; the others take theirs when they are first used.
+    pub rows_at_start: u32,
+    /// Whether a string output that is JSON is embedded as JSON, not as a string.
+    pub json_output: bool,
+}
+
+impl Application {
+    /// The bytes from one row to the next.
+    pub fn row_stride(&self) -> usize {
+        row_stride(&self.input)
+    }
+
+    /// The bytes of the input pool when every row is full.
+    pub fn pool_bytes(&self) -> u64 {
+        u64::from(self.rows) * self.row_stride() as u64
+    }
+
+    /// Those of them that are taken at start.
+    pub fn pool_bytes_at_start(&self) -> u64 {
+        u64::from(self.rows_at_start) * self.row_stride() as u64
+    }
+}
+
+/// The largest item, rounded up to whole cache lines.
+pub(super) fn row_stride(input: &TensorSpec) -> usize {
+    input.bytes_max().max(1).next_multiple_of(ROW_ALIGN_BYTES)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    pub name: String,
+    pub version: String,
+    /// `None`: its containers are started by hand and connect through [`Server::socket`].
+    pub command: Option<Command>,
+    /// The working directory of the replicas.
+    pub directory: PathBuf,
+    pub replicas: u32,
+    /// May be empty: then the replicas are not pinned. See [`Model::cpu_of_replica`].
+    pub cpus: Vec<usize>,
+    pub batch: BatchPolicy,
+    /// How the replicas wait for work.
+    pub wait: WaitStrategy,
+    /// After this time a running batch is a hang, and its replica is killed.
+    pub batch_timeout_ns: u64,
+    /// After this time a container that does not serve yet is given up. `None`: never.
+    pub load_timeout_us: Option<u64>,
+    /// What the linked applications send; `None` when there are none.
+    pub input: Option<TensorSpec>,
+    /// The tightest objective of the linked applications; `None` when there are none.
+    pub slo_ns: Option<u64>,
+    /// Indexes of [`Config::applications`].
+    pub applications: Vec<usize>,
+}
+
+impl Model {
+    /// The core of one replica: the list is dealt out in turn.
+    pub fn cpu_of_replica(&self, replica: u32) -> Option<usize> {
+        let turn = (replica as usize).checked_rem(self.cpus.len())?;
+        self.cpus.get(turn).copied()
+    }
+}
+
+/// What starts a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// A path already joined to the working directory, or a bare name to be found by `PATH`.
+    pub program: PathBuf,
+    pub args: Vec<String>,
+}
+
+impl Command {
+    /// Whether the program is a bare name.
+    pub fn is_found_by_path(&self) -> bool {
+        self.program.components().count() == 1 && !self.program.has_root()
+    }
+}
+
+/// How the size of a batch is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchPolicy {
+    /// Grow by steps while batches meet their objective, shrink when they miss it.
+    Aimd { max: u32 },
+    /// Always up to `max`.
+    Fixed { max: u32 },
+}
+
+impl BatchPolicy {
+    /// The words that the configuration knows.
+    pub const NAMES: [&str; 2] = ["aimd", "fixed"];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aimd { .. } => "aimd",
+            Self::Fixed { .. } => "fixed",
+        }
+    }
+
+    /// The most queries of one batch.
+    pub const fn max(self) -> u32 {
+        match self {
+            Self::Aimd { max } | Self::Fixed { max } => max,
+        }
+    }
+}

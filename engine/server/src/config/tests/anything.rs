@@ -1,0 +1,134 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::EXAMPLE;
+use crate::config::{Config, parse};
+use crate::limits::sums;
+
+/// Reads a text and prints whatever comes of it.
+fn read_and_print(text: &str) -> String {
+    match parse(text) {
+        Ok((config, warnings)) => {
+            let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+            format!("{config:?} {:?} {warnings:?}", sums::all(&config))
+        }
+        Err(errors) => errors.to_string(),
+    }
+}
+
+/// Values of every kind, right and wrong, for any key.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        (-2i64..70).prop_map(|number| number.to_string()),
+        "[0-9]{1,50}",
+        any::<f64>().prop_map(|number| format!("{number:?}")),
+        "[a-z/:\\.\\-_0-9]{0,12}".prop_map(|text| format!("{text:?}")),
+        any::<String>().prop_map(|text| format!("{text:?}")),
+        prop::sample::select(vec![
+            "[]",
+            "[[]]",
+            "{}",
+            "[1, 2]",
+            "[\"m\"]",
+            "[4294967295, 4294967295]",
+            "true",
+            "{ type = \"f\", shape = [3] }",
+            "{ type = \"s\", max_bytes = 67108864 }",
+            "{ policy = \"fixed\", max = 4 }",
+            "1979-05-27",
+            "\"unix:x\"",
+            "[\"127.0.0.1:1\"]",
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let headers = ["[server]", "[[application]]", "[[model]]", "[model.batch]", "[application]"];
+    let keys = [
+        "query",
+        "admin",
+        "cpu",
+        "wait",
+        "socket",
+        "name",
+        "input",
+        "slo_us",
+        "default_output",
+        "models",
+        "rows",
+        "json_output",
+        "version",
+        "command",
+        "directory",
+        "replicas",
+        "cpus",
+        "batch",
+        "batch_timeout_us",
+        "load_timeout_us",
+        "type",
+        "shape",
+        "max_bytes",
+        "policy",
+        "max",
+        "strange",
+    ];
+    prop_oneof![
+        1 => prop::sample::select(headers.to_vec()).prop_map(str::to_owned),
+        4 => (prop::sample::select(keys.to_vec()), value())
+            .prop_map(|(key, value)| format!("{key} = {value}")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>()) {
+        read_and_print(&text);
+    }
+
+    #[test]
+    fn arbitrary_lines_of_the_schema_never_panic(
+        lines in prop::collection::vec(line(), 0..24),
+    ) {
+        read_and_print(&lines.join("\n"));
+    }
+
+    #[test]
+    fn an_example_with_one_value_replaced_never_panics(
+        index in 0usize..19, value in value(),
+    ) {
+        let replaced = EXAMPLE.lines().enumerate().map(|(at, line)| {
+            match line.split_once(" = ") {
+                Some((key, _)) if at == index => format!("{key} = {value}"),
+                _ => line.to_owned(),
+            }
+        });
+        read_and_print(&replaced.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn an_example_cut_anywhere_and_with_bytes_put_in_never_panics(
+        at in 0usize..EXAMPLE.len(), insert in any::<String>(), keep in any::<bool>(),
+    ) {
+        let (before, after) = EXAMPLE.split_at(at);
+        let after = if keep { after } else { "" };
+        read_and_print(&format!("{before}{insert}{after}"));
+    }
+
+    #[test]
+    fn every_line_of_errors_begins_with_its_place(lines in prop::collection::vec(line(), 0..24)) {
+        let text = lines.join("\n");
+        let result = Config::from_toml(&text, Path::new("/srv"), "c");
+        let errors = result.err().map(|errors| errors.to_string()).unwrap_or_default();
+        for line in errors.lines() {
+            let mut parts = line.splitn(4, ':');
+            prop_assert_eq!(parts.next(), Some("c"));
+            for _ in 0..2 {
+                let number = parts.next().and_then(|part| part.parse::<usize>().ok());
+                prop_assert!(number.is_some_and(|number| number >= 1), "{}", line);
+            }
+        }
+    }
+}

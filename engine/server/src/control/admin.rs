@@ -1,0 +1,184 @@
+//! The admin HTTP: `/healthz`, `/readyz`, `/metrics`, `/stats`, `/inspect`. All of it only reads.
+//!
+//! Every connection is one request: it lives for a bounded time, may send a bounded number of
+//! bytes, and is closed with the answer. So slow or greedy clients cost little, and none keeps
+//! others out (see `door`). What costs the engine thread something is made a few times a second at
+//! most: whoever asks more often gets the last answer again.
+
+use std::fmt::Display;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cutter_core::stats::EngineStats;
+use cutter_machine::clock::monotonic_ns;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::answers::{EngineAnswer, InspectAnswer, Process, StatsAnswer};
+use super::board::Board;
+use super::door::Door;
+use crate::config::Config;
+use crate::control::prometheus::{self, Format, ProcessCounts};
+use crate::limits::{INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
+use crate::messages::{EngineMailbox, ToEngine};
+
+const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect"];
+
+/// What the handlers read.
+#[derive(Clone, Debug)]
+pub(super) struct Admin {
+    pub(super) board: Arc<Mutex<Board>>,
+    pub(super) stats: Arc<EngineStats>,
+    pub(super) config: Arc<Config>,
+    pub(super) engine: EngineMailbox,
+    pub(super) log_lines_dropped: fn() -> u64,
+    pub(super) started_ns: u64,
+    pub(super) inspected: Arc<tokio::sync::Mutex<Option<Inspected>>>,
+}
+
+/// The last answer of `/inspect`.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    at_ns: u64,
+    body: String,
+}
+
+/// Serves until the runtime ends.
+pub(super) async fn run(admin: Admin, listener: std::net::TcpListener) -> io::Result<()> {
+    axum::serve(Door::new(listener)?, router(admin)).await
+}
+
+fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/stats", get(stats))
+        .route("/inspect", get(inspect))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(admin)
+}
+
+/// Whether the engine thread is running: it holds the other end of a channel to this thread, which
+/// closes when that thread ends. A thread that runs but hangs is not found out here.
+async fn healthz(State(admin): State<Admin>) -> Response {
+    let running = admin.board.lock().unwrap_or_else(PoisonError::into_inner).is_engine_running();
+    match running {
+        true => answer(StatusCode::OK, &json!({ "status": "ok" })),
+        false => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "engine thread ended" }))
+        }
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
+    let view = board.view(monotonic_ns());
+    let status = match view.is_ready() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    written(status, &view)
+}
+
+async fn metrics(State(admin): State<Admin>, asked: HeaderMap) -> Response {
+    let accept: Vec<&str> =
+        asked.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::wanted(&accept.join(","));
+    let process = ProcessCounts { log_lines_dropped: (admin.log_lines_dropped)() };
+    match prometheus::encode(&admin.stats, process, format) {
+        Ok(text) => {
+            let headers = [(CONTENT_TYPE, format.content_type()), (CONNECTION, "close")];
+            (headers, text).into_response()
+        }
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+/// Everything that is counted, for a reader who computes windows from two of these.
+async fn stats(State(admin): State<Admin>) -> Response {
+    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
+    written(StatusCode::OK, &admin.stats_answer(&board))
+}
+
+/// How everything stands, from the engine thread, and whatever is known without it.
+///
+/// Those who ask at the same time wait for one answer.
+async fn inspect(State(admin): State<Admin>) -> Response {
+    let mut inspected = admin.inspected.lock().await;
+    let now_ns = monotonic_ns();
+    let is_fresh = |last: &&Inspected| now_ns.saturating_sub(last.at_ns) < INSPECT_PERIOD_NS;
+    if let Some(last) = inspected.as_ref().filter(is_fresh) {
+        return answer(StatusCode::OK, &last.body);
+    }
+    match look(&admin).await {
+        Ok(body) => {
+            let last = inspected.insert(Inspected { at_ns: monotonic_ns(), body });
+            answer(StatusCode::OK, &last.body)
+        }
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+async fn look(admin: &Admin) -> serde_json::Result<String> {
+    let (reply, answer) = oneshot::channel();
+    admin.engine.send(ToEngine::Inspect { reply });
+    let answer = timeout(Duration::from_nanos(INSPECT_ANSWER_NS), answer).await;
+    let engine = match &answer {
+        Ok(Ok(inspection)) => EngineAnswer::new(inspection, &admin.config),
+        Ok(Err(_)) => EngineAnswer::Silent("no answer: the engine thread has ended".to_owned()),
+        Err(_) => EngineAnswer::Silent(format!(
+            "no answer within {} s: the engine thread is stuck",
+            Duration::from_nanos(INSPECT_ANSWER_NS).as_secs_f64()
+        )),
+    };
+    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
+    let stats = admin.stats_answer(&board);
+    let readiness = board.view(stats.at_ns);
+    serde_json::to_string(&InspectAnswer::new(readiness, engine, stats))
+}
+
+impl Admin {
+    fn stats_answer<'a>(&'a self, board: &Board) -> StatsAnswer<'a> {
+        let now_ns = monotonic_ns();
+        let uptime_ns = now_ns.saturating_sub(self.started_ns);
+        let process = Process { uptime_ns, log_lines_dropped: (self.log_lines_dropped)() };
+        StatsAnswer::new(now_ns, process, &self.stats, &self.config, board)
+    }
+}
+
+async fn not_found() -> Response {
+    let body = json!({ "error": "there is nothing at this path", "paths": PATHS });
+    answer(StatusCode::NOT_FOUND, &body)
+}
+
+async fn method_not_allowed() -> Response {
+    let body = json!({ "error": "only GET and HEAD are possible here", "paths": PATHS });
+    answer(StatusCode::METHOD_NOT_ALLOWED, &body)
+}
+
+fn written(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(body) => answer(status, &body),
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+fn failed(cause: &str) -> Response {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": cause }))
+}
+
+fn answer(status: StatusCode, body: &impl Display) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CONNECTION, "close")];
+    (status, headers, format!("{body}\n")).into_response()
+}

@@ -1,0 +1,23 @@
+//! Cutter as a library: everything that waits.
+//!
+//! # The way of a query
+//! [`reactor`] receives ▸ [`port`] frames and reads, over `cutter_wire`, into a row of [`pool`] ▸
+//! `cutter_core` queues it and forms batches ▸ [`carrier`] carries them over the rings ▸
+//! `cutter_core` answers ▸ [`port`] renders and orders ▸ [`reactor`] sends.
+//!
+//! # Beside the way
+//! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, admin REST ·
+//! [`messages`] between the two threads.
+
+#![deny(unsafe_code)]
+
+pub mod carrier;
+pub mod config;
+pub mod control;
+pub mod limits;
+pub mod messages;
+pub mod pool;
+pub mod port;
+pub mod printable;
+pub mod reactor;
+pub mod server;

@@ -1,0 +1,298 @@
+//! Sums: for each resource, what all of its holders may hold together.
+//!
+//! A limit of one holder bounds nothing by itself. Here every resource has one line for each kind
+//! of holder, `count × each`, and the lines make its total. Where all lines are constant the total
+//! is asserted at compile time; the others follow from a [`Config`]. `cutter check` prints all of
+//! them, and its warnings compare them with the machine.
+//!
+//! Whoever adds a holder of a resource adds its line here.
+
+use std::borrow::Cow;
+
+use cutter_protocol::layout::Geometry;
+use cutter_protocol::limits::{DEPTH_DEFAULT, OUTPUT_SLOT_BYTES_MAX};
+use cutter_tensor::{ElementType, TensorSpec};
+use cutter_wire::limits::{BODY_BYTES_MAX, DECODED_BODY_KEPT_BYTES, HEAD_BYTES_MAX};
+
+use super::{
+    ADMIN_CONNECTIONS_MAX, CONNECTION_IN_SHARE_BYTES, CONNECTION_OUT_BYTES_MAX,
+    CONNECTION_OUT_SHARE_BYTES, CONNECTION_STATE_BYTES_MAX, CONNECTIONS_MAX,
+    CONTAINERS_PENDING_MAX, DESCRIPTORS_OF_APPLICATION, DESCRIPTORS_OF_CONTAINER,
+    DESCRIPTORS_OF_PROCESS, DESCRIPTORS_OF_REPLICA, IN_POOL_BYTES_MAX, INPUT_BYTES_KEPT,
+    OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
+    RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES, RING_ENTRY_BYTES, SEND_BYTES_KEPT,
+    SEND_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_REPLIES_MAX, THREADS,
+};
+use crate::config::{Application, Config, Model};
+
+/// One kind of holder of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub name: Cow<'static, str>,
+    pub count: u64,
+    /// What one of them may hold.
+    pub each: u64,
+}
+
+impl Holder {
+    const fn constant(name: &'static str, count: usize, each: usize) -> Self {
+        Self { name: Cow::Borrowed(name), count: count as u64, each: each as u64 }
+    }
+
+    fn new(name: impl Into<Cow<'static, str>>, count: u64, each: u64) -> Self {
+        Self { name: name.into(), count, each }
+    }
+
+    pub const fn total(&self) -> u64 {
+        self.count * self.each
+    }
+}
+
+/// What all holders together may hold.
+pub const fn total(holders: &[Holder]) -> u64 {
+    let mut total = 0;
+    let mut index = 0;
+    while index < holders.len() {
+        total += holders[index].total();
+        index += 1;
+    }
+    total
+}
+
+/// One resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub resource: &'static str,
+    /// What is counted.
+    pub unit: &'static str,
+    pub holders: Vec<Holder>,
+}
+
+impl Sum {
+    fn new(resource: &'static str, unit: &'static str, holders: Vec<Holder>) -> Self {
+        Self { resource, unit, holders }
+    }
+
+    pub fn total(&self) -> u64 {
+        total(&self.holders)
+    }
+}
+
+/// Bytes received and not used up: held until a request is whole, or decoded of a chunked body.
+const BYTES_IN: &[Holder] = &[
+    Holder::constant("shares of connections", CONNECTIONS_MAX, CONNECTION_IN_SHARE_BYTES),
+    Holder::constant("beyond the shares", 1, IN_POOL_BYTES_MAX),
+    // A buffer doubles before it is counted, and is then given up if it may not be.
+    Holder::constant("a body that grows too far", 1, 2 * BODY_BYTES_MAX),
+];
+
+/// Bytes of answers that are not with the kernel yet.
+const BYTES_OUT: &[Holder] = &[
+    Holder::constant("shares of connections", CONNECTIONS_MAX, CONNECTION_OUT_SHARE_BYTES),
+    Holder::constant("beyond the shares", 1, OUT_POOL_BYTES_MAX),
+    Holder::constant("sends under way", CONNECTIONS_MAX, SEND_BYTES_MAX),
+    Holder::constant("outputs to be rendered", 1, RENDER_BYTES_MAX),
+];
+
+/// Capacity that connections keep for their next use while they hold nothing.
+const BYTES_KEPT: &[Holder] = &[
+    Holder::constant("for incomplete requests", CONNECTIONS_MAX, INPUT_BYTES_KEPT),
+    Holder::constant("for chunked bodies", CONNECTIONS_MAX, DECODED_BODY_KEPT_BYTES),
+    Holder::constant("for answers owed", CONNECTIONS_MAX * OWED_MAX, REPLY_BYTES_KEPT),
+    Holder::constant("for answers to come", SPARE_REPLIES_MAX, REPLY_BYTES_KEPT),
+    Holder::constant("for sends", CONNECTIONS_MAX, SEND_BYTES_KEPT),
+    Holder::constant("for large bodies and outputs", 1, SPARE_BUFFER_BYTES_MAX),
+];
+
+/// Answers that a connection may be owed: those of its requests, and a refusal.
+const OWED_MAX: usize = PIPELINED_REQUESTS_MAX + 1;
+
+/// What the engine thread takes at its start, whatever the configuration.
+const ENGINE_BYTES: &[Holder] = &[
+    Holder::constant("connection tables", CONNECTIONS_MAX, CONNECTION_STATE_BYTES_MAX),
+    Holder::constant("receive buffers", RECEIVE_BUFFERS as usize, RECEIVE_BUFFER_BYTES as usize),
+    Holder::constant("ring", RING_ENTRIES as usize, RING_ENTRY_BYTES),
+];
+
+const _: () = {
+    // What one client may do has room beside the shares of all others.
+    assert!(total(BYTES_IN) > (HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX) as u64);
+    assert!(total(BYTES_OUT) > CONNECTION_OUT_BYTES_MAX as u64);
+    // All clients together can be promised this on a machine of 8 GiB.
+    assert!(total(BYTES_IN) + total(BYTES_OUT) + total(BYTES_KEPT) <= 3 << 30);
+    // And an engine without load is small.
+    assert!(total(ENGINE_BYTES) <= 32 << 20);
+};
+
+/// Every resource of a server with this configuration.
+pub fn all(config: &Config) -> Vec<Sum> {
+    vec![
+        Sum::new("bytes in", "bytes", BYTES_IN.to_vec()),
+        Sum::new("bytes owed", "bytes", BYTES_OUT.to_vec()),
+        Sum::new("buffers kept", "bytes", BYTES_KEPT.to_vec()),
+        rows(config),
+        descriptors(config),
+        Sum::new("threads", "threads", vec![Holder::new("of the server", THREADS, 1)]),
+        memory_at_start(config),
+        memory_locked(config),
+        memory_when_full(config),
+    ]
+}
+
+/// Queries that are admitted and not answered: each holds a row.
+pub fn rows(config: &Config) -> Sum {
+    let holder = |application: &Application| {
+        Holder::new(application.name.clone(), 1, u64::from(application.rows))
+    };
+    Sum::new("rows", "rows", config.applications.iter().map(holder).collect())
+}
+
+/// Open files of the server's process.
+pub fn descriptors(config: &Config) -> Sum {
+    let listeners = config.server.query.len() + 1 + usize::from(config.server.socket.is_some());
+    let pending = if config.server.socket.is_some() { CONTAINERS_PENDING_MAX } else { 0 };
+    let applications = config.applications.len();
+    let holders = vec![
+        Holder::new("log, ring, inbox, runtime", 1, DESCRIPTORS_OF_PROCESS),
+        Holder::constant("listeners", listeners, 1),
+        Holder::new("input pools", applications as u64, DESCRIPTORS_OF_APPLICATION),
+        Holder::new("replicas", replicas(config), DESCRIPTORS_OF_REPLICA),
+        Holder::new("containers that connect", pending as u64, DESCRIPTORS_OF_CONTAINER),
+        // One more is open while there is no other place.
+        Holder::constant("admin connections", ADMIN_CONNECTIONS_MAX + 1, 1),
+        Holder::constant("connections", CONNECTIONS_MAX + 1, 1),
+    ];
+    Sum::new("descriptors", "descriptors", holders)
+}
+
+/// Memory that is taken before the first query: by the engine, and as its replicas come up.
+///
+/// Outputs follow what a container declares; the most of them is in [`memory_when_full`].
+pub fn memory_at_start(config: &Config) -> Sum {
+    let mut holders = ENGINE_BYTES.to_vec();
+    holders.extend(pools(config, Application::pool_bytes_at_start));
+    holders.extend(segments(config, |bytes| bytes.at_start() + bytes.private()));
+    Sum::new("memory at start", "bytes", holders)
+}
+
+/// That part of it that is to be locked.
+pub fn memory_locked(config: &Config) -> Sum {
+    let mut holders = pools(config, Application::pool_bytes_at_start);
+    holders.extend(segments(config, ReplicaBytes::at_start));
+    Sum::new("memory locked", "bytes", holders)
+}
+
+/// Memory when clients and containers have taken all that they may: every row full, every output
+/// as large as can be declared, and all that connections may hold.
+pub fn memory_when_full(config: &Config) -> Sum {
+    let mut holders = ENGINE_BYTES.to_vec();
+    holders.push(constant_sum("bytes in", BYTES_IN));
+    holders.push(constant_sum("bytes owed", BYTES_OUT));
+    holders.push(constant_sum("buffers kept", BYTES_KEPT));
+    holders.extend(pools(config, Application::pool_bytes));
+    let full = |bytes: &ReplicaBytes| bytes.at_start() + bytes.private() + bytes.outputs_max;
+    holders.extend(segments(config, full));
+    Sum::new("memory when full", "bytes", holders)
+}
+
+fn pools(config: &Config, bytes: impl Fn(&Application) -> u64) -> Vec<Holder> {
+    let holder = |application: &Application| {
+        Holder::new(format!("input pool of {}", application.name), 1, bytes(application))
+    };
+    config.applications.iter().map(holder).collect()
+}
+
+fn segments(config: &Config, bytes: impl Fn(&ReplicaBytes) -> u64) -> Vec<Holder> {
+    let holder = |model: &Model| {
+        let name = format!("replicas of {}", model.name);
+        Holder::new(name, u64::from(model.replicas), bytes(&ReplicaBytes::of(model)))
+    };
+    config.models.iter().map(holder).collect()
+}
+
+fn replicas(config: &Config) -> u64 {
+    config.models.iter().map(|model| u64::from(model.replicas)).sum()
+}
+
+fn constant_sum(name: &'static str, holders: &[Holder]) -> Holder {
+    Holder::new(name, 1, total(holders))
+}
+
+/// The segments of one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaBytes {
+    pub control: u64,
+    pub completions: u64,
+    /// The most that a container's outputs can take, where the replica writes them and where the
+    /// engine copies them; it is known when the container has declared what it gives.
+    pub outputs_max: u64,
+}
+
+impl ReplicaBytes {
+    pub fn of(model: &Model) -> Self {
+        let some_output = TensorSpec::scalar(ElementType::Float32);
+        let geometry = Geometry::fit(DEPTH_DEFAULT, model.batch.max(), some_output)
+            .expect("the configuration bounds the batch");
+        Self {
+            control: geometry.control_bytes() as u64,
+            completions: geometry.completions_bytes() as u64,
+            outputs_max: u64::from(DEPTH_DEFAULT + 1) * OUTPUT_SLOT_BYTES_MAX as u64,
+        }
+    }
+
+    fn at_start(&self) -> u64 {
+        self.control + self.completions
+    }
+
+    /// The engine's private copies: of one batch's completions, which are for all tickets.
+    fn private(&self) -> u64 {
+        self.completions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn config(text: &str) -> Config {
+        config::parse(text).expect("the text is right").0
+    }
+
+    const TWO: &str = "[server]\nsocket = \"s\"\n\
+        [[application]]\nname = \"a\"\ninput = { type = \"f\", shape = [16] }\nmodels = [\"m\"]\n\
+        [[application]]\nname = \"b\"\ninput = { type = \"s\", max_bytes = 6291456 }\n\
+        [[model]]\nname = \"m\"\nreplicas = 3\n";
+
+    #[test]
+    fn every_holder_is_in_its_sum() {
+        let config = config(TWO);
+        assert_eq!(rows(&config).total(), 4096 + 170);
+        let (none, two) = (descriptors(&self::config("")), descriptors(&config));
+        let listener = 1;
+        let due = listener
+            + 2 * DESCRIPTORS_OF_APPLICATION
+            + 3 * DESCRIPTORS_OF_REPLICA
+            + CONTAINERS_PENDING_MAX as u64 * DESCRIPTORS_OF_CONTAINER;
+        assert_eq!(two.total() - none.total(), due);
+        let (pool_a, row_b) = (4096 * 64, 6 << 20);
+        let replicas = 3 * ReplicaBytes::of(&config.models[0]).at_start();
+        assert_eq!(memory_locked(&config).total(), pool_a + 10 * row_b + replicas);
+        let full = memory_when_full(&config).total() - memory_at_start(&config).total();
+        let outputs = 3 * 3 * (64 << 20);
+        let connections = total(BYTES_IN) + total(BYTES_OUT) + total(BYTES_KEPT);
+        assert_eq!(full, 160 * row_b + outputs + connections);
+    }
+
+    #[test]
+    fn every_sum_is_told_once_with_its_holders() {
+        let sums = all(&config(TWO));
+        let mut names: Vec<&str> = sums.iter().map(|sum| sum.resource).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), sums.len());
+        for sum in &sums {
+            assert!(sum.total() > 0 && !sum.holders.is_empty(), "{}", sum.resource);
+        }
+    }
+}

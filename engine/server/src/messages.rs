@@ -1,0 +1,101 @@
+//! What the engine thread and the control thread tell each other.
+//!
+//! Both directions are rare: replicas that come and go, the end of the server. A message to the
+//! engine thread rings an eventfd, on which a read is always armed, so that it is noticed while the
+//! engine spins and while it sleeps.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, mpsc};
+
+use cutter_core::scheduler::{Availability, Death};
+use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::violation::Violation;
+use rustix::event::EventfdFlags;
+use tokio::sync::oneshot;
+
+use crate::reactor::Inspection;
+
+/// Control thread to engine thread. Replicas and models are named by index.
+#[derive(Debug)]
+pub enum ToEngine {
+    /// An incarnation has mapped everything and waits for batches.
+    ReplicaUp { replica: usize, incarnation: u64, end: Box<EngineEnd> },
+    /// An incarnation is gone. The engine may have given it up before.
+    ReplicaLost { replica: usize, incarnation: u64, death: Death },
+    /// Whether queries of a model have anything to wait for.
+    Availability { model: usize, availability: Availability },
+    /// Say how everything stands. Nothing changes by it, and whoever asked may have gone.
+    Inspect { reply: oneshot::Sender<Box<Inspection>> },
+    /// Take no new connections, answer what is in flight, ask the replicas to end, say `Drained`.
+    Drain,
+    /// Answer what is left with the default, now, and end: the replicas are being killed. Comes
+    /// after `Drain`.
+    EndNow,
+}
+
+/// Engine thread to control thread.
+#[derive(Debug)]
+pub enum ToControl {
+    /// The engine has given an incarnation up: kill it.
+    Kill { replica: usize, incarnation: u64, reason: KillReason },
+    /// A batch of a model came back as failed, with the model's text. Not sent for each: whoever
+    /// sends it bounds how often.
+    ModelFailed { model: usize, text: String },
+    /// The memory of an incarnation that is gone: to be dropped where unmapping may take its time.
+    Retired(Box<EngineEnd>),
+    /// A large buffer that nobody needs: to be dropped there too.
+    Garbage(Vec<u8>),
+    /// Everything is answered and the engine thread is about to end.
+    Drained,
+}
+
+/// Why the engine gives an incarnation up.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum KillReason {
+    #[error("a batch has been running for {} ms", .running_ns / 1_000_000)]
+    Hang { running_ns: u64 },
+    #[error("it broke the protocol: {0}")]
+    Violation(#[from] Violation),
+}
+
+/// The control thread's way to the engine thread.
+#[derive(Clone, Debug)]
+pub struct EngineMailbox {
+    messages: mpsc::Sender<ToEngine>,
+    bell: Arc<OwnedFd>,
+}
+
+impl EngineMailbox {
+    /// Sends, unless the engine thread has ended.
+    pub fn send(&self, message: ToEngine) {
+        if self.messages.send(message).is_ok() {
+            // A counter that could overflow after 2^64 messages.
+            let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// The engine thread's end.
+#[derive(Debug)]
+pub struct EngineInbox {
+    messages: mpsc::Receiver<ToEngine>,
+    bell: Arc<OwnedFd>,
+}
+
+impl EngineInbox {
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    pub fn next(&self) -> Option<ToEngine> {
+        self.messages.try_recv().ok()
+    }
+}
+
+/// A way to an engine thread that is yet to start.
+pub fn mailbox() -> std::io::Result<(EngineMailbox, EngineInbox)> {
+    let (sender, receiver) = mpsc::channel();
+    let bell = Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?);
+    let mailbox = EngineMailbox { messages: sender, bell: Arc::clone(&bell) };
+    Ok((mailbox, EngineInbox { messages: receiver, bell }))
+}

@@ -1,0 +1,89 @@
+//! Why a default output is told instead of a prediction, in words.
+
+use std::fmt;
+
+use cutter_core::stats::Reason;
+
+use super::question::Application;
+use crate::limits::{DEFAULT_TEXT_BYTES_MAX, DETAIL_BYTES_MAX};
+
+/// A reason, as the clients of an application are told it. Of `detail` as much as its limit allows
+/// is told. Nothing is taken from the heap unless there is a detail.
+#[derive(Clone, Copy, Debug)]
+pub struct Explanation<'a> {
+    pub reason: Reason,
+    pub detail: &'a [u8],
+    pub application: &'a Application,
+}
+
+/// The most bytes of a default answer without a detail.
+pub(super) fn default_bytes_max(application: &Application) -> usize {
+    let model = application.model.as_ref().map_or(0, |(model, _)| model.len());
+    application.default_json.len() + application.name.len() + model + DEFAULT_TEXT_BYTES_MAX
+}
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reason, detail, application } = *self;
+        let name = &application.name;
+        let model = application.model.as_ref().map_or("", |(model, _)| model.as_str());
+        match reason {
+            Reason::NoModel => write!(f, "No model is linked to application {name}"),
+            Reason::NotReady => write!(f, "No replica of model {model} is ready"),
+            Reason::Overloaded if detail.is_empty() => {
+                let rows = application.rows;
+                write!(
+                    f,
+                    "All {rows} rows of application {name} hold queries that wait; send fewer at \
+                     once, or raise its `rows` in the configuration"
+                )
+            }
+            Reason::Overloaded => f.write_str(&String::from_utf8_lossy(detail)),
+            Reason::Late => f.write_str("No prediction within the latency SLO"),
+            Reason::ModelError if detail.is_empty() => write!(f, "Model {model} failed"),
+            Reason::ModelError => {
+                let most = detail.len().min(DETAIL_BYTES_MAX);
+                write!(f, "Model {model} failed: {}", String::from_utf8_lossy(&detail[..most]))
+            }
+            Reason::ShuttingDown => f.write_str("The server is shutting down"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cutter_tensor::{ElementType, TensorSpec};
+    use cutter_wire::clipper::{DefaultAnswer, write_default};
+
+    use super::*;
+
+    fn written(reason: Reason, detail: &[u8], application: &Application) -> Vec<u8> {
+        let mut out = Vec::new();
+        let explanation = Explanation { reason, detail, application };
+        let (output, reason) = (&application.default_json[..], reason.as_str());
+        write_default(&mut out, u64::MAX, &DefaultAnswer { output, explanation, reason });
+        out
+    }
+
+    #[test]
+    fn a_default_output_fits_into_what_is_set_aside_for_it() {
+        let name = "n".repeat(cutter_wire::limits::NAME_BYTES_MAX);
+        let input = TensorSpec::scalar(ElementType::Float32);
+        let model = Some((name.clone(), "1".to_owned()));
+        let application = Application::new(name, input, "{\"a\": \"\u{1}\"}", model);
+        for reason in Reason::ALL {
+            let out = written(reason, b"", &application);
+            assert!(out.len() <= default_bytes_max(&application), "{reason:?}: {}", out.len());
+            assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_detail_is_cut_where_its_limit_is() {
+        let input = TensorSpec::scalar(ElementType::Float32);
+        let application = Application::new("a".to_owned(), input, "0", None);
+        let out = written(Reason::ModelError, &[1; 2 * DETAIL_BYTES_MAX], &application);
+        let most = default_bytes_max(&application) + 6 * DETAIL_BYTES_MAX;
+        assert!(out.len() <= most, "{}", out.len());
+    }
+}

@@ -1,0 +1,421 @@
+//! The engine thread: one loop over the ring, the front end, the scheduler and the replicas.
+//!
+//! ```text
+//!   turn: reap ▸ handle completions ▸ take and send batches ▸ a piece of what is large
+//!         ▸ deadlines ▸ start sends
+//!   idle: spin, yield, or sleep in the ring until a socket, a doorbell, a message or a time
+//! ```
+//!
+//! A turn is bounded: so many bytes are received, so many read of a large body, rendered of a large
+//! output, and sent; what is beyond has its part in the next turn. What arrives is stamped when it
+//! is reaped, so that waiting for a turn counts; and an answer's time ends when the kernel has its
+//! last byte.
+//!
+//! Everything else is somewhere else: `frontend` turns bytes into questions and answers into bytes,
+//! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and
+//! it alone makes system calls.
+
+pub mod carrier;
+mod connections;
+mod drain;
+mod inspect;
+pub mod listener;
+pub mod ring;
+mod sockets;
+mod timers;
+#[cfg(test)]
+mod world;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use cutter_core::scheduler::{FailureReport, Scheduler};
+use cutter_core::stats::EngineStats;
+use cutter_machine::clock::{Clock, MonotonicClock};
+use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
+use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
+use cutter_wire::http::http_date;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::carrier::{GivenUp, Replicas};
+use crate::limits::{
+    AT_ONCE_BYTES_MAX, DATE_PERIOD_NS, GAUGE_PERIOD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
+    RING_ENTRIES, TURN_BYTES_MAX,
+};
+use crate::messages::{EngineInbox, ToControl, ToEngine};
+use crate::port::http::{Frontend, Replied};
+use carrier::Carrier;
+use connections::Connections;
+use drain::Drain;
+use listener::Listener;
+use ring::{Completion, Ring};
+use timers::Timers;
+
+pub use inspect::{ConnectionsView, Inspection, Pulse};
+
+/// What a token's operation is.
+mod kind {
+    pub const ACCEPT: u8 = 1;
+    pub const RECEIVE: u8 = 2;
+    pub const SEND: u8 = 3;
+    pub const DOORBELL: u8 = 4;
+    pub const INBOX: u8 = 5;
+}
+
+/// What the engine thread is made of.
+#[derive(Debug)]
+pub struct EnginePlan<L = Listener> {
+    pub listeners: Vec<L>,
+    pub frontend: Frontend,
+    pub scheduler: Scheduler,
+    pub stats: Arc<EngineStats>,
+    pub inbox: EngineInbox,
+    pub control: UnboundedSender<ToControl>,
+    pub wait: WaitStrategy,
+}
+
+/// The engine thread's state. Made and run on that thread.
+#[derive(Debug)]
+pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock> {
+    ring: R,
+    clock: K,
+    completions: Vec<Completion<R>>,
+    connections: Connections<R::Socket>,
+    /// Completions that had no part in the turn in which they were reaped, and when that was.
+    backlog: VecDeque<(u64, Completion<R>)>,
+    /// Bytes received that this turn has worked on.
+    turn_bytes: usize,
+    /// Connections whose receive ended for want of buffers.
+    starved: Vec<usize>,
+    /// Connections with large bodies that wait to be received from.
+    bulk: VecDeque<usize>,
+    /// Connections that wait for the end of another to have its place.
+    accepted_waiting: VecDeque<R::Socket>,
+    frontend: Frontend,
+    scheduler: Scheduler,
+    replicas: C,
+    listeners: Vec<R::Listener>,
+    stats: Arc<EngineStats>,
+    inbox: EngineInbox,
+    control: UnboundedSender<ToControl>,
+    patience: Patience,
+    /// The incarnation of each replica on whose doorbell a read is armed.
+    armed: Box<[Option<u64>]>,
+    /// The clocks of the connections.
+    timers: Timers,
+    /// Accepting failed; it is tried again then. By listener.
+    accept_again_ns: Box<[Option<u64>]>,
+    /// When the date of answers is renewed, and when the gauges are brought up to date.
+    date_ns: u64,
+    gauges_ns: u64,
+    pulse: Pulse,
+    drain: Option<Drain>,
+}
+
+/// Why the engine thread ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Ring(#[from] RingError),
+}
+
+impl EngineThread {
+    /// Sets up the ring and starts to accept.
+    pub fn new(plan: EnginePlan) -> Result<Self, EngineError> {
+        let ring = uring::Ring::new(RingConfig {
+            sq_entries: RING_ENTRIES,
+            receive_buffers: RECEIVE_BUFFERS,
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+        })?;
+        let replicas = Replicas::new(&plan.scheduler, Arc::clone(&plan.stats));
+        Ok(Self::over(plan, ring, replicas, MonotonicClock))
+    }
+}
+
+impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
+    /// Starts to accept, over a given ring, carrier and clock.
+    pub fn over(plan: EnginePlan<R::Listener>, ring: R, replicas: C, clock: K) -> Self {
+        let EnginePlan { listeners, frontend, scheduler, stats, inbox, control, wait } = plan;
+        let slots = (0..scheduler.models()).map(|model| scheduler.replicas_of(model).len()).sum();
+        let now_ns = clock.now_ns();
+        let mut thread = Self {
+            ring,
+            clock,
+            completions: Vec::new(),
+            backlog: VecDeque::new(),
+            turn_bytes: 0,
+            connections: Connections::new(frontend.places()),
+            starved: Vec::new(),
+            bulk: VecDeque::new(),
+            accepted_waiting: VecDeque::new(),
+            timers: Timers::new(frontend.places()),
+            accept_again_ns: listeners.iter().map(|_| None).collect(),
+            date_ns: 0,
+            gauges_ns: 0,
+            frontend,
+            scheduler,
+            replicas,
+            listeners,
+            stats,
+            inbox,
+            control,
+            patience: Patience::new(wait),
+            armed: vec![None; slots].into(),
+            pulse: Pulse::new(wait, now_ns),
+            drain: None,
+        };
+        thread.ring.read_u64(thread.inbox.bell(), Token::new(kind::INBOX, 0, 0));
+        (0..thread.listeners.len()).for_each(|listener| thread.accept(listener));
+        thread
+    }
+
+    /// Runs until drained.
+    pub fn run(mut self) -> Result<(), EngineError> {
+        while !self.is_drained() {
+            self.step()?;
+        }
+        // Told first, so that a replica that ends now is known to have been asked to. The control
+        // thread may have ended before us; then nobody waits for the message.
+        let _ = self.control.send(ToControl::Drained);
+        self.replicas.stop();
+        Ok(())
+    }
+
+    /// One turn; and when it had nothing to do, the wait before the next.
+    pub(crate) fn step(&mut self) -> Result<(), EngineError> {
+        if self.turn()? {
+            self.patience.worked();
+            return Ok(());
+        }
+        match self.patience.idle(self.clock.now_ns()) {
+            Idle::Spin => std::hint::spin_loop(),
+            Idle::Yield => {
+                self.stats.system_calls_yield.increment();
+                std::thread::yield_now();
+            }
+            Idle::Sleep => self.sleep()?,
+        }
+        Ok(())
+    }
+
+    /// Does what there is to do, as much as a turn may. Says whether there was anything.
+    fn turn(&mut self) -> Result<bool, EngineError> {
+        let mut reaped = std::mem::take(&mut self.completions);
+        self.ring.poll(&mut reaped)?;
+        // What arrived has arrived now, however long it waits for its part of this turn or the
+        // next; and what was to be sent is in the kernel's hands.
+        let reaped_ns = self.clock.now_ns();
+        self.renew_date(reaped_ns);
+        self.record_handed_over(reaped_ns);
+        let mut worked = !reaped.is_empty() || !self.backlog.is_empty();
+        self.turn_bytes = 0;
+        self.frontend.replies.begin_turn(AT_ONCE_BYTES_MAX);
+        while self.turn_bytes < TURN_BYTES_MAX
+            && let Some((reaped_ns, completion)) = self.backlog.pop_front()
+        {
+            self.handle(completion, reaped_ns);
+        }
+        let mut fresh = reaped.drain(..);
+        if self.backlog.is_empty() {
+            while self.turn_bytes < TURN_BYTES_MAX
+                && let Some(completion) = fresh.next()
+            {
+                self.handle(completion, reaped_ns);
+            }
+        }
+        self.backlog.extend(fresh.map(|completion| (reaped_ns, completion)));
+        self.completions = reaped;
+        worked |= self.serve_replicas();
+        if self.frontend.has_large_work() {
+            self.frontend.work(&self.clock, &mut self.scheduler);
+            worked = true;
+        }
+        let now_ns = if worked { self.clock.now_ns() } else { reaped_ns };
+        self.pulse.turned(now_ns);
+        worked |= self.keep_time(now_ns);
+        worked |= self.start_sends(now_ns);
+        self.feed_starved();
+        worked |= self.feed_bulk();
+        self.tell_control();
+        Ok(worked)
+    }
+
+    fn handle(&mut self, completion: Completion<R>, reaped_ns: u64) {
+        match completion.token.kind() {
+            kind::ACCEPT => self.accepted(completion, reaped_ns),
+            kind::RECEIVE => self.received(completion, reaped_ns),
+            kind::SEND => self.sent(completion, reaped_ns),
+            kind::DOORBELL => self.doorbell(completion.token),
+            kind::INBOX => {
+                self.ring.read_u64(self.inbox.bell(), completion.token);
+                while let Some(message) = self.inbox.next() {
+                    self.told(message);
+                }
+            }
+            kind => unreachable!("no operation of kind {kind} is ever started"),
+        }
+    }
+
+    fn serve_replicas(&mut self) -> bool {
+        let sink = &mut self.frontend.replies;
+        let worked = self.replicas.serve(&self.clock, &mut self.scheduler, sink);
+        if worked {
+            self.report_given_up();
+        }
+        worked
+    }
+
+    /// Tells the control thread which incarnations it is to kill, and hands it their memory.
+    fn report_given_up(&mut self) {
+        for given_up in self.replicas.take_given_up() {
+            let GivenUp { replica, incarnation, reason } = given_up;
+            disarm(&mut self.ring, &mut self.armed, replica, incarnation);
+            // Without a control thread the process is ending anyway.
+            let _ = self.control.send(ToControl::Kill { replica, incarnation, reason });
+        }
+        while let Some(end) = self.replicas.take_retired() {
+            let _ = self.control.send(ToControl::Retired(end));
+        }
+    }
+
+    fn doorbell(&mut self, token: Token) {
+        let replica = token.index() as usize;
+        let current = self.armed[replica];
+        if current.is_some_and(|incarnation| generation(incarnation) == token.generation()) {
+            self.armed[replica] = None;
+            let sink = &mut self.frontend.replies;
+            self.replicas.rang(self.clock.now_ns(), replica, &mut self.scheduler, sink);
+            self.report_given_up();
+        }
+    }
+
+    fn told(&mut self, message: ToEngine) {
+        let now_ns = self.clock.now_ns();
+        let (scheduler, sink) = (&mut self.scheduler, &mut self.frontend.replies);
+        match message {
+            ToEngine::ReplicaUp { replica, incarnation, end } => {
+                self.replicas.up(now_ns, replica, incarnation, end, scheduler);
+            }
+            ToEngine::ReplicaLost { replica, incarnation, death } => {
+                self.replicas.lost(now_ns, replica, incarnation, death, scheduler, sink);
+                disarm(&mut self.ring, &mut self.armed, replica, incarnation);
+                self.report_given_up();
+            }
+            ToEngine::Availability { model, availability } => {
+                scheduler.set_availability(now_ns, model, availability, sink);
+            }
+            // Whoever asked may not wait any more; then it is not worth the work.
+            ToEngine::Inspect { reply } if reply.is_closed() => {}
+            ToEngine::Inspect { reply } => drop(reply.send(Box::new(self.inspect(now_ns)))),
+            ToEngine::Drain => self.begin_drain(now_ns),
+            ToEngine::EndNow => {
+                self.begin_drain(now_ns);
+                self.drain.iter_mut().for_each(|drain| drain.end_at(now_ns));
+            }
+        }
+    }
+
+    /// Deadlines, slow clients, the gauges. Says whether something is left that is due.
+    fn keep_time(&mut self, now_ns: u64) -> bool {
+        let sink = &mut self.frontend.replies;
+        if self.scheduler.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+            self.scheduler.tick(now_ns, sink);
+            self.replicas.give_up_hanging(now_ns, &mut self.scheduler, sink);
+            self.report_given_up();
+        }
+        if now_ns >= self.gauges_ns {
+            self.gauges_ns = now_ns + GAUGE_PERIOD_NS;
+            self.publish_gauges();
+        }
+        self.frontend.age_buffers(now_ns);
+        self.accept_again(now_ns);
+        self.keep_draining(now_ns);
+        !self.expire(now_ns)
+    }
+
+    fn renew_date(&mut self, now_ns: u64) {
+        if now_ns >= self.date_ns {
+            self.date_ns = now_ns + DATE_PERIOD_NS;
+            self.frontend.replies.date = http_date(self.clock.unix_seconds());
+        }
+    }
+
+    /// The answers of the turn before are in the kernel's hands: their time ends here.
+    fn record_handed_over(&mut self, now_ns: u64) {
+        for replied in self.frontend.replies.take_replied() {
+            let Replied { application, items, arrived_ns, answered_ns } = replied;
+            self.scheduler.handed_over(application, items, arrived_ns, answered_ns, now_ns);
+        }
+    }
+
+    /// Large buffers are freed by the control thread: unmapping takes its time. And failures of
+    /// models are told there.
+    fn tell_control(&mut self) {
+        while let Some(buffer) = self.frontend.take_garbage() {
+            let _ = self.control.send(ToControl::Garbage(buffer));
+        }
+        while let Some(FailureReport { model, text, .. }) = self.scheduler.take_failure_report() {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let _ = self.control.send(ToControl::ModelFailed { model, text });
+        }
+    }
+
+    fn publish_gauges(&self) {
+        self.scheduler.publish_gauges();
+        let counters = self.ring.counters();
+        self.stats.system_calls_enter.add(counters.enters - self.stats.system_calls_enter.get());
+        self.stats.ring_overflows.add(counters.overflows - self.stats.ring_overflows.get());
+    }
+
+    /// Sleeps in the ring until something happens.
+    fn sleep(&mut self) -> Result<(), EngineError> {
+        for (replica, incarnation, bell) in self.replicas.doorbells() {
+            if self.armed[replica] != Some(incarnation) {
+                self.armed[replica] = Some(incarnation);
+                self.ring.read_u64(bell, doorbell_token(replica, incarnation));
+            }
+        }
+        // Nobody brings them up to date while this thread sleeps.
+        self.publish_gauges();
+        if !self.replicas.announce_sleep() {
+            let now_ns = self.clock.now_ns();
+            let timeout_ns = self.next_due_ns().saturating_sub(now_ns);
+            self.pulse.falls_asleep(now_ns);
+            self.ring.wait(Some(timeout_ns), &mut self.completions)?;
+        }
+        self.replicas.retract_sleep();
+        Ok(())
+    }
+
+    /// When something is due at the latest. Gauges and date wait for the next waking: nobody looks
+    /// at the date of an answer that is not being made, and a sleeping engine's gauges stand still.
+    fn next_due_ns(&self) -> u64 {
+        let accept_ns = self.accept_again_ns.iter().flatten().copied().min();
+        let drain_ns = self.drain.map(|drain| drain.next_ns());
+        let buffers_ns = self.frontend.buffers_due_ns();
+        let ticks_ns = [self.scheduler.next_tick_ns(), self.timers.next_ns()];
+        let due = ticks_ns.into_iter().chain([accept_ns, drain_ns, buffers_ns]);
+        due.flatten().min().unwrap_or(u64::MAX)
+    }
+}
+
+/// Ends the read on the doorbell of an incarnation that is gone: it would never end by itself.
+fn disarm(ring: &mut impl Ring, armed: &mut [Option<u64>], replica: usize, incarnation: u64) {
+    if armed[replica] == Some(incarnation) {
+        armed[replica] = None;
+        ring.cancel(doorbell_token(replica, incarnation));
+    }
+}
+
+fn doorbell_token(replica: usize, incarnation: u64) -> Token {
+    let index = u32::try_from(replica).expect("few replicas");
+    Token::new(kind::DOORBELL, index, generation(incarnation))
+}
+
+/// The low bits of an incarnation, as a token carries them.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+fn generation(incarnation: u64) -> u32 {
+    incarnation as u32
+}

@@ -1,0 +1,319 @@
+//! A running server: the engine thread, the control thread, and the way to end them.
+//!
+//! Everything that can be refused is refused before a thread starts: addresses, memory, io_uring.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use cutter_core::scheduler::{ApplicationPlan, ModelPlan, PolicyPlan, Scheduler};
+use cutter_core::stats::EngineStats;
+use cutter_protocol::limits::DEPTH_DEFAULT;
+use cutter_protocol::segment::SegmentError;
+use cutter_protocol::violation::Violation;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{self, BatchPolicy, Config, Listen};
+use crate::control::{self, ContainerListener, ControlPlan, Signals};
+use crate::limits::{CONNECTIONS_MIN, ENGINE_END_NS, sums};
+use crate::messages::mailbox;
+use crate::pool::InputPool;
+use crate::port::http::{Application as Face, Frontend, PortLimits};
+use crate::reactor::listener::{ListenError, Listener, Patience, bind_tcp};
+use crate::reactor::{EngineError, EnginePlan, EngineThread};
+
+/// Why a server cannot start. Each is one line: what, why, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("cannot take the input pool of application {application}: {source}")]
+    Pool {
+        application: String,
+        #[source]
+        source: SegmentError,
+    },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    #[error("asked to end while it was starting")]
+    Ended,
+    #[error("the engine thread is stuck: the server ends without it")]
+    Stuck,
+}
+
+/// What a server takes of the process in which it runs. By default nothing.
+#[derive(Debug)]
+pub struct Host {
+    /// Signals that drain the server.
+    pub signals: Option<Signals>,
+    /// How many lines of the process's log could not be written.
+    pub log_lines_dropped: fn() -> u64,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self { signals: None, log_lines_dropped: || 0 }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<Listen>,
+    admin: SocketAddr,
+    stats: Arc<EngineStats>,
+    stop: Option<oneshot::Sender<()>>,
+    engine: JoinHandle<Result<(), EngineError>>,
+    control: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Starts a server. Signals drain it, where the host has any; one that has come already ends the
+    /// start, with [`StartError::Ended`].
+    pub fn start(config: Config, host: Host) -> Result<Server, StartError> {
+        let Host { signals, log_lines_dropped } = host;
+        let config = Arc::new(config);
+        let is_over = || signals.as_ref().is_some_and(Signals::is_asked_to_end);
+        let patience = Patience::new(&is_over);
+        let sockets = bind(&config, patience).map_err(|error| match is_over() {
+            true => StartError::Ended,
+            false => error.into(),
+        })?;
+        let addresses = sockets.query.iter().map(|listener| listener.address.clone()).collect();
+        let admin = sockets.admin.local_addr()?;
+        let stats = Arc::new(new_stats(&config));
+        let pools = create_pools(&config, &is_over)?;
+        let descriptors = pools.iter().map(|pool| pool.as_fd().try_clone_to_owned());
+        let descriptors = descriptors.collect::<Result<Vec<OwnedFd>, _>>()?;
+        let (engine_mailbox, inbox) = mailbox()?;
+        let (to_control, from_engine) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let (engine, unpinned) = start_engine(
+            config.server.cpu,
+            EnginePlan {
+                listeners: sockets.query,
+                frontend: Frontend::new(
+                    faces(&config),
+                    pools,
+                    port_limits(&config),
+                    Arc::clone(&stats),
+                ),
+                scheduler: new_scheduler(&config, Arc::clone(&stats)),
+                stats: Arc::clone(&stats),
+                inbox,
+                control: to_control,
+                wait: config.server.wait,
+            },
+        )?;
+        let plan = ControlPlan {
+            config,
+            stats: Arc::clone(&stats),
+            engine: engine_mailbox,
+            inbox: from_engine,
+            pools: descriptors,
+            admin: sockets.admin,
+            containers: sockets.containers,
+            engine_unpinned: unpinned,
+            signals,
+            log_lines_dropped,
+            stop: stopped,
+        };
+        let control = std::thread::Builder::new()
+            .name("cutter-control".to_owned())
+            .spawn(move || control::run(plan))?;
+        Ok(Server { addresses, admin, stats, stop: Some(stop), engine, control })
+    }
+
+    /// Where queries are taken, with the ports that were really bound.
+    pub fn addresses(&self) -> &[Listen] {
+        &self.addresses
+    }
+
+    /// Where the control plane is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub fn stats(&self) -> &Arc<EngineStats> {
+        &self.stats
+    }
+
+    /// Asks the server to drain and to end.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // A control thread that has ended needs no asking.
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits until the server has ended: drained, replicas gone, files removed.
+    pub fn join(self) -> Result<(), StartError> {
+        // It ends in any case: when the engine thread is done, has failed, or does not drain.
+        let control = self.control.join();
+        let engine = end_of(self.engine)?;
+        engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        control.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(())
+    }
+}
+
+/// Waits for an engine thread that has been told to end, and not for one that is stuck.
+fn end_of<T>(engine: JoinHandle<T>) -> Result<std::thread::Result<T>, StartError> {
+    const LOOK: Duration = Duration::from_millis(1);
+    let until = Instant::now() + Duration::from_nanos(ENGINE_END_NS);
+    while !engine.is_finished() {
+        if Instant::now() >= until {
+            return Err(StartError::Stuck);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(engine.join())
+}
+
+/// Counters and histograms for everything that a configuration names.
+pub fn new_stats(config: &Config) -> EngineStats {
+    let applications: Vec<&str> = config.applications.iter().map(|a| a.name.as_str()).collect();
+    let models: Vec<(&str, &str, usize)> = config
+        .models
+        .iter()
+        .map(|model| (model.name.as_str(), model.version.as_str(), model.replicas as usize))
+        .collect();
+    let stats = EngineStats::new(&applications, &models, Violation::KINDS);
+    for (application, stats) in config.applications.iter().zip(&stats.applications) {
+        stats.rows.set(u64::from(application.rows));
+    }
+    stats
+}
+
+/// The scheduler of a configuration.
+pub fn new_scheduler(config: &Config, stats: Arc<EngineStats>) -> Scheduler {
+    let applications: Vec<ApplicationPlan> = config
+        .applications
+        .iter()
+        .map(|application| ApplicationPlan {
+            slo_ns: application.slo_ns,
+            rows: application.rows,
+            model: application.models.first().copied(),
+        })
+        .collect();
+    let models: Vec<ModelPlan> = config.models.iter().map(model_plan).collect();
+    Scheduler::new(&applications, &models, stats)
+}
+
+fn model_plan(model: &config::Model) -> ModelPlan {
+    ModelPlan {
+        replicas: model.replicas,
+        depth: DEPTH_DEFAULT,
+        policy: match model.batch {
+            BatchPolicy::Aimd { max } => PolicyPlan::Aimd { max },
+            BatchPolicy::Fixed { max } => PolicyPlan::Fixed { max },
+        },
+        batch_timeout_ns: model.batch_timeout_ns,
+    }
+}
+
+fn faces(config: &Config) -> Vec<Face> {
+    let face = |application: &config::Application| {
+        let model = application.models.first().map(|model| &config.models[*model]);
+        let mut face = Face::new(
+            application.name.clone(),
+            application.input,
+            &application.default_output,
+            model.map(|model| (model.name.clone(), model.version.clone())),
+        );
+        (face.rows, face.json_output) = (application.rows, application.json_output);
+        face
+    };
+    config.applications.iter().map(face).collect()
+}
+
+/// Each pool is made resident at once, which may take a while: it is asked in between whether the
+/// start goes on.
+fn create_pools(config: &Config, is_over: &dyn Fn() -> bool) -> Result<Vec<InputPool>, StartError> {
+    let create = |application: &config::Application| {
+        if is_over() {
+            return Err(StartError::Ended);
+        }
+        let (rows, at_start) = (application.rows, application.rows_at_start);
+        InputPool::create_in_part(rows, application.row_stride(), at_start)
+            .map_err(|source| StartError::Pool { application: application.name.clone(), source })
+    };
+    config.applications.iter().map(create).collect()
+}
+
+/// All sockets of a server.
+struct Sockets {
+    query: Vec<Listener>,
+    admin: TcpListener,
+    containers: Option<ContainerListener>,
+}
+
+fn bind(config: &Config, patience: Patience<'_>) -> Result<Sockets, ListenError> {
+    let query = config.server.query.iter().map(|address| Listener::bind(address, patience));
+    let query = query.collect::<Result<Vec<_>, _>>()?;
+    let admin = config.server.admin;
+    let admin = patience.bind(&admin.to_string(), || bind_tcp(admin))?;
+    let containers = config.server.socket.as_deref().map(|path| {
+        let address = format!("unix:{}", path.display());
+        patience.bind(&address, || control::bind_containers(path))
+    });
+    Ok(Sockets { query, admin: admin.into(), containers: containers.transpose()? })
+}
+
+/// What an engine thread ends with.
+type EngineEnded = Result<(), EngineError>;
+
+/// The ring belongs to the thread that makes it, so the thread says whether it could; and whether
+/// it runs where it was to be put, or why not.
+fn start_engine(
+    cpu: Option<usize>,
+    plan: EnginePlan,
+) -> Result<(JoinHandle<EngineEnded>, Option<String>), StartError> {
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let engine = std::thread::Builder::new().name("cutter-engine".to_owned()).spawn(move || {
+        let unpinned = cpu.map(cutter_machine::affinity::pin_current);
+        let unpinned = unpinned.and_then(Result::err).map(|error| error.to_string());
+        if let Some(why) = &unpinned {
+            tracing::error!("the engine thread is not pinned: {why}");
+        }
+        let thread = EngineThread::new(plan);
+        if thread.is_ok() {
+            // The starter waits for this; when it does not any more, the process is ending.
+            let _ = ready.send(unpinned);
+        }
+        drop(ready);
+        thread?.run()
+    })?;
+    match is_ready.recv() {
+        Ok(unpinned) => Ok((engine, unpinned)),
+        Err(_) => match engine.join() {
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(())) => unreachable!("an engine thread that did not start cannot end well"),
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+    }
+}
+
+/// As many connections as there are descriptors for, when all else has its own: else whoever
+/// connects would take those of health checks and replicas.
+fn port_limits(config: &Config) -> PortLimits {
+    use rustix::process::{Resource, getrlimit};
+    let most = PortLimits::default();
+    let others = sums::descriptors(config).total() - most.connections as u64;
+    let left = getrlimit(Resource::Nofile).current.map(|limit| limit.saturating_sub(others));
+    let left = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX);
+    PortLimits { connections: left.clamp(CONNECTIONS_MIN, most.connections), ..most }
+}
+
+/// Raises this process's soft limit of open files to the hard one. Each connection and replica takes
+/// descriptors, and the soft limit is often a mere 1,024.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // When it is refused, connections beyond the limit are, too, with a pause and a retry.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
