@@ -1,7 +1,7 @@
 //! The example models, as containers of an engine that a bench is itself.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,13 +12,12 @@ use cutter_protocol::handshake::{
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::wait::WaitStrategy;
-use cutter_server::pool::InputPool;
 use cutter_tensor::{ElementType, Shape, TensorSpec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::cores::pin_child;
-use crate::inputs::FLOATS;
+use crate::inputs::{FLOATS, POOL_ROWS, ROW_BYTES};
 use crate::processes::{Running, build};
 
 /// Items of a batch at most.
@@ -43,11 +42,12 @@ pub fn input() -> TensorSpec {
     TensorSpec::exact(ElementType::Float32, shape)
 }
 
-/// Starts a container on a core and shares the memory of a pool with it.
+/// Starts a container on a core and shares the memory of a pool with it, of as many rows as every
+/// bench has.
 pub fn start(
     program: &Path,
     cpu: usize,
-    pool: &InputPool,
+    pool: BorrowedFd<'_>,
     wait: WaitStrategy,
 ) -> io::Result<(Box<EngineEnd>, Container)> {
     let flags = SocketFlags::CLOEXEC;
@@ -68,10 +68,10 @@ pub fn start(
         wait,
         descriptors: end.descriptors(),
         pools: vec![GrantedPool {
-            rows: pool.rows(),
-            stride: u32::try_from(pool.stride()).map_err(io::Error::other)?,
+            rows: POOL_ROWS,
+            stride: u32::try_from(ROW_BYTES).map_err(io::Error::other)?,
             input: input(),
-            segment: pool.as_fd(),
+            segment: pool,
         }],
     };
     send_grant(ours.as_fd(), &grant)?;

@@ -3,11 +3,10 @@
 //! those of `cutter-bench floor`.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 use cutter_machine::clock::monotonic_ns;
-use cutter_server::pool::InputPool;
+use cutter_server::pool;
 use cutter_tools::floor::cores::{beside, pin};
 use cutter_tools::floor::line::Words;
 use memmap2::MmapOptions;
@@ -35,8 +34,9 @@ impl Exchanges {
 /// The memory, its rows, the order in which they are used and the way in which they are written are
 /// those of the engine.
 pub fn row_there_sum_back(cores: Cores, rows: &[Row], exchanges: Exchanges) -> io::Result<Round> {
-    let mut pool = InputPool::create(POOL_ROWS, ROW_BYTES).map_err(io::Error::other)?;
-    let view = MmapOptions::new().populate().map_raw_read_only(&pool.as_fd())?;
+    let pool = pool::create(POOL_ROWS, ROW_BYTES, POOL_ROWS).map_err(io::Error::other)?;
+    let (mut pool, descriptor) = pool;
+    let view = MmapOptions::new().populate().map_raw_read_only(&descriptor)?;
     let words = Words::default();
     let answer_with_sums = || {
         words.answer(|number| {

@@ -1,29 +1,35 @@
 //! The engine's core, with a container in another process and no network.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use cutter_benches::containers::{self, ITEMS_MAX};
 use cutter_benches::cores::Cores;
 use cutter_benches::floor::{Exchanges, record_sums};
-use cutter_benches::inputs::{POOL_ROWS, ROW_BYTES, Row};
+use cutter_benches::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row};
 use cutter_benches::measurement::Round;
-use cutter_core::scheduler::{
-    Admission, Answer, ApplicationPlan, ModelPlan, Outcome, PolicyPlan, Scheduler, Sink,
-};
-use cutter_core::stats::{EngineStats, Reason};
+use cutter_core::stats::Reason;
+use cutter_core::{Admission, Answer, Outcome, Sink};
 use cutter_machine::clock::{MonotonicClock, monotonic_ns};
-use cutter_protocol::limits::DEPTH_DEFAULT;
-use cutter_protocol::violation::Violation;
 use cutter_protocol::wait::WaitStrategy;
-use cutter_server::carrier::Replicas;
-use cutter_server::pool::InputPool;
+use cutter_server::carrier::{Carrier, Rings};
+use cutter_server::config;
+use cutter_server::engine::Engine;
+use cutter_server::port::http::PortLimits;
 use cutter_tools::floor::cores::pin;
 
-/// Far above what a query takes, so that none is answered late when others take the cores.
-const SLO_NS: u64 = 10_000_000_000;
-const BATCH_TIMEOUT_NS: u64 = 100_000_000_000;
+/// One application and its model, with an objective and a timeout far above what a query takes, so
+/// that none is answered late when others take the cores.
+fn configuration() -> String {
+    format!(
+        "[server]\nsocket = \"s\"\n\
+         [[application]]\nname = \"rows\"\ninput = {{ type = \"floats\", shape = [{FLOATS}] }}\n\
+         rows = {POOL_ROWS}\nslo_us = 10_000_000\nmodels = [\"sum\"]\n\
+         [[model]]\nname = \"sum\"\nbatch_timeout_us = 100_000_000\n\
+         batch = {{ policy = \"aimd\", max = {ITEMS_MAX} }}\n"
+    )
+}
 
 /// Takes the answer of the one query in flight.
 #[derive(Default)]
@@ -50,32 +56,29 @@ impl Sink for LastAnswer {
 /// One round, with a container of its own.
 pub fn round(cores: Cores, model: &Path, rows: &[Row], exchanges: Exchanges) -> io::Result<Round> {
     pin(cores.engine)?;
-    let mut pool = InputPool::create(POOL_ROWS, ROW_BYTES).map_err(io::Error::other)?;
-    let stats = Arc::new(EngineStats::new(&["rows"], &[("sum", "1", 1)], Violation::KINDS));
-    let application = ApplicationPlan { slo_ns: SLO_NS, rows: POOL_ROWS, model: Some(0) };
-    let model_plan = ModelPlan {
-        replicas: 1,
-        depth: DEPTH_DEFAULT,
-        policy: PolicyPlan::Aimd { max: ITEMS_MAX },
-        batch_timeout_ns: BATCH_TIMEOUT_NS,
-    };
-    let mut scheduler = Scheduler::new(&[application], &[model_plan], Arc::clone(&stats));
-    let mut replicas = Replicas::new(&scheduler, stats);
-    let (end, container) = containers::start(model, cores.other, &pool, WaitStrategy::Spin)?;
-    replicas.up(monotonic_ns(), 0, 1, end, &mut scheduler);
+    let (config, _) = config::parse(&configuration()).map_err(io::Error::other)?;
+    let made = Engine::new(&config, PortLimits::default(), &|| false).map_err(io::Error::other)?;
+    let Engine { mut core, stats, ids, pools, .. } = made;
+    let (application, replica) = (ids.applications[0], ids.replicas[0]);
+    let mut rings = Rings::new(stats);
+    let (end, container) =
+        containers::start(model, cores.other, pools[0].as_fd(), WaitStrategy::Spin)?;
+    rings.up(monotonic_ns(), replica, 1, end, &mut core);
     let mut sink = LastAnswer::default();
     let bytes = u32::try_from(ROW_BYTES).expect("3,136");
     let round = record_sums(rows, exchanges, |arrived_ns, input| {
-        let row = scheduler.reserve(0).expect("one query in flight");
-        pool.row_mut(row, ROW_BYTES).copy_from_slice(bytemuck::bytes_of(input));
-        let query = Admission { application: 0, row, bytes, arrived_ns, reply_to: 0 };
-        scheduler.admit(monotonic_ns(), &query, &mut sink);
+        let row = core.reserve(application).expect("one query in flight");
+        let place = core.row_mut(application, row, ROW_BYTES);
+        place.copy_from_slice(bytemuck::bytes_of(input));
+        let query =
+            Admission { application, row, bytes, arrived_ns, timeout_ns: None, reply_to: 0 };
+        core.admit(monotonic_ns(), &query, &mut sink);
         while sink.sum.is_none() {
-            replicas.serve(&MonotonicClock, &mut scheduler, &mut sink);
+            rings.serve(&MonotonicClock, &mut core, &mut sink);
         }
         sink.sum.take().unwrap_or(f32::NAN)
     });
-    replicas.stop();
+    rings.stop();
     drop(container);
     round.map_err(|error| match sink.default {
         Some(reason) => io::Error::other(format!("{error}: a default, {reason:?}")),

@@ -92,6 +92,16 @@ impl KeptOutput {
         }
     }
 
+    /// The same as an output that can be kept once more, without a copy.
+    pub fn output(&self) -> OutputBytes<'_> {
+        match &self.0 {
+            Kept::Shared { buffer, start, bytes } => {
+                OutputBytes::within(buffer, *start..start + bytes)
+            }
+            Kept::Inline { .. } | Kept::Copied(_) => OutputBytes::borrowed(self.bytes()),
+        }
+    }
+
     /// Whether both keep the same memory.
     pub fn shares_buffer(&self, other: &KeptOutput) -> bool {
         match (&self.0, &other.0) {

@@ -2,6 +2,20 @@
 
 cutter_limits::limits! {
     "Core" {
+        /// The most applications of one server.
+        APPLICATIONS_MAX: usize = 64, "applications";
+        /// The most model versions of one server.
+        MODELS_MAX: usize = 64, "model versions";
+        /// The most replicas of one model version.
+        REPLICAS_MAX: u32 = 64, "replicas";
+        /// The most replicas of all model versions together.
+        REPLICAS_TOTAL_MAX: u32 = 256, "replicas";
+        /// The most models that one application asks.
+        LINKS_MAX: usize = 8, "models";
+        /// Drains that may be under way at one time.
+        DRAINS_MAX: usize = APPLICATIONS_MAX + MODELS_MAX + REPLICAS_TOTAL_MAX as usize, "drains";
+        /// Bytes of outputs that wait for others of the same query. Beyond: such a call fails.
+        KEPT_OUTPUT_BYTES_MAX: usize = 64 << 20, "bytes";
         /// Containers that may die with one query in flight before it is answered with an error.
         CRASHES_MAX: u8 = 2, "containers";
         /// Each query moves the measured overhead by one part in two to this power.
@@ -69,6 +83,8 @@ const _: () = {
     assert!(FAILED_PAUSE_NS_MIN > 0 && FAILED_PAUSE_NS_MIN <= FAILED_PAUSE_NS_MAX);
     assert!(RECOVERED_SHARE_PERCENT > 0 && RECOVERED_SHARE_PERCENT < 50);
     assert!(FAILING_SHARE_PERCENT < 100);
+    assert!(REPLICAS_MAX <= REPLICAS_TOTAL_MAX);
+    assert!(LINKS_MAX > 0 && LINKS_MAX <= u8::MAX as usize);
     assert!(AIMD_START_ROWS >= 1 && AIMD_STEP_ROWS >= 1);
     assert!(AIMD_BACK_OFF_PARTS >= 2 && AIMD_HEADROOM_PARTS >= 2);
     assert!(SERVICE_OBJECTIVE_MIN_NS >= AIMD_HEADROOM_PARTS);

@@ -1,8 +1,9 @@
-//! What the engine and the tools need of the machine under them: its io_uring, its cores, its clock.
+//! What the engine and the tools need of the machine under them: io_uring, cores, the clock.
 //!
 //! [`uring`] is the only io_uring of the workspace and holds all of its `unsafe`; what it offers is
-//! safe. [`affinity`] pins threads and reads back where they are. [`clock`] tells the time. [`memory`] keeps large
-//! allocations from holding a thread up. Nothing here knows of queries, applications or HTTP.
+//! safe. [`affinity`] pins threads and reads back where they are. [`clock`] tells the time.
+//! [`memory`] keeps large allocations from holding a thread up. Nothing here knows of queries,
+//! applications or HTTP.
 
 #![deny(unsafe_code)]
 

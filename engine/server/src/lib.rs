@@ -14,6 +14,7 @@
 pub mod carrier;
 pub mod config;
 pub mod control;
+pub mod engine;
 pub mod limits;
 pub mod messages;
 pub mod pool;

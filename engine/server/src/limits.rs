@@ -7,7 +7,7 @@ use cutter_core::limits::BATCH_MAX;
 use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 use cutter_tensor::limits::ITEM_BYTES_MAX;
-use cutter_wire::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, KEEP_ALIVE_IDLE_NS};
+use cutter_wire::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, KEEP_ALIVE_IDLE_NS, TIMEOUT_US_MAX};
 
 cutter_limits::limits! {
     "Carrier" {
@@ -110,7 +110,7 @@ cutter_limits::limits! {
         /// The objective of an application that names none.
         SLO_US_DEFAULT: u32 = 20_000, "us";
         /// The loosest objective that may be asked for.
-        SLO_US_MAX: u32 = 60_000_000, "us";
+        SLO_US_MAX: u32 = TIMEOUT_US_MAX, "us";
         /// The largest bound on an input's bytes; `ITEM_BYTES_MAX` as the configuration counts.
         INPUT_BYTES_MAX: u32 = 64 << 20, "bytes";
         /// The bound on a `bytes` or `strings` input that names none.

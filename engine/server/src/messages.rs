@@ -7,23 +7,27 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
-use cutter_core::scheduler::{Availability, Death};
+use cutter_core::{Availability, Change, Death, Id, Model, Replica, Retired};
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::violation::Violation;
 use rustix::event::EventfdFlags;
 use tokio::sync::oneshot;
 
+use crate::port::http::Face;
 use crate::reactor::Inspection;
 
-/// Control thread to engine thread. Replicas and models are named by index.
+/// Control thread to engine thread.
 #[derive(Debug)]
 pub enum ToEngine {
+    /// A step of the core, and what clients are to see of the application that is added or linked.
+    /// It is acknowledged by its number.
+    Change { number: u64, change: Change, face: Option<Box<Face>> },
     /// An incarnation has mapped everything and waits for batches.
-    ReplicaUp { replica: usize, incarnation: u64, end: Box<EngineEnd> },
+    ReplicaUp { replica: Id<Replica>, incarnation: u64, end: Box<EngineEnd> },
     /// An incarnation is gone. The engine may have given it up before.
-    ReplicaLost { replica: usize, incarnation: u64, death: Death },
+    ReplicaLost { replica: Id<Replica>, incarnation: u64, death: Death },
     /// Whether queries of a model have anything to wait for.
-    Availability { model: usize, availability: Availability },
+    Availability { model: Id<Model>, availability: Availability },
     /// Say how everything stands. Nothing changes by it, and whoever asked may have gone.
     Inspect { reply: oneshot::Sender<Box<Inspection>> },
     /// Take no new connections, answer what is in flight, ask the replicas to end, say `Drained`.
@@ -36,11 +40,13 @@ pub enum ToEngine {
 /// Engine thread to control thread.
 #[derive(Debug)]
 pub enum ToControl {
+    /// A change is done. What it took out is freed here.
+    Changed { number: u64, retired: Retired, face: Option<Box<Face>> },
     /// The engine has given an incarnation up: kill it.
-    Kill { replica: usize, incarnation: u64, reason: KillReason },
+    Kill { replica: Id<Replica>, incarnation: u64, reason: KillReason },
     /// A batch of a model came back as failed, with the model's text. Not sent for each: whoever
     /// sends it bounds how often.
-    ModelFailed { model: usize, text: String },
+    ModelFailed { model: Id<Model>, text: String },
     /// The memory of an incarnation that is gone: to be dropped where unmapping may take its time.
     Retired(Box<EngineEnd>),
     /// A large buffer that nobody needs: to be dropped there too.

@@ -3,40 +3,31 @@
 //! Everything that can be refused is refused before a thread starts: addresses, memory, io_uring.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cutter_core::scheduler::{ApplicationPlan, ModelPlan, PolicyPlan, Scheduler};
 use cutter_core::stats::EngineStats;
-use cutter_protocol::limits::DEPTH_DEFAULT;
-use cutter_protocol::segment::SegmentError;
-use cutter_protocol::violation::Violation;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{self, BatchPolicy, Config, Listen};
+use crate::config::{Config, Listen};
 use crate::control::{self, ContainerListener, ControlPlan, Signals};
+use crate::engine::{Engine, EngineError};
 use crate::limits::{CONNECTIONS_MIN, ENGINE_END_NS, sums};
 use crate::messages::mailbox;
-use crate::pool::InputPool;
-use crate::port::http::{Application as Face, Frontend, PortLimits};
+use crate::port::http::PortLimits;
 use crate::reactor::listener::{ListenError, Listener, Patience, bind_tcp};
-use crate::reactor::{EngineError, EnginePlan, EngineThread};
+use crate::reactor::{EnginePlan, EngineThread, LoopError};
 
 /// Why a server cannot start. Each is one line: what, why, what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error("cannot take the input pool of application {application}: {source}")]
-    Pool {
-        application: String,
-        #[source]
-        source: SegmentError,
-    },
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Loop(#[from] LoopError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
     #[error("asked to end while it was starting")]
@@ -67,13 +58,13 @@ pub struct Server {
     admin: SocketAddr,
     stats: Arc<EngineStats>,
     stop: Option<oneshot::Sender<()>>,
-    engine: JoinHandle<Result<(), EngineError>>,
+    engine: JoinHandle<Result<(), LoopError>>,
     control: JoinHandle<std::io::Result<()>>,
 }
 
 impl Server {
-    /// Starts a server. Signals drain it, where the host has any; one that has come already ends the
-    /// start, with [`StartError::Ended`].
+    /// Starts a server. Signals drain it, where the host has any; one that has come already ends
+    /// the start, with [`StartError::Ended`].
     pub fn start(config: Config, host: Host) -> Result<Server, StartError> {
         let Host { signals, log_lines_dropped } = host;
         let config = Arc::new(config);
@@ -85,10 +76,12 @@ impl Server {
         })?;
         let addresses = sockets.query.iter().map(|listener| listener.address.clone()).collect();
         let admin = sockets.admin.local_addr()?;
-        let stats = Arc::new(new_stats(&config));
-        let pools = create_pools(&config, &is_over)?;
-        let descriptors = pools.iter().map(|pool| pool.as_fd().try_clone_to_owned());
-        let descriptors = descriptors.collect::<Result<Vec<OwnedFd>, _>>()?;
+        let made = Engine::new(&config, port_limits(&config), &is_over);
+        let made = made.map_err(|error| match error {
+            EngineError::Ended => StartError::Ended,
+            error @ EngineError::Pool { .. } => error.into(),
+        })?;
+        let Engine { core, frontend, stats, ids, pools } = made;
         let (engine_mailbox, inbox) = mailbox()?;
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
@@ -96,13 +89,8 @@ impl Server {
             config.server.cpu,
             EnginePlan {
                 listeners: sockets.query,
-                frontend: Frontend::new(
-                    faces(&config),
-                    pools,
-                    port_limits(&config),
-                    Arc::clone(&stats),
-                ),
-                scheduler: new_scheduler(&config, Arc::clone(&stats)),
+                frontend,
+                core,
                 stats: Arc::clone(&stats),
                 inbox,
                 control: to_control,
@@ -114,7 +102,8 @@ impl Server {
             stats: Arc::clone(&stats),
             engine: engine_mailbox,
             inbox: from_engine,
-            pools: descriptors,
+            pools,
+            ids,
             admin: sockets.admin,
             containers: sockets.containers,
             engine_unpinned: unpinned,
@@ -174,77 +163,6 @@ fn end_of<T>(engine: JoinHandle<T>) -> Result<std::thread::Result<T>, StartError
     Ok(engine.join())
 }
 
-/// Counters and histograms for everything that a configuration names.
-pub fn new_stats(config: &Config) -> EngineStats {
-    let applications: Vec<&str> = config.applications.iter().map(|a| a.name.as_str()).collect();
-    let models: Vec<(&str, &str, usize)> = config
-        .models
-        .iter()
-        .map(|model| (model.name.as_str(), model.version.as_str(), model.replicas as usize))
-        .collect();
-    let stats = EngineStats::new(&applications, &models, Violation::KINDS);
-    for (application, stats) in config.applications.iter().zip(&stats.applications) {
-        stats.rows.set(u64::from(application.rows));
-    }
-    stats
-}
-
-/// The scheduler of a configuration.
-pub fn new_scheduler(config: &Config, stats: Arc<EngineStats>) -> Scheduler {
-    let applications: Vec<ApplicationPlan> = config
-        .applications
-        .iter()
-        .map(|application| ApplicationPlan {
-            slo_ns: application.slo_ns,
-            rows: application.rows,
-            model: application.models.first().copied(),
-        })
-        .collect();
-    let models: Vec<ModelPlan> = config.models.iter().map(model_plan).collect();
-    Scheduler::new(&applications, &models, stats)
-}
-
-fn model_plan(model: &config::Model) -> ModelPlan {
-    ModelPlan {
-        replicas: model.replicas,
-        depth: DEPTH_DEFAULT,
-        policy: match model.batch {
-            BatchPolicy::Aimd { max } => PolicyPlan::Aimd { max },
-            BatchPolicy::Fixed { max } => PolicyPlan::Fixed { max },
-        },
-        batch_timeout_ns: model.batch_timeout_ns,
-    }
-}
-
-fn faces(config: &Config) -> Vec<Face> {
-    let face = |application: &config::Application| {
-        let model = application.models.first().map(|model| &config.models[*model]);
-        let mut face = Face::new(
-            application.name.clone(),
-            application.input,
-            &application.default_output,
-            model.map(|model| (model.name.clone(), model.version.clone())),
-        );
-        (face.rows, face.json_output) = (application.rows, application.json_output);
-        face
-    };
-    config.applications.iter().map(face).collect()
-}
-
-/// Each pool is made resident at once, which may take a while: it is asked in between whether the
-/// start goes on.
-fn create_pools(config: &Config, is_over: &dyn Fn() -> bool) -> Result<Vec<InputPool>, StartError> {
-    let create = |application: &config::Application| {
-        if is_over() {
-            return Err(StartError::Ended);
-        }
-        let (rows, at_start) = (application.rows, application.rows_at_start);
-        InputPool::create_in_part(rows, application.row_stride(), at_start)
-            .map_err(|source| StartError::Pool { application: application.name.clone(), source })
-    };
-    config.applications.iter().map(create).collect()
-}
-
 /// All sockets of a server.
 struct Sockets {
     query: Vec<Listener>,
@@ -265,7 +183,7 @@ fn bind(config: &Config, patience: Patience<'_>) -> Result<Sockets, ListenError>
 }
 
 /// What an engine thread ends with.
-type EngineEnded = Result<(), EngineError>;
+type EngineEnded = Result<(), LoopError>;
 
 /// The ring belongs to the thread that makes it, so the thread says whether it could; and whether
 /// it runs where it was to be put, or why not.
@@ -309,8 +227,8 @@ fn port_limits(config: &Config) -> PortLimits {
     PortLimits { connections: left.clamp(CONNECTIONS_MIN, most.connections), ..most }
 }
 
-/// Raises this process's soft limit of open files to the hard one. Each connection and replica takes
-/// descriptors, and the soft limit is often a mere 1,024.
+/// Raises this process's soft limit of open files to the hard one. Each connection and replica
+/// takes descriptors, and the soft limit is often a mere 1,024.
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);

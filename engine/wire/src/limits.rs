@@ -64,6 +64,8 @@ cutter_limits::limits! {
     "Clipper REST" {
         /// The most bytes of the name of an application or a model, and of a version.
         NAME_BYTES_MAX: usize = 63, "bytes";
+        /// The longest time that a query may ask for with `timeout_us`.
+        TIMEOUT_US_MAX: u32 = 60_000_000, "us";
         /// Inputs of one request. Beyond: 400.
         INPUT_BATCH_MAX: usize = 1024, "inputs";
         /// Bytes of a request body, whatever the application. Beyond: 413.

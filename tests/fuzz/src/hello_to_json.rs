@@ -9,8 +9,10 @@
 //! Oracle: the answer is JSON that `serde_json` takes, the output in it is the item, of the
 //! declared shape, in a size that is in proportion to it; a failure carries its message.
 
+use std::sync::Arc;
+
 use bytemuck::Zeroable;
-use cutter_core::stats::Reason;
+use cutter_core::stats::{ApplicationStats, Reason};
 use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results};
 use cutter_protocol::entry::{FLAG_UNIFORM, ItemEntry, STATUS_FAILED};
 use cutter_protocol::handshake::Hello;
@@ -18,7 +20,7 @@ use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{COPY_BYTES_MAX, DEPTH_DEFAULT, MESSAGE_AREA_BYTES};
 use cutter_protocol::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, SPEC_EXACT, WireHello, WireSpec};
 use cutter_server::limits::DETAIL_BYTES_MAX;
-use cutter_server::port::http::{Application, Explanation};
+use cutter_server::port::http::{Explanation, Face};
 use cutter_tensor::{ElementType, Item, TensorSpec};
 use cutter_wire::clipper::{DefaultAnswer, close_prediction, open_prediction, write_default};
 use cutter_wire::json::render::TextRule;
@@ -123,24 +125,25 @@ fn entry(output: &TensorSpec, source: &mut Source<'_>) -> ItemEntry {
     }
 }
 
-fn application() -> Application {
+fn face() -> Face {
     let input = TensorSpec::scalar(ElementType::Int32);
     let model = Some(("sum".to_owned(), "1".to_owned()));
-    Application::new("sums".to_owned(), input, "-1", model)
+    let stats = Arc::new(ApplicationStats::new("sums"));
+    Face::new("sums".to_owned(), input, 1, "-1", model, stats)
 }
 
 fn check_answers(completed: &Completed<'_>, spec: &TensorSpec) {
-    let application = application();
+    let face = face();
     for index in 0..completed.item_count {
         let item = match &completed.results {
             Results::Failed(message) => Item::Failed(message),
             Results::Items(items) => items.get(index as usize),
         };
-        check_answer(item, spec, &application);
+        check_answer(item, spec, &face);
     }
 }
 
-fn check_answer(item: Item<'_>, spec: &TensorSpec, application: &Application) {
+fn check_answer(item: Item<'_>, spec: &TensorSpec, face: &Face) {
     let mut json = Vec::new();
     match item {
         Item::Output(output) => {
@@ -152,8 +155,8 @@ fn check_answer(item: Item<'_>, spec: &TensorSpec, application: &Application) {
         }
         Item::Failed(detail) => {
             let reason = Reason::ModelError;
-            let explanation = Explanation { reason, detail, application };
-            let (output, reason) = (&application.default_json[..], reason.as_str());
+            let explanation = Explanation { reason, detail, face };
+            let (output, reason) = (&face.default_json[..], reason.as_str());
             write_default(&mut json, QUERY_ID, &DefaultAnswer { output, explanation, reason });
         }
     }

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cutter_tensor::{ElementType, Extent, TensorSpec};
 use cutter_wire::json::{Body, JsonError, PredictReader, Progress, Rows, read_predict};
-use cutter_wire::limits::NAME_BYTES_MAX;
+use cutter_wire::limits::{NAME_BYTES_MAX, TIMEOUT_US_MAX};
 use serde_json::value::RawValue;
 
 use crate::Source;
@@ -30,6 +30,7 @@ const PIECE_BYTES_MAX: usize = 24;
 struct Read {
     is_batch: bool,
     version: Option<String>,
+    timeout_us: Option<u32>,
     rows: Vec<Vec<u8>>,
 }
 
@@ -98,7 +99,8 @@ fn read_in_one_pass(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Result<
     let read = read.map_err(|error| error.to_string())?;
     assert_eq!((read.count, rows.rows.len()), (rows.given, rows.given));
     let version = read.version.map(|version| version.into_owned());
-    Ok(Read { is_batch: read.is_batch, version, rows: rows.rows })
+    let (is_batch, timeout_us) = (read.is_batch, read.timeout_us);
+    Ok(Read { is_batch, version, timeout_us, rows: rows.rows })
 }
 
 /// Rows as a server would keep them, each as long as was committed.
@@ -138,7 +140,7 @@ impl Rows for KeptRows {
 /// What the body means; `None` where it means nothing.
 fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Read> {
     let entries: Entries<'_> = serde_json::from_slice(body).ok()?;
-    let (mut inputs, mut version) = (None, None);
+    let (mut inputs, mut version, mut timeout_us) = (None, None, None);
     for (key, value) in entries.0 {
         match key.as_str() {
             "input" | "input_batch" if inputs.is_some() => return None,
@@ -149,6 +151,13 @@ fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Rea
                 version = Some(text(value)?).filter(|text| text.len() <= NAME_BYTES_MAX);
                 version.as_ref()?;
             }
+            "timeout_us" if timeout_us.is_some() => return None,
+            "timeout_us" => {
+                let value = value.get();
+                let is_whole = value.bytes().all(|byte| byte.is_ascii_digit());
+                timeout_us = Some(value.parse::<u32>().ok().filter(|_| is_whole)?);
+                timeout_us.filter(|value| (1..=TIMEOUT_US_MAX).contains(value))?;
+            }
             _ => is_well_formed(value, 1).then_some(())?,
         }
     }
@@ -157,7 +166,7 @@ fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Rea
         return None;
     }
     let rows = inputs.into_iter().map(|input| row(input, spec)).collect::<Option<_>>()?;
-    Some(Read { is_batch, version, rows })
+    Some(Read { is_batch, version, timeout_us, rows })
 }
 
 fn row(input: &RawValue, spec: &TensorSpec) -> Option<Vec<u8>> {

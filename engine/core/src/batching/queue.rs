@@ -163,6 +163,17 @@ impl<T: Copy> DeadlineQueue<T> {
         entries.filter(|entry| is_live(&entry.value)).max().map(Entry::queued)
     }
 
+    /// Takes over what waits in another queue, whose room is no larger, in its order.
+    pub fn take_over(&mut self, other: &mut Self) {
+        assert!(self.is_empty() && self.room >= other.room);
+        while let Some(Queued { deadline_ns, value }) = other.pop() {
+            let arrival = self.next_arrival;
+            self.next_arrival += 1;
+            self.bound_ns = deadline_ns;
+            self.ring.push_back(Entry { deadline_ns, arrival, value });
+        }
+    }
+
     /// How many entries there are, the dead included.
     #[inline]
     #[must_use]

@@ -49,6 +49,11 @@ impl ServiceEstimate {
         }
     }
 
+    /// Other applications are linked: changes the horizon and keeps what is known.
+    pub fn set_horizon_ns(&mut self, horizon_ns: u64) {
+        self.horizon_ns = horizon_ns.max(1);
+    }
+
     /// Forgets everything, for a new incarnation.
     pub fn reset(&mut self) {
         *self = Self::new(self.horizon_ns);

@@ -26,6 +26,8 @@ mod histogram;
 mod labels;
 mod snapshot;
 
+use std::sync::Arc;
+
 pub use counter::{Counter, Gauge};
 pub use histogram::Histogram;
 pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage};
@@ -35,9 +37,9 @@ pub use snapshot::{BATCH_EDGES_ROWS, Snapshot, TIME_EDGES_NS};
 #[derive(Debug)]
 pub struct EngineStats {
     /// In the order of the configuration.
-    pub applications: Box<[ApplicationStats]>,
+    pub applications: Box<[Arc<ApplicationStats>]>,
     /// In the order of the configuration.
-    pub models: Box<[ModelStats]>,
+    pub models: Box<[Arc<ModelStats>]>,
     /// Client connections that are open.
     pub connections: Gauge,
     /// Client connections accepted.
@@ -119,7 +121,7 @@ pub struct ModelStats {
     /// [`Stage::Service`], counted for each query of the batch.
     pub service: Histogram,
     /// By replica.
-    pub replicas: Box<[ReplicaStats]>,
+    pub replicas: Box<[Arc<ReplicaStats>]>,
     violation_kinds: &'static [&'static str],
     violations: Box<[Counter]>,
 }
@@ -155,10 +157,13 @@ impl EngineStats {
         violation_kinds: &'static [&'static str],
     ) -> Self {
         let new_model = |&(model, version, replicas): &(&str, &str, usize)| {
-            ModelStats::new(model, version, replicas, violation_kinds)
+            Arc::new(ModelStats::new(model, version, replicas, violation_kinds))
         };
         Self {
-            applications: applications.iter().map(|name| ApplicationStats::new(name)).collect(),
+            applications: applications
+                .iter()
+                .map(|name| Arc::new(ApplicationStats::new(name)))
+                .collect(),
             models: models.iter().map(new_model).collect(),
             connections: Gauge::new(),
             connections_accepted: Counter::new(),
@@ -189,7 +194,8 @@ impl EngineStats {
 }
 
 impl ApplicationStats {
-    fn new(name: &str) -> Self {
+    /// Nothing is counted yet.
+    pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
             queries: Counter::new(),
@@ -214,7 +220,8 @@ impl ApplicationStats {
 }
 
 impl ModelStats {
-    fn new(
+    /// Nothing is counted yet.
+    pub fn new(
         model: &str,
         version: &str,
         replicas: usize,
@@ -233,7 +240,7 @@ impl ModelStats {
             queue: Histogram::of_times(),
             batch_wait: Histogram::of_times(),
             service: Histogram::of_times(),
-            replicas: (0..replicas).map(|_| ReplicaStats::default()).collect(),
+            replicas: (0..replicas).map(|_| Arc::default()).collect(),
             violation_kinds,
             violations: violation_kinds.iter().map(|_| Counter::new()).collect(),
         }
@@ -257,8 +264,6 @@ impl ModelStats {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn stats() -> EngineStats {

@@ -19,6 +19,13 @@ pub struct Config {
     pub models: Vec<Model>,
 }
 
+impl Config {
+    /// The place of a model's first replica among the replicas of all models.
+    pub fn first_replica(&self, model: usize) -> usize {
+        self.models[..model].iter().map(|model| model.replicas as usize).sum()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where queries are taken; at least one.

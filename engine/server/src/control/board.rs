@@ -5,7 +5,7 @@
 //! theirs, since the HTTP stack wants its state to be `Send`, and is never waited for. Pure: time
 //! is passed in.
 
-use cutter_core::scheduler::Availability;
+use cutter_core::Availability;
 use serde::Serialize;
 
 use super::Slot;

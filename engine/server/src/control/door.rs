@@ -16,7 +16,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cutter_machine::clock::monotonic_ns;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::time::Timespec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -69,7 +71,13 @@ impl Door {
 
     /// Makes room for a connection that waits to be accepted, if it waits for a descriptor. Says
     /// whether it is worth to try again at once.
+    ///
+    /// Without a descriptor the kernel refuses to accept before it looks whether anybody waits. If
+    /// nobody does, nobody inside is to go.
     fn make_room(&mut self, error: &io::Error) -> bool {
+        if !somebody_waits(&self.listener) {
+            return false;
+        }
         let now_ns = monotonic_ns();
         self.tell_failures(now_ns);
         if self.failures.admits(now_ns) {
@@ -90,6 +98,13 @@ impl Door {
             tracing::warn!(count, "more admin connections could not be accepted");
         }
     }
+}
+
+/// Whether a connection waits to be accepted.
+fn somebody_waits(listener: &TcpListener) -> bool {
+    let mut waits = [PollFd::new(listener, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut waits, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 impl axum::serve::Listener for Door {

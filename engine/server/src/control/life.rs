@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use cutter_core::scheduler::Death;
+use cutter_core::Death;
 use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::EngineEnd;
 use tokio::sync::oneshot;

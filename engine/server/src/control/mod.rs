@@ -60,6 +60,7 @@ pub use by_hand::{ContainerListener, bind_containers};
 pub use signals::Signals;
 
 use crate::config::Config;
+use crate::engine::Ids;
 use crate::limits::{
     CONTAINER_HELLO_NS, CONTROL_DRAIN_GRACE_NS, DRAIN_NS_MAX, LOOK_ROUND_NS, REPLICA_KILL_NS,
     REPLICA_STOP_NS,
@@ -79,6 +80,7 @@ pub struct ControlPlan {
     pub inbox: UnboundedReceiver<ToControl>,
     /// By application: the memory of its input pool.
     pub pools: Vec<OwnedFd>,
+    pub ids: Ids,
     pub admin: TcpListener,
     pub containers: Option<ContainerListener>,
     /// Why the engine thread does not run on its core.
@@ -142,11 +144,6 @@ fn slots(config: &Config) -> Vec<Slot> {
     pairs.enumerate().map(|(replica, (model, ordinal))| Slot { replica, model, ordinal }).collect()
 }
 
-/// The index of a model's first replica.
-fn first_replica(config: &Config, model: usize) -> usize {
-    config.models[..model].iter().map(|model| model.replicas as usize).sum()
-}
-
 fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
     let engine = plan.engine.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -162,11 +159,11 @@ fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
 }
 
 async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
-    let ControlPlan { config, stats, engine, mut inbox, pools, admin, containers, .. } = plan;
+    let ControlPlan { config, stats, engine, mut inbox, pools, ids, admin, containers, .. } = plan;
     let (unpinned, log_lines_dropped) = (plan.engine_unpinned, plan.log_lines_dropped);
     let mut asks = Asks::new(plan.signals, plan.stop)?;
     let (config_read, engine_asked) = (Arc::clone(&config), engine.clone());
-    let shared = Shared::new(config, Arc::clone(&stats), pools, engine, timing);
+    let shared = Shared::new(config, Arc::clone(&stats), (pools, ids), engine, timing);
     let shared = Rc::new(shared);
     shared.board().note_engine_unpinned(unpinned);
     let desk = admin::Admin {
@@ -232,6 +229,7 @@ async fn conduct(
                 }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
+                Some(ToControl::Changed { .. }) => {}
                 Some(ToControl::Garbage(buffer)) => free_in_pieces(buffer),
                 Some(ToControl::Drained) => {
                     shared.board().note_engine_ended();

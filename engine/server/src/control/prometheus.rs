@@ -138,7 +138,10 @@ impl Collector for EngineCounts {
     }
 }
 
-fn encode_answers(families: &mut Families<'_>, applications: &[ApplicationStats]) -> fmt::Result {
+fn encode_answers(
+    families: &mut Families<'_>,
+    applications: &[Arc<ApplicationStats>],
+) -> fmt::Result {
     let per_application = |pick: fn(&ApplicationStats) -> &Counter| {
         applications.iter().map(move |app| (by_application(app), pick(app)))
     };
@@ -186,7 +189,7 @@ fn encode_answers(families: &mut Families<'_>, applications: &[ApplicationStats]
 
 fn encode_application_times(
     families: &mut Families<'_>,
-    applications: &[ApplicationStats],
+    applications: &[Arc<ApplicationStats>],
 ) -> fmt::Result {
     let rows = |pick: fn(&ApplicationStats) -> &Gauge| {
         applications.iter().map(move |app| (by_application(app), pick(app)))
@@ -213,7 +216,7 @@ fn encode_application_times(
     )
 }
 
-fn encode_model_counts(families: &mut Families<'_>, models: &[ModelStats]) -> fmt::Result {
+fn encode_model_counts(families: &mut Families<'_>, models: &[Arc<ModelStats>]) -> fmt::Result {
     let per_model = |pick: fn(&ModelStats) -> &Counter| {
         models.iter().map(move |model| (by_model(model), pick(model)))
     };
@@ -265,7 +268,10 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[ModelStats]) -> fm
     )
 }
 
-fn encode_model_distributions(families: &mut Families<'_>, models: &[ModelStats]) -> fmt::Result {
+fn encode_model_distributions(
+    families: &mut Families<'_>,
+    models: &[Arc<ModelStats>],
+) -> fmt::Result {
     families.batch_sizes(
         "cutter_batch",
         "Rows in a batch.",
@@ -288,7 +294,7 @@ fn encode_model_distributions(families: &mut Families<'_>, models: &[ModelStats]
     )
 }
 
-fn encode_replicas(families: &mut Families<'_>, models: &[ModelStats]) -> fmt::Result {
+fn encode_replicas(families: &mut Families<'_>, models: &[Arc<ModelStats>]) -> fmt::Result {
     let most = models.iter().map(|model| model.replicas.len()).max().unwrap_or(0);
     let numbers: Vec<String> = (0..most).map(|number| number.to_string()).collect();
     let per_replica = |pick: fn(&ReplicaStats) -> &Gauge| {

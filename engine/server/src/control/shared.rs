@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cutter_core::scheduler::Death;
 use cutter_core::stats::EngineStats;
+use cutter_core::{Death, Id, Model as CoreModel, Replica};
 use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::EngineEnd;
 use cutter_tensor::TensorSpec;
@@ -17,6 +17,7 @@ use super::health::Counts;
 use super::limiter::Limiter;
 use super::{Slot, Timing};
 use crate::config::{Config, Model};
+use crate::engine::Ids;
 use crate::limits::{MODEL_FAILED_TOLD_NS, REFUSAL_LINES_MAX, REFUSAL_WINDOW_NS};
 use crate::messages::{EngineMailbox, KillReason, ToEngine};
 use crate::printable;
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) stats: Arc<EngineStats>,
     /// By application: the memory of its input pool.
     pub(super) pools: Vec<OwnedFd>,
+    /// By what the engine thread knows all things.
+    pub(super) ids: Ids,
     pub(super) timing: Timing,
     engine: EngineMailbox,
     board: Arc<Mutex<Board>>,
@@ -63,7 +66,7 @@ impl Shared {
     pub(super) fn new(
         config: Arc<Config>,
         stats: Arc<EngineStats>,
-        pools: Vec<OwnedFd>,
+        (pools, ids): (Vec<OwnedFd>, Ids),
         engine: EngineMailbox,
         timing: Timing,
     ) -> Self {
@@ -74,7 +77,7 @@ impl Shared {
         let failures = Limiter::new(1, MODEL_FAILED_TOLD_NS);
         let failures = RefCell::new(vec![failures; config.models.len()].into());
         let phase = watch::Sender::new(Phase::Serving);
-        Self { config, stats, pools, timing, engine, board, lives, refusals, failures, phase }
+        Self { config, stats, pools, ids, timing, engine, board, lives, refusals, failures, phase }
     }
 
     pub(super) fn model(&self, slot: Slot) -> &Model {
@@ -99,7 +102,8 @@ impl Shared {
         let change = self.board().set(slot, state, monotonic_ns());
         // What still waits when all is killed waits for no model: it is answered as an end.
         if let Some(availability) = change.filter(|_| self.phase() < Phase::Killing) {
-            self.tell_engine(ToEngine::Availability { model: slot.model, availability });
+            let model = self.ids.models[slot.model];
+            self.tell_engine(ToEngine::Availability { model, availability });
         }
     }
 
@@ -116,7 +120,7 @@ impl Shared {
 
     /// What the replicas of a model that are up give for each item; `None` when none is up.
     pub(super) fn output_of(&self, model: usize) -> Option<TensorSpec> {
-        let first = super::first_replica(&self.config, model);
+        let first = self.config.first_replica(model);
         let lives = self.lives.borrow();
         let of_model = &lives[first..first + self.config.models[model].replicas as usize];
         of_model.iter().flatten().map(|life| life.output).next()
@@ -136,7 +140,8 @@ impl Shared {
         let life = Life { incarnation, output, kill };
         let before = self.lives.borrow_mut()[slot.replica].replace(life);
         assert!(before.is_none(), "a slot has one life at a time");
-        self.tell_engine(ToEngine::ReplicaUp { replica: slot.replica, incarnation, end });
+        let replica = self.ids.replicas[slot.replica];
+        self.tell_engine(ToEngine::ReplicaUp { replica, incarnation, end });
         self.set(slot, State::Up { pid });
         let model = self.model(slot);
         tracing::info!(model = model.name, replica = slot.ordinal, pid, incarnation, "up");
@@ -146,13 +151,15 @@ impl Shared {
     /// Tells the engine thread that an incarnation which it has is gone.
     pub(super) fn lost(&self, slot: Slot, incarnation: u64, death: Death) {
         self.lives.borrow_mut()[slot.replica] = None;
-        self.tell_engine(ToEngine::ReplicaLost { replica: slot.replica, incarnation, death });
+        let replica = self.ids.replicas[slot.replica];
+        self.tell_engine(ToEngine::ReplicaLost { replica, incarnation, death });
     }
 
     /// Passes on that the engine thread has given an incarnation up.
-    pub(super) fn kill(&self, replica: usize, incarnation: u64, reason: KillReason) {
+    pub(super) fn kill(&self, replica: Id<Replica>, incarnation: u64, reason: KillReason) {
         let mut lives = self.lives.borrow_mut();
-        let Some(place) = lives.get_mut(replica) else { return };
+        let index = self.ids.replicas.iter().position(|known| *known == replica);
+        let Some(place) = index.and_then(|index| lives.get_mut(index)) else { return };
         if let Some(life) = place.take_if(|life| life.incarnation == incarnation) {
             // Its task is gone only when the server ends, and then so is the incarnation.
             let _ = life.kill.send(reason);
@@ -186,7 +193,9 @@ impl Shared {
     }
 
     /// A batch of a model has failed. Of many in a row the log is told of a few.
-    pub(super) fn note_model_failed(&self, model: usize, text: &str) {
+    pub(super) fn note_model_failed(&self, model: Id<CoreModel>, text: &str) {
+        let model = self.ids.models.iter().position(|known| *known == model);
+        let Some(model) = model else { return };
         let Some(stats) = self.stats.models.get(model) else { return };
         let text = printable::line(text);
         self.board().note_model_failed(model, &text);

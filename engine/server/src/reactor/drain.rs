@@ -10,9 +10,9 @@ use cutter_core::stats::Reason;
 use cutter_machine::clock::Clock;
 use cutter_machine::uring::Token;
 
-use super::carrier::Carrier;
 use super::ring::Ring;
 use super::{EngineThread, kind};
+use crate::carrier::Carrier;
 use crate::limits::{DRAIN_IDLE_NS, DRAIN_NS_MAX, DRAIN_SEND_NS, LINGER_NS};
 
 /// The server is ending.
@@ -56,16 +56,16 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         // The kernel refuses whoever comes now, instead of letting them wait in vain.
         self.listeners.clear();
         let numbers = self.connections.numbers();
-        self.frontend.begin_drain(now_ns, numbers, &mut self.scheduler);
+        self.frontend.begin_drain(now_ns, numbers, &mut self.core);
     }
 
     pub(super) fn keep_draining(&mut self, now_ns: u64) {
         let Some(mut drain) = self.drain else { return };
         if now_ns >= drain.until_ns {
             let sink = &mut self.frontend.replies;
-            self.scheduler.answer_all(now_ns, Reason::ShuttingDown, sink);
+            self.core.answer_all(now_ns, Reason::ShuttingDown, sink);
         }
-        if self.scheduler.is_idle() && drain.cut_off_ns.is_none() {
+        if self.core.is_idle() && drain.cut_off_ns.is_none() {
             drain.cut_off_ns = Some(now_ns + DRAIN_SEND_NS);
         }
         let cut_off = drain.cut_off_ns.is_some_and(|due_ns| now_ns >= due_ns);
@@ -85,7 +85,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// Drained: every query is answered and every answer is out; or nobody takes them any more.
     pub(super) fn is_drained(&self) -> bool {
         let Some(drain) = self.drain else { return false };
-        let answered = self.scheduler.is_idle() && self.connections.len() == 0;
+        let answered = self.core.is_idle() && self.connections.len() == 0;
         answered || self.clock.now_ns() > drain.until_ns + DRAIN_SEND_NS + LINGER_NS
     }
 }

@@ -4,15 +4,14 @@
 //! once and allocates, some tens of microseconds in all: the price of asking, which no query pays
 //! unless somebody asks.
 
-use cutter_core::scheduler::SchedulerView;
+use cutter_core::{CoreView, Id, Replica};
 use cutter_machine::clock::Clock;
 use cutter_protocol::wait::WaitStrategy;
 
 use super::EngineThread;
-use super::carrier::Carrier;
 use super::connections::Stage;
 use super::ring::Ring;
-use crate::carrier::LinkView;
+use crate::carrier::{Carrier, LinkView};
 
 /// How everything stands. Times are instants of the monotonic clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +22,9 @@ pub struct Inspection {
     pub ring_enters: u64,
     pub ring_overflows: u64,
     pub connections: ConnectionsView,
-    pub scheduler: SchedulerView,
-    /// By replica.
-    pub links: Vec<Option<LinkView>>,
+    pub core: CoreView,
+    /// Of replicas that are up.
+    pub links: Vec<(Id<Replica>, LinkView)>,
 }
 
 /// The connections, by what they are doing.
@@ -86,8 +85,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ring_enters: counters.enters,
             ring_overflows: counters.overflows,
             connections: self.view_connections(),
-            scheduler: self.scheduler.view(),
-            links: self.replicas.view(),
+            core: self.core.view(),
+            links: self.carrier.view(),
         }
     }
 

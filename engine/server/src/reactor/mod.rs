@@ -1,4 +1,4 @@
-//! The engine thread: one loop over the ring, the front end, the scheduler and the replicas.
+//! The engine thread: one loop over the ring, the front end, the core and the replicas.
 //!
 //! ```text
 //!   turn: reap ▸ handle completions ▸ take and send batches ▸ a piece of what is large
@@ -15,7 +15,6 @@
 //! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and
 //! it alone makes system calls.
 
-pub mod carrier;
 mod connections;
 mod drain;
 mod inspect;
@@ -29,22 +28,22 @@ mod world;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cutter_core::scheduler::{FailureReport, Scheduler};
+use cutter_core::limits::{APPLICATIONS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::stats::EngineStats;
+use cutter_core::{Application, Change, Changed, Core, FailureReport, Id, Replica, Retired};
 use cutter_machine::clock::{Clock, MonotonicClock};
 use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
 use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
 use cutter_wire::http::http_date;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::carrier::{GivenUp, Replicas};
+use crate::carrier::{Carrier, GivenUp, Rings};
 use crate::limits::{
     AT_ONCE_BYTES_MAX, DATE_PERIOD_NS, GAUGE_PERIOD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
     RING_ENTRIES, TURN_BYTES_MAX,
 };
 use crate::messages::{EngineInbox, ToControl, ToEngine};
-use crate::port::http::{Frontend, Replied};
-use carrier::Carrier;
+use crate::port::http::{Face, Frontend};
 use connections::Connections;
 use drain::Drain;
 use listener::Listener;
@@ -67,7 +66,7 @@ mod kind {
 pub struct EnginePlan<L = Listener> {
     pub listeners: Vec<L>,
     pub frontend: Frontend,
-    pub scheduler: Scheduler,
+    pub core: Core,
     pub stats: Arc<EngineStats>,
     pub inbox: EngineInbox,
     pub control: UnboundedSender<ToControl>,
@@ -76,7 +75,7 @@ pub struct EnginePlan<L = Listener> {
 
 /// The engine thread's state. Made and run on that thread.
 #[derive(Debug)]
-pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock> {
+pub struct EngineThread<R: Ring = uring::Ring, C = Rings, K = MonotonicClock> {
     ring: R,
     clock: K,
     completions: Vec<Completion<R>>,
@@ -92,15 +91,15 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock>
     /// Connections that wait for the end of another to have its place.
     accepted_waiting: VecDeque<R::Socket>,
     frontend: Frontend,
-    scheduler: Scheduler,
-    replicas: C,
+    core: Core,
+    carrier: C,
     listeners: Vec<R::Listener>,
     stats: Arc<EngineStats>,
     inbox: EngineInbox,
     control: UnboundedSender<ToControl>,
     patience: Patience,
-    /// The incarnation of each replica on whose doorbell a read is armed.
-    armed: Box<[Option<u64>]>,
+    /// By the places of replicas.
+    armed: Box<[Armed]>,
     /// The clocks of the connections.
     timers: Timers,
     /// Accepting failed; it is tried again then. By listener.
@@ -109,12 +108,25 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Replicas, K = MonotonicClock>
     date_ns: u64,
     gauges_ns: u64,
     pulse: Pulse,
+    /// Applications that are on their way out.
+    drains: Vec<ApplicationDrain>,
     drain: Option<Drain>,
+}
+
+/// The incarnation of a replica on whose doorbell a read is armed.
+type Armed = Option<(Id<Replica>, u64)>;
+
+/// An application is drained when the core has nothing of it and no answer of it is to come.
+#[derive(Clone, Copy, Debug)]
+struct ApplicationDrain {
+    number: u64,
+    application: Id<Application>,
+    core_is_done: bool,
 }
 
 /// Why the engine thread ended before its time.
 #[derive(Debug, thiserror::Error)]
-pub enum EngineError {
+pub enum LoopError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(transparent)]
@@ -123,22 +135,21 @@ pub enum EngineError {
 
 impl EngineThread {
     /// Sets up the ring and starts to accept.
-    pub fn new(plan: EnginePlan) -> Result<Self, EngineError> {
+    pub fn new(plan: EnginePlan) -> Result<Self, LoopError> {
         let ring = uring::Ring::new(RingConfig {
             sq_entries: RING_ENTRIES,
             receive_buffers: RECEIVE_BUFFERS,
             receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
         })?;
-        let replicas = Replicas::new(&plan.scheduler, Arc::clone(&plan.stats));
-        Ok(Self::over(plan, ring, replicas, MonotonicClock))
+        let rings = Rings::new(Arc::clone(&plan.stats));
+        Ok(Self::over(plan, ring, rings, MonotonicClock))
     }
 }
 
 impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// Starts to accept, over a given ring, carrier and clock.
-    pub fn over(plan: EnginePlan<R::Listener>, ring: R, replicas: C, clock: K) -> Self {
-        let EnginePlan { listeners, frontend, scheduler, stats, inbox, control, wait } = plan;
-        let slots = (0..scheduler.models()).map(|model| scheduler.replicas_of(model).len()).sum();
+    pub fn over(plan: EnginePlan<R::Listener>, ring: R, carrier: C, clock: K) -> Self {
+        let EnginePlan { listeners, frontend, core, stats, inbox, control, wait } = plan;
         let now_ns = clock.now_ns();
         let mut thread = Self {
             ring,
@@ -155,15 +166,16 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             date_ns: 0,
             gauges_ns: 0,
             frontend,
-            scheduler,
-            replicas,
+            core,
+            carrier,
             listeners,
             stats,
             inbox,
             control,
             patience: Patience::new(wait),
-            armed: vec![None; slots].into(),
+            armed: vec![None; REPLICAS_TOTAL_MAX as usize].into(),
             pulse: Pulse::new(wait, now_ns),
+            drains: Vec::with_capacity(APPLICATIONS_MAX),
             drain: None,
         };
         thread.ring.read_u64(thread.inbox.bell(), Token::new(kind::INBOX, 0, 0));
@@ -172,19 +184,19 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     }
 
     /// Runs until drained.
-    pub fn run(mut self) -> Result<(), EngineError> {
+    pub fn run(mut self) -> Result<(), LoopError> {
         while !self.is_drained() {
             self.step()?;
         }
         // Told first, so that a replica that ends now is known to have been asked to. The control
         // thread may have ended before us; then nobody waits for the message.
         let _ = self.control.send(ToControl::Drained);
-        self.replicas.stop();
+        self.carrier.stop();
         Ok(())
     }
 
     /// One turn; and when it had nothing to do, the wait before the next.
-    pub(crate) fn step(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn step(&mut self) -> Result<(), LoopError> {
         if self.turn()? {
             self.patience.worked();
             return Ok(());
@@ -201,7 +213,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     }
 
     /// Does what there is to do, as much as a turn may. Says whether there was anything.
-    fn turn(&mut self) -> Result<bool, EngineError> {
+    fn turn(&mut self) -> Result<bool, LoopError> {
         let mut reaped = std::mem::take(&mut self.completions);
         self.ring.poll(&mut reaped)?;
         // What arrived has arrived now, however long it waits for its part of this turn or the
@@ -229,7 +241,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         self.completions = reaped;
         worked |= self.serve_replicas();
         if self.frontend.has_large_work() {
-            self.frontend.work(&self.clock, &mut self.scheduler);
+            self.frontend.work(&self.clock, &mut self.core);
             worked = true;
         }
         let now_ns = if worked { self.clock.now_ns() } else { reaped_ns };
@@ -260,7 +272,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     fn serve_replicas(&mut self) -> bool {
         let sink = &mut self.frontend.replies;
-        let worked = self.replicas.serve(&self.clock, &mut self.scheduler, sink);
+        let worked = self.carrier.serve(&self.clock, &mut self.core, sink);
         if worked {
             self.report_given_up();
         }
@@ -269,42 +281,85 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     /// Tells the control thread which incarnations it is to kill, and hands it their memory.
     fn report_given_up(&mut self) {
-        for given_up in self.replicas.take_given_up() {
+        for given_up in self.carrier.take_given_up() {
             let GivenUp { replica, incarnation, reason } = given_up;
             disarm(&mut self.ring, &mut self.armed, replica, incarnation);
             // Without a control thread the process is ending anyway.
             let _ = self.control.send(ToControl::Kill { replica, incarnation, reason });
         }
-        while let Some(end) = self.replicas.take_retired() {
+        while let Some(end) = self.carrier.take_retired() {
             let _ = self.control.send(ToControl::Retired(end));
         }
     }
 
     fn doorbell(&mut self, token: Token) {
-        let replica = token.index() as usize;
-        let current = self.armed[replica];
-        if current.is_some_and(|incarnation| generation(incarnation) == token.generation()) {
-            self.armed[replica] = None;
+        let armed = &mut self.armed[token.index() as usize];
+        let current =
+            armed.take_if(|(_, incarnation)| generation(*incarnation) == token.generation());
+        if let Some((replica, _)) = current {
             let sink = &mut self.frontend.replies;
-            self.replicas.rang(self.clock.now_ns(), replica, &mut self.scheduler, sink);
+            self.carrier.on_doorbell(self.clock.now_ns(), replica, &mut self.core, sink);
             self.report_given_up();
         }
     }
 
+    /// Carries out a change, and acknowledges it if it is done at once.
+    fn change(&mut self, now_ns: u64, number: u64, change: Change, face: Option<Box<Face>>) {
+        if let Change::DrainApplication(application) = change {
+            self.drains.push(ApplicationDrain { number, application, core_is_done: false });
+        }
+        let face = self.frontend.change(&change, face);
+        let sink = &mut self.frontend.replies;
+        if let Some(changed) = self.core.change(now_ns, number, change, sink) {
+            self.changed(changed, face);
+        }
+    }
+
+    /// The core is done with a change. With the drain of an application the port has to be, too.
+    fn changed(&mut self, changed: Changed, face: Option<Box<Face>>) {
+        let Changed { number, retired } = changed;
+        let drain = self.drains.iter_mut().find(|drain| drain.number == number);
+        if let Some(drain) = drain {
+            drain.core_is_done = true;
+            return;
+        }
+        // Without a control thread the process is ending anyway.
+        let _ = self.control.send(ToControl::Changed { number, retired, face });
+    }
+
+    /// Acknowledges the drains that are done.
+    fn end_drains(&mut self) {
+        while let Some(changed) = self.core.take_changed() {
+            self.changed(changed, None);
+        }
+        let (frontend, control) = (&self.frontend, &self.control);
+        self.drains.retain(|drain| {
+            let is_done = drain.core_is_done && !frontend.owes(drain.application);
+            if is_done {
+                let (number, retired) = (drain.number, Retired::Nothing);
+                let _ = control.send(ToControl::Changed { number, retired, face: None });
+            }
+            !is_done
+        });
+    }
+
     fn told(&mut self, message: ToEngine) {
         let now_ns = self.clock.now_ns();
-        let (scheduler, sink) = (&mut self.scheduler, &mut self.frontend.replies);
+        let (core, sink) = (&mut self.core, &mut self.frontend.replies);
         match message {
+            ToEngine::Change { number, change, face } => {
+                self.change(now_ns, number, change, face);
+            }
             ToEngine::ReplicaUp { replica, incarnation, end } => {
-                self.replicas.up(now_ns, replica, incarnation, end, scheduler);
+                self.carrier.up(now_ns, replica, incarnation, end, core);
             }
             ToEngine::ReplicaLost { replica, incarnation, death } => {
-                self.replicas.lost(now_ns, replica, incarnation, death, scheduler, sink);
+                self.carrier.lost(now_ns, replica, incarnation, death, core, sink);
                 disarm(&mut self.ring, &mut self.armed, replica, incarnation);
                 self.report_given_up();
             }
             ToEngine::Availability { model, availability } => {
-                scheduler.set_availability(now_ns, model, availability, sink);
+                core.set_availability(now_ns, model, availability, sink);
             }
             // Whoever asked may not wait any more; then it is not worth the work.
             ToEngine::Inspect { reply } if reply.is_closed() => {}
@@ -320,9 +375,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// Deadlines, slow clients, the gauges. Says whether something is left that is due.
     fn keep_time(&mut self, now_ns: u64) -> bool {
         let sink = &mut self.frontend.replies;
-        if self.scheduler.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
-            self.scheduler.tick(now_ns, sink);
-            self.replicas.give_up_hanging(now_ns, &mut self.scheduler, sink);
+        if self.core.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+            self.core.tick(now_ns, sink);
+            self.carrier.give_up_hanging(now_ns, &mut self.core, sink);
             self.report_given_up();
         }
         if now_ns >= self.gauges_ns {
@@ -345,8 +400,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// The answers of the turn before are in the kernel's hands: their time ends here.
     fn record_handed_over(&mut self, now_ns: u64) {
         for replied in self.frontend.replies.take_replied() {
-            let Replied { application, items, arrived_ns, answered_ns } = replied;
-            self.scheduler.handed_over(application, items, arrived_ns, answered_ns, now_ns);
+            self.core.handed_over(&replied, now_ns);
         }
     }
 
@@ -356,36 +410,38 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         while let Some(buffer) = self.frontend.take_garbage() {
             let _ = self.control.send(ToControl::Garbage(buffer));
         }
-        while let Some(FailureReport { model, text, .. }) = self.scheduler.take_failure_report() {
+        self.end_drains();
+        while let Some(FailureReport { model, text }) = self.core.take_failure_report() {
             let text = String::from_utf8_lossy(&text).into_owned();
             let _ = self.control.send(ToControl::ModelFailed { model, text });
         }
     }
 
     fn publish_gauges(&self) {
-        self.scheduler.publish_gauges();
+        self.core.publish_gauges();
         let counters = self.ring.counters();
         self.stats.system_calls_enter.add(counters.enters - self.stats.system_calls_enter.get());
         self.stats.ring_overflows.add(counters.overflows - self.stats.ring_overflows.get());
     }
 
     /// Sleeps in the ring until something happens.
-    fn sleep(&mut self) -> Result<(), EngineError> {
-        for (replica, incarnation, bell) in self.replicas.doorbells() {
-            if self.armed[replica] != Some(incarnation) {
-                self.armed[replica] = Some(incarnation);
+    fn sleep(&mut self) -> Result<(), LoopError> {
+        for (replica, incarnation, bell) in self.carrier.doorbells() {
+            let armed = &mut self.armed[replica.place()];
+            if *armed != Some((replica, incarnation)) {
+                *armed = Some((replica, incarnation));
                 self.ring.read_u64(bell, doorbell_token(replica, incarnation));
             }
         }
         // Nobody brings them up to date while this thread sleeps.
         self.publish_gauges();
-        if !self.replicas.announce_sleep() {
+        if !self.carrier.announce_sleep() {
             let now_ns = self.clock.now_ns();
             let timeout_ns = self.next_due_ns().saturating_sub(now_ns);
             self.pulse.falls_asleep(now_ns);
             self.ring.wait(Some(timeout_ns), &mut self.completions)?;
         }
-        self.replicas.retract_sleep();
+        self.carrier.retract_sleep();
         Ok(())
     }
 
@@ -395,22 +451,22 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let accept_ns = self.accept_again_ns.iter().flatten().copied().min();
         let drain_ns = self.drain.map(|drain| drain.next_ns());
         let buffers_ns = self.frontend.buffers_due_ns();
-        let ticks_ns = [self.scheduler.next_tick_ns(), self.timers.next_ns()];
+        let ticks_ns = [self.core.next_tick_ns(), self.timers.next_ns()];
         let due = ticks_ns.into_iter().chain([accept_ns, drain_ns, buffers_ns]);
         due.flatten().min().unwrap_or(u64::MAX)
     }
 }
 
 /// Ends the read on the doorbell of an incarnation that is gone: it would never end by itself.
-fn disarm(ring: &mut impl Ring, armed: &mut [Option<u64>], replica: usize, incarnation: u64) {
-    if armed[replica] == Some(incarnation) {
-        armed[replica] = None;
+fn disarm(ring: &mut impl Ring, armed: &mut [Armed], replica: Id<Replica>, incarnation: u64) {
+    let armed = &mut armed[replica.place()];
+    if armed.take_if(|known| *known == (replica, incarnation)).is_some() {
         ring.cancel(doorbell_token(replica, incarnation));
     }
 }
 
-fn doorbell_token(replica: usize, incarnation: u64) -> Token {
-    let index = u32::try_from(replica).expect("few replicas");
+fn doorbell_token(replica: Id<Replica>, incarnation: u64) -> Token {
+    let index = u32::try_from(replica.place()).expect("few replicas");
     Token::new(kind::DOORBELL, index, generation(incarnation))
 }
 

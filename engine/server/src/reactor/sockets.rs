@@ -14,10 +14,10 @@ use cutter_machine::uring::Token;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use super::carrier::Carrier;
 use super::connections::Stage;
 use super::ring::{Completion, Ring};
 use super::{EngineThread, kind};
+use crate::carrier::Carrier;
 use crate::limits::{
     ACCEPT_PAUSE_NS, ACCEPTED_WAITING_MAX, BULK_RECEIVES_MAX, EXPIRED_MAX, LINGER_NS,
     SEND_BYTES_KEPT, SILENCE_NS, TURN_BYTES_MAX,
@@ -129,8 +129,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
                 self.stats.bytes_in.add(bytes.len() as u64);
                 self.turn_bytes += bytes.len();
                 if self.connections.stage(connection) == Some(Stage::Open) {
-                    let (clock, scheduler) = (&self.clock, &mut self.scheduler);
-                    self.frontend.receive(connection, bytes, reaped_ns, clock, scheduler);
+                    let (clock, core) = (&self.clock, &mut self.core);
+                    self.frontend.receive(connection, bytes, reaped_ns, clock, core);
                 }
             }
             self.ring.recycle(buffer);
@@ -179,7 +179,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let Some(socket) = self.connections.get_mut(connection) else { return };
         socket.ended = true;
         if socket.stage == Stage::Open {
-            self.frontend.receive_end(connection, now_ns, &mut self.scheduler);
+            self.frontend.receive_end(connection, now_ns, &mut self.core);
         } else {
             self.end(connection);
         }
@@ -220,8 +220,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
                 self.stats.bytes_out.add(bytes as u64);
                 self.ring.send(&socket.fd, buffer, token);
                 self.frontend.begin_send(connection, bytes, now_ns);
-                let (clock, scheduler) = (&self.clock, &mut self.scheduler);
-                self.frontend.resume(connection, now_ns, clock, scheduler);
+                let (clock, core) = (&self.clock, &mut self.core);
+                self.frontend.resume(connection, now_ns, clock, core);
                 self.receive(connection);
                 bytes
             }
@@ -254,9 +254,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         socket.buffer = buffer;
         if socket.stage == Stage::Open {
             if whole {
-                let scheduler = &mut self.scheduler;
-                self.frontend.sent(connection, now_ns, scheduler);
-                self.frontend.resume(connection, now_ns, &self.clock, scheduler);
+                let core = &mut self.core;
+                self.frontend.sent(connection, now_ns, core);
+                self.frontend.resume(connection, now_ns, &self.clock, core);
                 self.receive(connection);
                 self.schedule(connection);
             } else {
@@ -275,8 +275,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
                 Some(Stage::Lingering { until_ns }) if now_ns >= until_ns => self.end(connection),
                 Some(Stage::Open) if self.has_vanished(connection, now_ns) => self.end(connection),
                 Some(Stage::Open) => {
-                    let scheduler = &mut self.scheduler;
-                    if self.frontend.expire(connection, now_ns, scheduler) == Expired::End {
+                    let core = &mut self.core;
+                    if self.frontend.expire(connection, now_ns, core) == Expired::End {
                         self.end(connection);
                     }
                 }
@@ -320,7 +320,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         if socket.stage != Stage::Ending {
             socket.stage = Stage::Ending;
             self.ring.shutdown(&socket.fd, Shutdown::Both);
-            self.frontend.close(connection, &mut self.scheduler);
+            self.frontend.close(connection, &mut self.core);
         }
         self.release(connection);
     }

@@ -9,6 +9,8 @@ use crate::json::JsonError;
 pub enum Problem {
     #[error("no application has the name {found:?}; there are: {known}")]
     UnknownApplication { found: String, known: String },
+    #[error("the application was removed while its input was received; there are: {known}")]
+    Gone { known: String },
     #[error("there is nothing at {path:?}; predictions are at POST /{{application}}/predict")]
     UnknownPath { path: String },
     #[error(
@@ -36,7 +38,9 @@ pub enum Problem {
 impl Problem {
     pub fn status(&self) -> Status {
         match self {
-            Self::UnknownApplication { .. } | Self::UnknownPath { .. } => Status::NotFound,
+            Self::UnknownApplication { .. } | Self::Gone { .. } | Self::UnknownPath { .. } => {
+                Status::NotFound
+            }
             Self::Method => Status::MethodNotAllowed,
             Self::Options => Status::NoContent,
             Self::Encoded => Status::UnsupportedMediaType,
@@ -50,7 +54,9 @@ impl Problem {
     /// Clipper's word for the kind of error.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::UnknownApplication { .. } | Self::UnknownPath { .. } => "Not found",
+            Self::UnknownApplication { .. } | Self::Gone { .. } | Self::UnknownPath { .. } => {
+                "Not found"
+            }
             Self::Escape { .. } => "Path error",
             Self::Method | Self::Options => "Method not allowed",
             Self::Encoded => "Unsupported content coding",

@@ -13,7 +13,7 @@ use super::error::{JsonError, Locator, Place, Position, Unit};
 use super::numbers::{Asked, Numbers};
 use super::skip::Skip;
 use super::{base64, text};
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, TIMEOUT_US_MAX};
 
 /// Where the values go. One row for each input.
 ///
@@ -41,6 +41,8 @@ pub struct Body<'a> {
     pub is_batch: bool,
     /// The model version asked for.
     pub version: Option<Cow<'a, str>>,
+    /// How long the answer may take, in microseconds.
+    pub timeout_us: Option<u32>,
 }
 
 /// How far a body has been read.
@@ -51,8 +53,8 @@ pub enum Progress<'a> {
     Done(Body<'a>),
 }
 
-/// Reads `{"input": X}` or `{"input_batch": [X, …]}`, either with an optional `"version"`, and
-/// writes each X as one row. Other keys are checked and ignored.
+/// Reads `{"input": X}` or `{"input_batch": [X, …]}`, either with an optional `"version"` and
+/// `"timeout_us"`, and writes each X as one row. Other keys are checked and ignored.
 pub fn read_predict<'a>(
     body: &'a [u8],
     spec: &TensorSpec,
@@ -76,6 +78,7 @@ pub struct PredictReader {
     key: Key,
     inputs: Option<Inputs>,
     version: Option<Version>,
+    timeout_us: Option<u32>,
     /// Where the string begins that is being read, behind its quote.
     text_at: usize,
     /// Bytes of what it means, as far as it was read.
@@ -112,6 +115,8 @@ enum Step {
     MoreInputs,
     /// The rest of a version.
     InVersion,
+    /// The rest of a timeout.
+    InTimeout,
     Skip,
     End,
     Done,
@@ -120,6 +125,7 @@ enum Step {
 const INPUT: &str = "input";
 const INPUT_BATCH: &str = "input_batch";
 const VERSION: &str = "version";
+const TIMEOUT_US: &str = "timeout_us";
 
 /// Enough of a key to know it.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +158,7 @@ impl PredictReader {
             key: Key { at: 0, text: [0; INPUT_BATCH.len()], bytes: 0 },
             inputs: None,
             version: None,
+            timeout_us: None,
             text_at: 0,
             text_bytes: 0,
             base64: base64::Decoder::default(),
@@ -240,6 +247,7 @@ impl PredictReader {
                 Step::InBase64 => self.base64(cursor, rows)?,
                 Step::MoreInputs => self.more_inputs(cursor)?,
                 Step::InVersion => self.version(cursor)?,
+                Step::InTimeout => self.timeout(cursor)?,
                 Step::Skip => {
                     self.skip.read(cursor)?;
                     self.step = Step::MoreKeys;
@@ -281,6 +289,13 @@ impl PredictReader {
             Some(VERSION) => {
                 cursor.expect_quote("a version in quotes")?;
                 self.begin_text(cursor, Step::InVersion);
+                Ok(())
+            }
+            Some(TIMEOUT_US) if self.timeout_us.is_some() => Err(self.duplicate(TIMEOUT_US)),
+            Some(TIMEOUT_US) => {
+                cursor.skip_space();
+                self.begin_text(cursor, Step::InTimeout);
+                self.skip = Skip::new(1);
                 Ok(())
             }
             _ => {
@@ -416,9 +431,27 @@ impl PredictReader {
         Ok(())
     }
 
+    /// Any value is read to its end, and then has to be a whole number.
+    fn timeout(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        self.skip.read(cursor)?;
+        let written = cursor.slice(self.text_at, cursor.at()).trim_ascii();
+        let is_whole = !written.is_empty() && written.iter().all(u8::is_ascii_digit);
+        let value = str::from_utf8(written).ok().filter(|_| is_whole);
+        let value = value.and_then(|digits| digits.parse().ok());
+        let value = value.filter(|timeout_us| (1..=TIMEOUT_US_MAX).contains(timeout_us));
+        if value.is_none() {
+            let position = Position::unlocated(self.text_at);
+            return Err(Stop::Wrong(JsonError::Timeout { position }));
+        }
+        self.timeout_us = value;
+        self.step = Step::MoreKeys;
+        Ok(())
+    }
+
     fn body<'a>(&self, body: &'a [u8], inputs: Inputs) -> Body<'a> {
         let Inputs { count, is_batch } = inputs;
-        Body { count, is_batch, version: self.version.map(|version| version.text(body)) }
+        let version = self.version.map(|version| version.text(body));
+        Body { count, is_batch, version, timeout_us: self.timeout_us }
     }
 }
 
@@ -434,7 +467,7 @@ impl Key {
     /// The key, if it is one of ours.
     fn name(&self) -> Option<&'static str> {
         let text = self.text.get(..self.bytes)?;
-        [INPUT, INPUT_BATCH, VERSION].into_iter().find(|name| name.as_bytes() == text)
+        [INPUT, INPUT_BATCH, VERSION, TIMEOUT_US].into_iter().find(|name| name.as_bytes() == text)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cutter_tensor::{ElementType, TensorSpec};
 
-use crate::limits::{JSON_DEPTH_MAX, JSON_EXCERPT_CHARS_MAX, NAME_BYTES_MAX};
+use crate::limits::{JSON_DEPTH_MAX, JSON_EXCERPT_CHARS_MAX, NAME_BYTES_MAX, TIMEOUT_US_MAX};
 
 /// Why a body was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,10 @@ pub enum JsonError {
          {NAME_BYTES_MAX}"
     )]
     VersionTooLong { position: Position, found: usize },
+    #[error(
+        "{position}: \"timeout_us\" is no whole number of microseconds from 1 to {TIMEOUT_US_MAX}"
+    )]
+    Timeout { position: Position },
     #[error("{position}: both \"input\" and \"input_batch\" are given; send one of them")]
     BothInputs { position: Position },
     #[error("the body has neither \"input\" nor \"input_batch\"; it needs one of them")]
@@ -84,6 +88,7 @@ impl JsonError {
             | Self::Dimension { position, .. }
             | Self::Duplicate { position, .. }
             | Self::VersionTooLong { position, .. }
+            | Self::Timeout { position }
             | Self::BothInputs { position } => Some(position),
             Self::Length { .. }
             | Self::NoInput

@@ -90,7 +90,10 @@ fn keys_come_in_any_order_with_space_everywhere_and_others_are_ignored() {
         b" \t{ \"uid\" : 0 ,\r\n\"x\":{\"a\":[{},[],null,true,false,-1.5e+3,\"\\u00e9\\\"\"]},\
         \"version\" : \"2\" , \"\\u0069nput\" : [ 1 , 2 ] } \n";
     let (body, rows) = read(body, exact(F32, &[2])).expect("a good body");
-    assert_eq!(body, Body { count: 1, is_batch: false, version: Some("2".into()) });
+    assert_eq!(
+        body,
+        Body { count: 1, is_batch: false, version: Some("2".into()), timeout_us: None }
+    );
     assert_eq!(rows, [floats(&[1.0, 2.0])]);
 }
 
@@ -98,14 +101,17 @@ fn keys_come_in_any_order_with_space_everywhere_and_others_are_ignored() {
 fn each_input_of_a_batch_gets_its_row() {
     let body = br#"{"input_batch":[[1,2],[3,4] , [5,6]],"version":"a\n\ud83d\ude00"}"#;
     let (body, rows) = read(body, exact(I32, &[2])).expect("a good body");
-    assert_eq!(body, Body { count: 3, is_batch: true, version: Some("a\n😀".into()) });
+    assert_eq!(
+        body,
+        Body { count: 3, is_batch: true, version: Some("a\n😀".into()), timeout_us: None }
+    );
     assert_eq!(rows, [integers(&[1, 2]), integers(&[3, 4]), integers(&[5, 6])]);
 }
 
 #[test]
 fn a_batch_of_one_says_that_it_is_a_batch() {
     let (body, _) = read(br#"{"input_batch":[[1]]}"#, exact(I32, &[1])).expect("a good body");
-    assert_eq!(body, Body { count: 1, is_batch: true, version: None });
+    assert_eq!(body, Body { count: 1, is_batch: true, version: None, timeout_us: None });
 }
 
 #[test]
@@ -287,6 +293,26 @@ fn errors_about_inputs_name_both_sides() {
     for (body, spec, expected) in cases {
         assert_eq!(refusal(body.as_bytes(), spec), expected);
     }
+}
+
+#[test]
+fn a_timeout_is_a_whole_number_of_microseconds() {
+    let scalar = TensorSpec::scalar(F32);
+    let body = |timeout: &str| format!("{{\"timeout_us\": {timeout} , \"input\": 1}}");
+    let told = |timeout: &str| {
+        let read = read(body(timeout).as_bytes(), scalar).map(|(body, _)| body.timeout_us);
+        read.map_err(|error| error.to_string())
+    };
+    for (timeout, expected) in [("1", 1), ("20000", 20_000), ("60000000", 60_000_000)] {
+        assert_eq!(told(timeout), Ok(Some(expected)));
+    }
+    for timeout in ["0", "60000001", "-1", "1.5", "1e3", "\"5\"", "null", "[1]", "99999999999"] {
+        let error = told(timeout).unwrap_err();
+        let expected = "line 1, column 16: \"timeout_us\" is no whole number of microseconds";
+        assert!(error.starts_with(expected), "{timeout}: {error}");
+    }
+    let twice = told("1, \"timeout_us\": 2").unwrap_err();
+    assert!(twice.contains("\"timeout_us\" is given twice"), "{twice}");
 }
 
 #[test]

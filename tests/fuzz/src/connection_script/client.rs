@@ -1,7 +1,7 @@
 //! A client as its side of the connection sees it: what it sent, what that means to a reader that
 //! is given all of it in order, and what it gets.
 
-use cutter_server::port::http::{Application, body_bytes_max_at};
+use cutter_server::port::http::{Face, Faces, body_bytes_max_at};
 use cutter_wire::http::{Head, Method, Phase, RequestReader, Step, decode_path_segment};
 use cutter_wire::json::read_predict;
 use cutter_wire::json::render::TextRule;
@@ -62,10 +62,10 @@ pub struct Client {
 
 impl Client {
     /// These bytes go to the server.
-    pub fn sent(&mut self, bytes: &[u8], applications: &[Application]) {
+    pub fn sent(&mut self, bytes: &[u8], faces: &Faces) {
         self.unread.extend_from_slice(bytes);
         while self.bad.is_none() {
-            let limit = |_: Method, path: &str| body_bytes_max_at(path, applications);
+            let limit = |_: Method, path: &str| body_bytes_max_at(path, faces);
             let consumed = match self.reader.read(&self.unread, limit) {
                 Step::NeedMore { consumed, .. } => {
                     self.unread.drain(..consumed);
@@ -77,7 +77,7 @@ impl Client {
                         keeps_alive: head.keep_alive,
                         is_head: head.method == Method::Head,
                         expects: head.expect_continue,
-                        question: question(&head, body, applications),
+                        question: question(&head, body, faces),
                     });
                     consumed
                 }
@@ -172,12 +172,13 @@ impl Client {
 }
 
 /// What a whole request asks for; nothing where it is answered with a problem.
-fn question(head: &Head<'_>, body: &[u8], applications: &[Application]) -> Option<Question> {
-    let application = application_at(head.path, applications)?;
+fn question(head: &Head<'_>, body: &[u8], faces: &Faces) -> Option<Question> {
+    let application = application_at(head.path, faces)?;
     if head.method != Method::Post || head.is_encoded {
         return None;
     }
-    let Application { input, model, .. } = &applications[application];
+    let (_, face) = faces.iter().nth(application)?;
+    let Face { input, model, .. } = &**face;
     let mut rows = KeptRows::new(input, false);
     let read = read_predict(body, input, INPUT_BATCH_MAX, &mut rows).ok()?;
     let current = model.as_ref().map(|(_, version)| version.as_str());
@@ -186,7 +187,7 @@ fn question(head: &Head<'_>, body: &[u8], applications: &[Application]) -> Optio
     is_served.then_some(question)
 }
 
-fn application_at(path: &str, applications: &[Application]) -> Option<usize> {
+fn application_at(path: &str, faces: &Faces) -> Option<usize> {
     let segments: Result<Vec<_>, _> = path.split('/').map(decode_path_segment).collect();
     let segments = segments.ok()?;
     let (start, name) = match &segments[..] {
@@ -196,8 +197,9 @@ fn application_at(path: &str, applications: &[Application]) -> Option<usize> {
         }
         _ => return None,
     };
-    let named = |application: &Application| application.name.as_bytes() == &name[..];
-    applications.iter().position(named).filter(|_| start.is_empty())
+    let mut faces = faces.iter();
+    let found = faces.position(|(_, face)| face.name.as_bytes() == &name[..]);
+    found.filter(|_| start.is_empty())
 }
 
 /// The first response, if it is there whole, and how many bytes it has.

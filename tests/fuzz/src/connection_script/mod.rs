@@ -3,11 +3,11 @@
 //! ```text
 //!  input: steps: a byte, which one, and what it needs
 //!
-//!  clients ─▸ pieces ─▸ Frontend ─▸ Scheduler ─▸ batches ─▸ models
+//!  clients ─▸ pieces ─▸ Frontend ─▸ Core ─▸ batches ─▸ models
 //!     ◂──── answers ◂──────┘  ◂──────────────── outputs ◂──────┘
 //! ```
 //!
-//! Front end and scheduler are the real ones; a few connections share a port that is full soon.
+//! Front end and core are the real ones; a few connections share a port that is full soon.
 //!
 //! Oracle: the answers of a connection are those to its requests, in their order, each with the
 //! model's output for its input or the default output; there is one refusal at most, and nothing
@@ -21,19 +21,15 @@ mod requests;
 
 use std::cell::Cell;
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
-use cutter_core::scheduler::{
-    ApplicationPlan, BatchResults, Death, ModelPlan, PolicyPlan, Scheduler,
-};
-use cutter_core::stats::EngineStats;
+use cutter_core::{BatchResults, Core, Death};
 use cutter_machine::clock::Clock;
+use cutter_server::config;
+use cutter_server::engine::{Engine, Ids};
 use cutter_server::limits::{AT_ONCE_BYTES_MAX, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
-use cutter_server::pool::InputPool;
 use cutter_server::port::http::ledger::Bounds;
-use cutter_server::port::http::{Application, Expired, Frontend, Output, PortLimits, Replied};
+use cutter_server::port::http::{Expired, Faces, Frontend, Output, PortLimits};
 use cutter_wire::limits::DECODED_BODY_KEPT_BYTES;
 
 use crate::Source;
@@ -91,9 +87,10 @@ type Batch = Vec<Vec<u8>>;
 
 struct World {
     frontend: Frontend,
-    scheduler: Scheduler,
+    core: Core,
+    ids: Ids,
     clock: StoppedClock,
-    applications: Vec<Application>,
+    faces: Faces,
     pools: Vec<File>,
     /// By connection; none is there after one has gone from a server that drains.
     clients: Vec<Option<Client>>,
@@ -104,29 +101,20 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let models: Vec<(&str, &str, usize)> =
-            NAMES[..MODELS].iter().map(|name| (*name, "1", 1)).collect();
-        let stats = Arc::new(EngineStats::new(&NAMES, &models, &[]));
-        let application = |number: usize| ApplicationPlan {
-            slo_ns: SLO_NS,
-            rows: ROWS,
-            model: (number < MODELS).then_some(number),
-        };
-        let applications: Vec<ApplicationPlan> = (0..NAMES.len()).map(application).collect();
-        let policy = PolicyPlan::Fixed { max: BATCH_MAX };
-        let batch_timeout_ns = u64::MAX / 2;
-        let model = ModelPlan { replicas: 1, depth: DEPTH, policy, batch_timeout_ns };
-        let scheduler = Scheduler::new(&applications, &vec![model; MODELS], Arc::clone(&stats));
-        let pool = |_| InputPool::create(ROWS, ROW_BYTES).expect("memory for a few rows");
-        let pools: Vec<InputPool> = (0..NAMES.len()).map(pool).collect();
-        let files = pools.iter().map(|pool| pool.as_fd().try_clone_to_owned());
-        let files = files.map(|fd| File::from(fd.expect("a descriptor is free"))).collect();
+        let (mut config, _) = config::parse(&model::configuration(SLO_NS)).expect("a right one");
+        for application in &mut config.applications {
+            // Fewer than a configuration can ask for.
+            (application.rows, application.rows_at_start) = (ROWS, ROWS);
+        }
+        let made = Engine::new(&config, LIMITS, &|| false).expect("memory for a few rows");
+        let Engine { core, frontend, ids, pools, .. } = made;
         let mut world = Self {
-            frontend: Frontend::new(model::applications(), pools, LIMITS, stats),
-            scheduler,
+            frontend,
+            core,
+            ids,
             clock: StoppedClock(Cell::new(START_NS)),
-            applications: model::applications(),
-            pools: files,
+            faces: model::faces(),
+            pools: pools.into_iter().map(File::from).collect(),
             clients: Vec::new(),
             in_flight: Default::default(),
             draining: false,
@@ -178,7 +166,7 @@ impl World {
             let now_ns = self.clock.now_ns();
             let open = (0..CONNECTIONS).filter(|connection| self.is_open(*connection));
             let open: Vec<usize> = open.collect();
-            self.frontend.begin_drain(now_ns, open.into_iter(), &mut self.scheduler);
+            self.frontend.begin_drain(now_ns, open.into_iter(), &mut self.core);
         }
         for model in 0..MODELS {
             (0..DEPTH).for_each(|_| self.complete(model, 0));
@@ -212,9 +200,9 @@ impl World {
             return;
         }
         let piece: Vec<u8> = client.pending.drain(..bytes).collect();
-        client.sent(&piece, &self.applications);
+        client.sent(&piece, &self.faces);
         let now_ns = self.clock.now_ns();
-        self.frontend.receive(connection, &piece, now_ns, &self.clock, &mut self.scheduler);
+        self.frontend.receive(connection, &piece, now_ns, &self.clock, &mut self.core);
     }
 
     fn receive_end(&mut self, connection: usize) {
@@ -224,7 +212,7 @@ impl World {
         {
             client.finished = true;
             let now_ns = self.clock.now_ns();
-            self.frontend.receive_end(connection, now_ns, &mut self.scheduler);
+            self.frontend.receive_end(connection, now_ns, &mut self.core);
         }
     }
 
@@ -242,7 +230,7 @@ impl World {
                 client.got(&out, self.draining);
                 client.sending = true;
                 self.frontend.begin_send(connection, out.len(), now_ns);
-                self.frontend.resume(connection, now_ns, &self.clock, &mut self.scheduler);
+                self.frontend.resume(connection, now_ns, &self.clock, &mut self.core);
             }
             Output::End => {
                 client.ended = true;
@@ -251,8 +239,7 @@ impl World {
             }
         }
         for replied in self.frontend.replies.take_replied() {
-            let Replied { application, items, arrived_ns, answered_ns } = replied;
-            self.scheduler.handed_over(application, items, arrived_ns, answered_ns, now_ns);
+            self.core.handed_over(&replied, now_ns);
         }
     }
 
@@ -260,8 +247,8 @@ impl World {
         let Some(client) = &mut self.clients[connection] else { return };
         if std::mem::take(&mut client.sending) {
             let now_ns = self.clock.now_ns();
-            self.frontend.sent(connection, now_ns, &mut self.scheduler);
-            self.frontend.resume(connection, now_ns, &self.clock, &mut self.scheduler);
+            self.frontend.sent(connection, now_ns, &mut self.core);
+            self.frontend.resume(connection, now_ns, &self.clock, &mut self.core);
         }
     }
 
@@ -269,15 +256,15 @@ impl World {
     fn pass(&mut self, ns: u64) {
         let now_ns = self.clock.now_ns() + ns;
         self.clock.0.set(now_ns);
-        if self.scheduler.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
-            self.scheduler.tick(now_ns, &mut self.frontend.replies);
+        if self.core.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+            self.core.tick(now_ns, &mut self.frontend.replies);
         }
         for connection in 0..CONNECTIONS {
             let due = self.frontend.deadline_ns(connection).is_some_and(|due_ns| due_ns <= now_ns);
             if !due || !self.is_open(connection) {
                 continue;
             }
-            if self.frontend.expire(connection, now_ns, &mut self.scheduler) == Expired::End {
+            if self.frontend.expire(connection, now_ns, &mut self.core) == Expired::End {
                 let client = self.clients[connection].as_ref();
                 let is_done = client.is_some_and(|client| client.sending || client.is_answered());
                 assert!(is_done, "the wait is ours");
@@ -289,7 +276,7 @@ impl World {
     fn work(&mut self) {
         self.frontend.replies.begin_turn(AT_ONCE_BYTES_MAX);
         if self.frontend.has_large_work() {
-            self.frontend.work(&self.clock, &mut self.scheduler);
+            self.frontend.work(&self.clock, &mut self.core);
         }
         while self.frontend.take_garbage().is_some() {}
     }
@@ -299,7 +286,7 @@ impl World {
         if self.clients[connection].take().is_none() {
             return;
         }
-        self.frontend.close(connection, &mut self.scheduler);
+        self.frontend.close(connection, &mut self.core);
         if !self.draining {
             self.frontend.open(connection, self.clock.now_ns());
             self.clients[connection] = Some(Client::default());
@@ -308,7 +295,7 @@ impl World {
 
     fn replica_up(&mut self, replica: usize) {
         let (now_ns, output) = (self.clock.now_ns(), model::output_spec(replica));
-        self.scheduler.replica_up(now_ns, replica, output, DEPTH, BATCH_MAX);
+        self.core.replica_up(now_ns, self.ids.replicas[replica], output, DEPTH, BATCH_MAX);
     }
 
     /// A replica ends, and another one begins.
@@ -316,7 +303,8 @@ impl World {
         let death = if form.is_multiple_of(2) { Death::Crash } else { Death::Stopped };
         let now_ns = self.clock.now_ns();
         self.in_flight[replica] = Default::default();
-        self.scheduler.replica_lost(now_ns, replica, death, &mut self.frontend.replies);
+        let id = self.ids.replicas[replica];
+        self.core.replica_lost(now_ns, id, death, &mut self.frontend.replies);
         self.replica_up(replica);
     }
 
@@ -326,7 +314,8 @@ impl World {
         let now_ns = self.clock.now_ns();
         let mut rows = Vec::new();
         let sink = &mut self.frontend.replies;
-        let Some(_) = self.scheduler.next_batch(now_ns, replica, &mut rows, sink) else { return };
+        let id = self.ids.replicas[replica];
+        let Some(_) = self.core.next_batch(now_ns, id, &mut rows, sink) else { return };
         assert!((1..=BATCH_MAX as usize).contains(&rows.len()));
         let mut batch = Batch::new();
         for row in &rows {
@@ -340,7 +329,7 @@ impl World {
         }
         self.in_flight[replica][slot] = Some(batch);
         let slot = u32::try_from(slot).expect("few slots");
-        self.scheduler.sent(now_ns, replica, slot);
+        self.core.sent(now_ns, id, slot);
     }
 
     /// A model is done with a batch, or fails.
@@ -356,8 +345,8 @@ impl World {
         let now_ns = self.clock.now_ns();
         let slot = u32::try_from(slot).expect("few slots");
         let sink = &mut self.frontend.replies;
-        self.scheduler.complete(now_ns, now_ns, replica, slot, &results, sink);
-        while self.scheduler.take_failure_report().is_some() {}
+        self.core.complete(now_ns, now_ns, self.ids.replicas[replica], slot, &results, sink);
+        while self.core.take_failure_report().is_some() {}
     }
 
     fn check_memory(&self) {
@@ -372,7 +361,7 @@ impl World {
         while self.is_busy() {
             self.sweep(false);
             self.clock.0.set(self.clock.now_ns() + SLO_NS);
-            self.scheduler.tick(self.clock.now_ns(), &mut self.frontend.replies);
+            self.core.tick(self.clock.now_ns(), &mut self.frontend.replies);
             self.check_memory();
             turns += 1;
             assert!(turns < LAST_TURNS_MAX, "it does not come to an end");
@@ -405,7 +394,7 @@ impl World {
         in_flight
             || self.frontend.has_large_work()
             || self.frontend.replies.has_listed()
-            || !self.scheduler.is_idle()
+            || !self.core.is_idle()
             || self.clients.iter().enumerate().any(wants)
     }
 }

@@ -1,8 +1,14 @@
 //! What the applications of the script take, and what their models make of it.
 
-use cutter_core::scheduler::ItemResults;
-use cutter_server::port::http::Application;
+use std::sync::Arc;
+
+use cutter_core::ItemResults;
+use cutter_core::stats::ApplicationStats;
+use cutter_server::limits::BATCH_TIMEOUT_US_MAX;
+use cutter_server::port::http::{Face, Faces};
 use cutter_tensor::{ElementType, Item, OutputBytes, Shape, TensorSpec};
+
+use super::BATCH_MAX;
 
 /// By number: two integers, text, and an application without a model.
 pub const NAMES: [&str; 3] = ["pairs", "texts", "none"];
@@ -17,17 +23,46 @@ const OUTPUT_INTEGERS_MAX: i32 = 20_000;
 /// What an output's integers are behind the first.
 const FILLER: i32 = 7;
 
-pub fn applications() -> Vec<Application> {
-    let application = |number: usize| {
+/// The applications as their clients see them, by number.
+pub fn faces() -> Faces {
+    let mut faces = Faces::new(NAMES.len());
+    for (number, name) in NAMES.into_iter().enumerate() {
         let input = match number {
             TEXTS => TensorSpec::at_most(ElementType::String, INPUT_BYTES_MAX[number]),
             _ => TensorSpec::exact(ElementType::Int32, Shape::new(&[2]).expect("two integers")),
         };
-        let model = (number < MODELS).then(|| (NAMES[number].to_owned(), "1".to_owned()));
-        let application = Application::new(NAMES[number].to_owned(), input, "-1", model);
-        Application { json_output: number == TEXTS, ..application }
+        let stats = Arc::new(ApplicationStats::new(name));
+        let model = (number < MODELS).then(|| (name.to_owned(), "1".to_owned()));
+        let face = Face::new(name.to_owned(), input, 1, "-1", model, stats);
+        let face = Face { json_output: number == TEXTS, ..face };
+        faces.insert(Box::new(face)).expect("room for all");
+    }
+    faces
+}
+
+/// The same as a configuration, with as many models of the same names.
+pub fn configuration(slo_ns: u64) -> String {
+    let part = |number: usize| {
+        let name = NAMES[number];
+        let input = match number {
+            TEXTS => format!("type = \"strings\", max_bytes = {}", INPUT_BYTES_MAX[number]),
+            _ => "type = \"integers\", shape = [2]".to_owned(),
+        };
+        let models = if number < MODELS { format!("[{name:?}]") } else { "[]".to_owned() };
+        let application = format!(
+            "[[application]]\nname = {name:?}\ninput = {{ {input} }}\nmodels = {models}\n\
+             default_output = \"-1\"\nslo_us = {}\njson_output = {}\n",
+            slo_ns / 1_000,
+            number == TEXTS
+        );
+        let model = format!(
+            "[[model]]\nname = {name:?}\nbatch = {{ policy = \"fixed\", max = {BATCH_MAX} }}\n\
+             batch_timeout_us = {BATCH_TIMEOUT_US_MAX}\n"
+        );
+        if number < MODELS { application + &model } else { application }
     };
-    (0..NAMES.len()).map(application).collect()
+    let parts = (0..NAMES.len()).map(part).collect::<String>();
+    "[server]\nsocket = \"s\"\n".to_owned() + &parts
 }
 
 pub fn output_spec(application: usize) -> TensorSpec {

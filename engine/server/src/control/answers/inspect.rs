@@ -3,8 +3,9 @@
 //! Instants become ages and times to go (negative once they are past), since a reader has no clock
 //! to compare them with.
 
-use cutter_core::scheduler::{
-    ApplicationView, Availability, BatchView, LifeView, ModelView, QueryView, ReplicaView,
+use cutter_core::{
+    ApplicationView, Availability, BatchView, Id, LifeView, ModelView, QueryView,
+    Replica as CoreReplica, ReplicaView,
 };
 use cutter_protocol::entry::Ticket;
 use serde::Serialize;
@@ -105,7 +106,7 @@ struct Query<'a> {
 struct Replica<'a> {
     model: &'a str,
     version: &'a str,
-    replica: usize,
+    replica: u32,
     batch_limit: u32,
     /// Absent while no incarnation is up.
     life: Option<Life>,
@@ -160,10 +161,14 @@ impl<'a> InspectAnswer<'a> {
 impl<'a> EngineAnswer<'a> {
     pub(in super::super) fn new(inspection: &Inspection, config: &'a Config) -> Self {
         let names = Names { config, now_ns: inspection.at_ns };
-        let (pulse, scheduler) = (&inspection.pulse, &inspection.scheduler);
-        let applications = scheduler.applications.iter().enumerate();
-        let models = scheduler.models.iter().enumerate();
-        let replicas = scheduler.replicas.iter().zip(&inspection.links);
+        let (pulse, core) = (&inspection.pulse, &inspection.core);
+        let applications = core.applications.iter().enumerate();
+        let models = core.models.iter().enumerate();
+        let link_of = |id: &Id<CoreReplica>| {
+            let mut links = inspection.links.iter();
+            links.find(|(replica, _)| replica == id).map(|(_, link)| link)
+        };
+        let replicas = core.replicas.iter().map(|(id, view)| (view, link_of(id)));
         Self::Says(Box::new(Engine {
             last_turn_ago_ns: names.ago_ns(pulse.turned_ns),
             longest_turn_ns: pulse.longest_turn_ns,
@@ -175,10 +180,10 @@ impl<'a> EngineAnswer<'a> {
             ring_overflows: inspection.ring_overflows,
             connections: Connections::of(inspection),
             applications: applications
-                .map(|(index, view)| names.application(index, view))
+                .map(|(index, (_, view))| names.application(index, view))
                 .collect(),
-            models: models.map(|(index, view)| names.model(index, view)).collect(),
-            replicas: replicas.map(|(view, link)| names.replica(view, link.as_ref())).collect(),
+            models: models.map(|(index, (_, view))| names.model(index, view)).collect(),
+            replicas: replicas.map(|(view, link)| names.replica(view, link)).collect(),
         }))
     }
 }
@@ -211,7 +216,7 @@ impl<'a> Names<'a> {
         Application {
             name: &config.name,
             slo_ns: config.slo_ns,
-            model: view.model,
+            model: view.links.first().map(|link| link.model.place()),
             rows: view.rows,
             rows_in_use: view.rows_in_use,
             next_row: view.next_row,
@@ -242,7 +247,7 @@ impl<'a> Names<'a> {
     fn query(self, view: QueryView) -> Query<'a> {
         Query {
             query_id: view.id,
-            application: &self.config.applications[view.application as usize].name,
+            application: &self.config.applications[view.application.place()].name,
             row: view.row,
             age_ns: self.ago_ns(view.arrived_ns),
             due_in_ns: self.in_ns(view.deadline_ns),
@@ -251,7 +256,7 @@ impl<'a> Names<'a> {
     }
 
     fn replica(self, view: &ReplicaView, link: Option<&LinkView>) -> Replica<'a> {
-        let config = &self.config.models[view.model];
+        let config = &self.config.models[view.model.place()];
         let pair = view.life.as_ref().zip(link);
         Replica {
             model: &config.name,

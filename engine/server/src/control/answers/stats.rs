@@ -262,7 +262,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::server::new_stats;
+    use crate::engine::new_stats;
 
     const CONFIG: &str = "[[application]]\nname = \"digits\"\nmodels = [\"m\"]\nslo_us = 5000\n\
         input = { type = \"floats\", shape = [4] }\n\

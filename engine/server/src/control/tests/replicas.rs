@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cutter_core::scheduler::Death;
+use cutter_core::{Death, Id};
 use cutter_machine::affinity;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -151,10 +151,11 @@ fn an_incarnation_that_the_engine_gives_up_is_killed_and_no_other_is() {
     let _end = world.hear_up(0, 1);
     let pid = world.pid(0);
     let reason = KillReason::Hang { running_ns: 7_000_000 };
-    world.tell(ToControl::Kill { replica: 0, incarnation: 99, reason });
-    world.tell(ToControl::Kill { replica: 9, incarnation: 1, reason });
+    let of = |replica| Id::from_bits(replica);
+    world.tell(ToControl::Kill { replica: of(0), incarnation: 99, reason });
+    world.tell(ToControl::Kill { replica: of(9), incarnation: 1, reason });
     assert_eq!(world.ready().0, 200);
-    world.tell(ToControl::Kill { replica: 0, incarnation: 1, reason });
+    world.tell(ToControl::Kill { replica: of(0), incarnation: 1, reason });
     assert_eq!(world.hear(), LOST);
     until("its death", || is_gone(pid).then_some(()));
     assert_eq!(last_error(&world), "it was killed: a batch has been running for 7 ms");
@@ -282,7 +283,7 @@ fn a_model_that_fails_is_seen_by_its_operator() {
     world.stats.models[0].batches_failed.add(6);
     for _ in 0..5 {
         let text = "no weights\nfor \u{1b}[31mthis".to_owned();
-        world.tell(ToControl::ModelFailed { model: 0, text });
+        world.tell(ToControl::ModelFailed { model: Id::from_bits(0), text });
     }
     world.logged("a batch failed: no weights\\nfor \\u{1b}[31mthis");
     world.logged("the model fails its batches");

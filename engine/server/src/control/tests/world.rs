@@ -2,14 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cutter_core::scheduler::{Availability, Death};
 use cutter_core::stats::EngineStats;
+use cutter_core::{Availability, CoreView, Death};
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::wait::WaitStrategy;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -21,10 +20,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::super::{ControlPlan, Signals, Timing, bind_containers, run_with};
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::messages::{EngineInbox, ToControl, ToEngine, mailbox};
-use crate::pool::InputPool;
+use crate::port::http::PortLimits;
 use crate::reactor::{ConnectionsView, Inspection, Pulse};
-use crate::server::{new_scheduler, new_stats};
 
 /// Longer than anything takes here. What takes longer hangs, and so would the test.
 const HANG: Duration = Duration::from_secs(60);
@@ -47,7 +46,8 @@ pub struct World {
     log: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     folder: TempDir,
-    config: Arc<Config>,
+    /// Of an engine on which nothing has happened.
+    view: CoreView,
 }
 
 /// What the engine thread is told, with the ends of replicas put aside.
@@ -90,7 +90,9 @@ impl World {
         let text = format!("[server]\nsocket = \"c.sock\"\n{models}");
         let (config, _) = Config::from_toml(&text, folder.path(), "c").unwrap();
         let config = Arc::new(config);
-        let stats = Arc::new(new_stats(&config));
+        let made = Engine::new(&config, PortLimits::default(), &|| false).unwrap();
+        let Engine { core, stats, ids, pools, .. } = made;
+        let view = core.view();
         let (engine, inbox) = mailbox().unwrap();
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
@@ -100,7 +102,8 @@ impl World {
             stats: Arc::clone(&stats),
             engine,
             inbox: from_engine,
-            pools: pools(&config),
+            pools,
+            ids,
             admin,
             containers: config.server.socket.as_deref().map(|path| bind_containers(path).unwrap()),
             engine_unpinned: None,
@@ -126,9 +129,9 @@ impl World {
             admin: address,
             stats,
             log,
+            view,
             thread: Some(thread),
             folder,
-            config,
         }
     }
 
@@ -147,14 +150,18 @@ impl World {
         });
         match message {
             ToEngine::ReplicaUp { replica, incarnation, end } => {
+                let replica = replica.place();
                 (Told::Up { replica, incarnation }, Some(end))
             }
             ToEngine::ReplicaLost { replica, incarnation, death } => {
+                let replica = replica.place();
                 (Told::Lost { replica, incarnation, death }, None)
             }
             ToEngine::Availability { model, availability } => {
+                let model = model.place();
                 (Told::Availability { model, availability }, None)
             }
+            ToEngine::Change { .. } => unreachable!("nothing comes or goes here"),
             ToEngine::Inspect { .. } => panic!("nobody asked how everything stands"),
             ToEngine::Drain => (Told::Drain, None),
             ToEngine::EndNow => (Told::EndNow, None),
@@ -231,7 +238,6 @@ impl World {
                 _ => None,
             }
         });
-        let scheduler = new_scheduler(&self.config, Arc::clone(&self.stats)).view();
         let inspection = Inspection {
             at_ns: 125,
             pulse: Pulse::new(WaitStrategy::Adaptive, 100),
@@ -239,8 +245,8 @@ impl World {
             ring_enters: 1,
             ring_overflows: 0,
             connections: ConnectionsView::default(),
-            links: scheduler.replicas.iter().map(|_| None).collect(),
-            scheduler,
+            links: Vec::new(),
+            core: self.view.clone(),
         };
         reply.send(Box::new(inspection)).unwrap();
     }
@@ -316,16 +322,6 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 pub fn is_gone(pid: i32) -> bool {
     !Path::new(&format!("/proc/{pid}")).exists()
-}
-
-fn pools(config: &Config) -> Vec<OwnedFd> {
-    let pool = |application: &crate::config::Application| {
-        let (rows, at_start) = (application.rows, application.rows_at_start);
-        let stride = application.row_stride();
-        let pool = InputPool::create_in_part(rows, stride, at_start).unwrap();
-        pool.as_fd().try_clone_to_owned().unwrap()
-    };
-    config.applications.iter().map(pool).collect()
 }
 
 #[derive(Clone)]

@@ -1,20 +1,19 @@
 //! Answers come in: written at once when that is little, else piece by piece over the turns.
 //!
-//! The scheduler answers a query once, in whatever turn its batch comes back. What its output
+//! The core answers a query once, in whatever turn its batch comes back. What its output
 //! takes to render is bounded for each turn: a small one is written on the spot as long as the turn
 //! has room, and everything else waits in the queue of [`Renderings`], held as the replica left it.
 //!
 //! [`Renderings`]: super::rendering::Renderings
 
-use cutter_core::scheduler::{Answer, Outcome, ReplyTo, Sink};
 use cutter_core::stats::Reason;
+use cutter_core::{Answer, Application, Id, Outcome, ReplyTo, Sink};
 use cutter_tensor::{OutputBytes, TensorSpec};
 use cutter_wire::clipper;
-use cutter_wire::json::render::{TensorWriter, TextRule, rendered_bytes_max};
+use cutter_wire::json::render::{TensorWriter, rendered_bytes_max};
 
 use super::ledger::{Full, Ledger};
 use super::outbound::{Address, Replies, reply_at};
-use super::question::Application;
 use super::rendering::Rendering;
 use super::reply::Reply;
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
@@ -54,7 +53,7 @@ impl Sink for Replies {
                     let output = output.bytes();
                     self.fill(reply_to, query_id, Content::Prediction { spec, output });
                 } else if self.defer(answer, output, spec, most).is_err() {
-                    self.drop_prediction(answer.application);
+                    self.drop_prediction(Some(answer.application));
                     self.fill(reply_to, query_id, OVERLOADED);
                 }
             }
@@ -99,11 +98,12 @@ impl Replies {
         let address = Address::unpack(reply_to);
         let Address { connection, item, .. } = address;
         let Some(reply) = reply_at(&mut self.connections, address) else { return };
-        let application = &self.applications[reply.application];
-        let dropped = &self.stats.applications[reply.application].predictions_dropped;
+        let application = reply.application;
+        let Some(face) = application.and_then(|id| self.faces.get(id)) else { return };
+        let dropped = &face.stats.predictions_dropped;
         let before = reply.written.len();
         loop {
-            let rule = text_rule(application);
+            let rule = face.text_rule();
             match content {
                 Content::Prediction { spec, output } => {
                     let written = reply.write_prediction(item, query_id, (spec, output), rule);
@@ -115,7 +115,7 @@ impl Replies {
                     }
                 }
                 Content::Default { reason, detail } => {
-                    reply.write_default(item, query_id, (reason, detail), application);
+                    reply.write_default(item, query_id, (reason, detail), face);
                 }
             }
             let written = reply.written.len() - before;
@@ -140,6 +140,7 @@ impl Replies {
             reply.take_back(item);
         }
         if reply.is_complete() {
+            self.completed(application);
             self.list(connection);
         }
     }
@@ -170,7 +171,10 @@ impl Replies {
             }
             reply.charged += capacity;
             reply.begin_rendering(address.item, capacity);
-            let rule = text_rule(&self.applications[reply.application]);
+            let Some(face) = reply.application.and_then(|id| self.faces.get(id)) else {
+                return Ok(());
+            };
+            let rule = face.text_rule();
             own = Some((TensorWriter::new(spec, rule), buffer));
         } else {
             reply.begin_rendering(address.item, 0);
@@ -221,18 +225,18 @@ impl Replies {
         reply.finish_rendering(address.item, buffer, capacity);
         force(&mut self.ledger, address.connection, reply);
         if reply.is_complete() {
+            let application = reply.application;
+            self.completed(application);
             self.list(address.connection);
         }
     }
 
-    fn drop_prediction(&self, application: usize) {
-        self.stats.applications[application].predictions_dropped.increment();
+    /// A prediction is not told after all.
+    fn drop_prediction(&self, application: Option<Id<Application>>) {
+        if let Some(face) = application.and_then(|application| self.faces.get(application)) {
+            face.stats.predictions_dropped.increment();
+        }
     }
-}
-
-/// How an application's string outputs are told.
-fn text_rule(application: &Application) -> TextRule {
-    if application.json_output { TextRule::Json } else { TextRule::String }
 }
 
 /// Brings the ledger up to what an answer takes now.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cutter_core::stats::Reason;
 
-use super::question::Application;
+use super::face::Face;
 use crate::limits::{DEFAULT_TEXT_BYTES_MAX, DETAIL_BYTES_MAX};
 
 /// A reason, as the clients of an application are told it. Of `detail` as much as its limit allows
@@ -13,25 +13,25 @@ use crate::limits::{DEFAULT_TEXT_BYTES_MAX, DETAIL_BYTES_MAX};
 pub struct Explanation<'a> {
     pub reason: Reason,
     pub detail: &'a [u8],
-    pub application: &'a Application,
+    pub face: &'a Face,
 }
 
 /// The most bytes of a default answer without a detail.
-pub(super) fn default_bytes_max(application: &Application) -> usize {
-    let model = application.model.as_ref().map_or(0, |(model, _)| model.len());
-    application.default_json.len() + application.name.len() + model + DEFAULT_TEXT_BYTES_MAX
+pub(super) fn default_bytes_max(face: &Face) -> usize {
+    let model = face.model.as_ref().map_or(0, |(model, _)| model.len());
+    face.default_json.len() + face.name.len() + model + DEFAULT_TEXT_BYTES_MAX
 }
 
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, detail, application } = *self;
-        let name = &application.name;
-        let model = application.model.as_ref().map_or("", |(model, _)| model.as_str());
+        let Self { reason, detail, face } = *self;
+        let name = &face.name;
+        let model = face.model.as_ref().map_or("", |(model, _)| model.as_str());
         match reason {
             Reason::NoModel => write!(f, "No model is linked to application {name}"),
             Reason::NotReady => write!(f, "No replica of model {model} is ready"),
             Reason::Overloaded if detail.is_empty() => {
-                let rows = application.rows;
+                let rows = face.rows;
                 write!(
                     f,
                     "All {rows} rows of application {name} hold queries that wait; send fewer at \
@@ -52,15 +52,23 @@ impl fmt::Display for Explanation<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use cutter_core::stats::ApplicationStats;
     use cutter_tensor::{ElementType, TensorSpec};
     use cutter_wire::clipper::{DefaultAnswer, write_default};
 
     use super::*;
 
-    fn written(reason: Reason, detail: &[u8], application: &Application) -> Vec<u8> {
+    fn face(name: String, default: &str, model: Option<(String, String)>) -> Face {
+        let input = TensorSpec::scalar(ElementType::Float32);
+        Face::new(name, input, 1, default, model, Arc::new(ApplicationStats::new("a")))
+    }
+
+    fn written(reason: Reason, detail: &[u8], face: &Face) -> Vec<u8> {
         let mut out = Vec::new();
-        let explanation = Explanation { reason, detail, application };
-        let (output, reason) = (&application.default_json[..], reason.as_str());
+        let explanation = Explanation { reason, detail, face };
+        let (output, reason) = (&face.default_json[..], reason.as_str());
         write_default(&mut out, u64::MAX, &DefaultAnswer { output, explanation, reason });
         out
     }
@@ -68,22 +76,20 @@ mod tests {
     #[test]
     fn a_default_output_fits_into_what_is_set_aside_for_it() {
         let name = "n".repeat(cutter_wire::limits::NAME_BYTES_MAX);
-        let input = TensorSpec::scalar(ElementType::Float32);
         let model = Some((name.clone(), "1".to_owned()));
-        let application = Application::new(name, input, "{\"a\": \"\u{1}\"}", model);
+        let face = face(name, "{\"a\": \"\u{1}\"}", model);
         for reason in Reason::ALL {
-            let out = written(reason, b"", &application);
-            assert!(out.len() <= default_bytes_max(&application), "{reason:?}: {}", out.len());
+            let out = written(reason, b"", &face);
+            assert!(out.len() <= default_bytes_max(&face), "{reason:?}: {}", out.len());
             assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
         }
     }
 
     #[test]
     fn a_detail_is_cut_where_its_limit_is() {
-        let input = TensorSpec::scalar(ElementType::Float32);
-        let application = Application::new("a".to_owned(), input, "0", None);
-        let out = written(Reason::ModelError, &[1; 2 * DETAIL_BYTES_MAX], &application);
-        let most = default_bytes_max(&application) + 6 * DETAIL_BYTES_MAX;
+        let face = face("a".to_owned(), "0", None);
+        let out = written(Reason::ModelError, &[1; 2 * DETAIL_BYTES_MAX], &face);
+        let most = default_bytes_max(&face) + 6 * DETAIL_BYTES_MAX;
         assert!(out.len() <= most, "{}", out.len());
     }
 }

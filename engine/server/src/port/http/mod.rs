@@ -4,7 +4,7 @@
 //! bytes are passed in. `net` moves the bytes.
 //!
 //! ```text
-//!   receive ─▶ inbound: HTTP framing ─▶ clipper: question, rows ─▶ scheduler
+//!   receive ─▶ inbound: HTTP framing ─▶ clipper: question, rows ─▶ core
 //!                                                                     │ answers (Sink)
 //!   output  ◀─ outbound: replies in order of the requests  ◀──────────┘
 //! ```
@@ -20,9 +20,9 @@
 //!   most.
 //! - Bytes that are held, decoded or owed are in a [`ledger`], by capacity: a share for each
 //!   connection, and a pool. Who exceeds is refused, and nobody else.
-//! - It is either the client's turn or ours. In its turn a clock runs ([`cutter_wire::http::Pace`]);
-//!   while we send, another one does, since it must read; and what is ours ends with the deadlines
-//!   of its queries.
+//! - It is either the client's turn or ours. In its turn a clock runs
+//!   ([`cutter_wire::http::Pace`]); while we send, another one does, since it must read; and what
+//!   is ours ends with the deadlines of its queries.
 //! - Work is bounded for each turn: a large body is read in pieces, one body after another, and a
 //!   large output rendered in pieces.
 //! - A client that has gone is not computed for: its queries are abandoned.
@@ -32,6 +32,7 @@ mod buffers;
 #[cfg(test)]
 mod documented;
 mod explanation;
+mod face;
 mod inbound;
 pub mod ledger;
 mod outbound;
@@ -47,7 +48,7 @@ mod waiting;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cutter_core::scheduler::Scheduler;
+use cutter_core::Core;
 use cutter_core::stats::EngineStats;
 use cutter_machine::clock::Clock;
 use cutter_wire::http::Verdict;
@@ -56,7 +57,6 @@ use crate::limits::{
     CONNECTION_IN_SHARE_BYTES, CONNECTION_OUT_BYTES_MAX, CONNECTION_OUT_SHARE_BYTES,
     CONNECTIONS_MAX, IN_POOL_BYTES_MAX, OUT_POOL_BYTES_MAX, SEND_GRACE_NS, SEND_RATE_BYTES_PER_S,
 };
-use crate::pool::InputPool;
 use inbound::Inbound;
 use ledger::{Bounds, Ledger};
 use question::Slot;
@@ -64,8 +64,8 @@ use reading::Used;
 use waiting::{Turn, Waiting};
 
 pub use explanation::Explanation;
-pub use outbound::{Output, Replied, Replies};
-pub use question::{Application, body_bytes_max_at};
+pub use face::{Face, Faces, body_bytes_max_at};
+pub use outbound::{Output, Replies};
 
 /// How much all connections together may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,6 @@ pub struct Frontend {
     inbound: Box<[Inbound]>,
     /// Where the scheduler's answers go.
     pub replies: Replies,
-    pools: Box<[InputPool]>,
     slots: Vec<Slot>,
     spare: Vec<u8>,
     /// Bytes of requests, whole or not, by connection.
@@ -128,20 +127,13 @@ pub struct PortMemory {
 }
 
 impl Frontend {
-    /// `pools` are by application.
-    pub fn new(
-        applications: Vec<Application>,
-        pools: Vec<InputPool>,
-        limits: PortLimits,
-        stats: Arc<EngineStats>,
-    ) -> Self {
+    /// Without applications.
+    pub fn new(limits: PortLimits, stats: Arc<EngineStats>) -> Self {
         assert!(limits.connections <= CONNECTIONS_MAX);
-        assert_eq!(applications.len(), pools.len());
         let places = limits.connections;
         Self {
             inbound: (0..places).map(|_| Inbound::default()).collect(),
-            replies: Replies::new(applications, places, limits.output, Arc::clone(&stats)),
-            pools: pools.into(),
+            replies: Replies::new(places, limits.output),
             slots: Vec::new(),
             spare: Vec::new(),
             ledger: Ledger::new(places, limits.input),
@@ -166,9 +158,9 @@ impl Frontend {
     }
 
     /// A connection is gone. Its queries are abandoned; answers still to come for it go nowhere.
-    pub fn close(&mut self, connection: usize, scheduler: &mut Scheduler) {
-        self.clear_input(connection, scheduler);
-        self.replies.close(connection, |application, row| scheduler.abandon(application, row));
+    pub fn close(&mut self, connection: usize, core: &mut Core) {
+        self.clear_input(connection, core);
+        self.replies.close(connection, |application, row| core.abandon(application, row));
         self.waiting.set(connection, Turn::Ours);
     }
 
@@ -179,7 +171,7 @@ impl Frontend {
         bytes: &[u8],
         reaped_ns: u64,
         clock: &impl Clock,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
     ) {
         if self.replies.is_closing(connection) {
             return;
@@ -188,40 +180,34 @@ impl Frontend {
         if self.inbound[connection].is_blocked() {
             held.extend_from_slice(bytes);
         } else if held.is_empty() {
-            match self.read(connection, bytes, reaped_ns, clock, scheduler) {
+            match self.read(connection, bytes, reaped_ns, clock, core) {
                 Used::Whole(used) => held.extend_from_slice(&bytes[used..]),
                 Used::UpTo(large) => held = self.begin_large(connection, bytes.to_vec(), *large),
             }
         } else {
             held.extend_from_slice(bytes);
-            held = self.read_held(connection, held, reaped_ns, clock, scheduler);
+            held = self.read_held(connection, held, reaped_ns, clock, core);
         }
         let inbound = &mut self.inbound[connection];
         inbound.put_held(held, &mut self.replies.buffers);
         inbound.pace.on_bytes(reaped_ns, bytes.len(), inbound.reader.phase());
-        self.settle(connection, reaped_ns, scheduler);
+        self.settle(connection, reaped_ns, core);
     }
 
     /// The client will send nothing more. It still gets what it is owed.
-    pub fn receive_end(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) {
+    pub fn receive_end(&mut self, connection: usize, now_ns: u64, core: &mut Core) {
         self.inbound[connection].ended = true;
-        self.settle(connection, now_ns, scheduler);
+        self.settle(connection, now_ns, core);
     }
 
     /// Reads on where a connection's input was left because too much was owed.
-    pub fn resume(
-        &mut self,
-        connection: usize,
-        now_ns: u64,
-        clock: &impl Clock,
-        scheduler: &mut Scheduler,
-    ) {
+    pub fn resume(&mut self, connection: usize, now_ns: u64, clock: &impl Clock, core: &mut Core) {
         let inbound = &mut self.inbound[connection];
         if inbound.stalled && !self.replies.is_full(connection) {
             inbound.stalled = false;
-            self.read_on(connection, now_ns, clock, scheduler);
+            self.read_on(connection, now_ns, clock, core);
         }
-        self.settle(connection, now_ns, scheduler);
+        self.settle(connection, now_ns, core);
     }
 
     /// Whether large bodies or outputs wait for a part of a turn.
@@ -231,9 +217,9 @@ impl Frontend {
     }
 
     /// A turn's part of the large work: a piece of a body, and some rendering.
-    pub fn work(&mut self, clock: &impl Clock, scheduler: &mut Scheduler) {
+    pub fn work(&mut self, clock: &impl Clock, core: &mut Core) {
         self.replies.render();
-        self.read_piece(clock, scheduler);
+        self.read_piece(clock, core);
     }
 
     /// A send begins, of so many bytes.
@@ -244,9 +230,9 @@ impl Frontend {
     }
 
     /// The send under way has ended.
-    pub fn sent(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) {
+    pub fn sent(&mut self, connection: usize, now_ns: u64, core: &mut Core) {
         self.replies.sent(connection);
-        self.settle(connection, now_ns, scheduler);
+        self.settle(connection, now_ns, core);
     }
 
     /// Whether a connection should be received from: not while it floods us.
@@ -277,7 +263,7 @@ impl Frontend {
     }
 
     /// A connection's time may be up.
-    pub fn expire(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) -> Expired {
+    pub fn expire(&mut self, connection: usize, now_ns: u64, core: &mut Core) -> Expired {
         if self.replies.is_sending(connection) {
             let late = now_ns >= self.send_deadlines_ns[connection];
             return if late { Expired::End } else { Expired::Nothing };
@@ -287,7 +273,7 @@ impl Frontend {
             Verdict::CloseIdle => return Expired::End,
             Verdict::Refuse(error) => {
                 self.refuse_error(connection, &error);
-                self.settle(connection, now_ns, scheduler);
+                self.settle(connection, now_ns, core);
             }
         }
         Expired::Nothing
@@ -344,9 +330,9 @@ impl Frontend {
         &mut self,
         now_ns: u64,
         connections: impl Iterator<Item = usize>,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
     ) {
         self.replies.draining = true;
-        connections.for_each(|connection| self.settle(connection, now_ns, scheduler));
+        connections.for_each(|connection| self.settle(connection, now_ns, core));
     }
 }

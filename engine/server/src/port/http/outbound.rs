@@ -15,17 +15,17 @@
 //! answered with the default output.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use cutter_core::scheduler::ReplyTo;
-use cutter_core::stats::EngineStats;
+use cutter_core::limits::APPLICATIONS_MAX;
+use cutter_core::{Application, HandedOver, Id, ReplyTo};
 use cutter_wire::http::{Connection, DATE_BYTES, ResponseHead, Status, write_head};
 use cutter_wire::limits::INPUT_BATCH_MAX;
 
 use super::buffers::Buffers;
 use super::explanation::default_bytes_max;
+use super::face::Faces;
 use super::ledger::{Bounds, Full, Ledger};
-use super::question::{Application, Question};
+use super::question::Question;
 use super::rendering::Renderings;
 use super::reply::{Form, Item, Reply};
 use crate::limits::{
@@ -93,15 +93,6 @@ pub(super) struct Outbound {
     sending: usize,
 }
 
-/// An answer that is about to be handed to the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Replied {
-    pub application: usize,
-    pub items: u32,
-    pub arrived_ns: u64,
-    pub answered_ns: u64,
-}
-
 /// What a connection has to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -116,7 +107,8 @@ pub enum Output {
 /// The answers of all connections.
 #[derive(Debug)]
 pub struct Replies {
-    pub applications: Box<[Application]>,
+    /// The applications that are there.
+    pub(super) faces: Faces,
     /// For the `Date` field; renewed from outside.
     pub date: [u8; DATE_BYTES],
     pub draining: bool,
@@ -124,7 +116,7 @@ pub struct Replies {
     pub(super) ledger: Ledger,
     /// Connections that may have output, the one that waits longest first.
     listed: VecDeque<usize>,
-    replied: Vec<Replied>,
+    replied: Vec<HandedOver>,
     /// Answers whose buffers wait for their next use.
     spare: Vec<Reply>,
     pub(super) renderings: Renderings,
@@ -132,18 +124,12 @@ pub struct Replies {
     pub(super) render_budget: usize,
     /// Large buffers, of requests too.
     pub(super) buffers: Buffers,
-    pub(super) stats: Arc<EngineStats>,
 }
 
 impl Replies {
-    pub fn new(
-        applications: Vec<Application>,
-        places: usize,
-        bounds: Bounds,
-        stats: Arc<EngineStats>,
-    ) -> Self {
+    pub fn new(places: usize, bounds: Bounds) -> Self {
         Self {
-            applications: applications.into(),
+            faces: Faces::new(APPLICATIONS_MAX),
             date: cutter_wire::http::http_date(0),
             draining: false,
             connections: (0..places).map(|_| Outbound::default()).collect(),
@@ -154,7 +140,6 @@ impl Replies {
             renderings: Renderings::default(),
             render_budget: AT_ONCE_BYTES_MAX,
             buffers: Buffers::default(),
-            stats,
         }
     }
 
@@ -166,15 +151,20 @@ impl Replies {
 
     /// Forgets what is owed. `abandon` is told each query that nobody waits for any more, by its
     /// application and row.
-    pub fn close(&mut self, connection: usize, mut abandon: impl FnMut(usize, u32)) {
+    pub fn close(&mut self, connection: usize, mut abandon: impl FnMut(Id<Application>, u32)) {
         let state = &mut self.connections[connection];
         state.generation = state.generation.wrapping_add(1);
         state.sending = 0;
         let mut replies = std::mem::take(&mut state.replies);
         for mut reply in replies.drain(..) {
+            if !reply.is_complete() {
+                self.completed(reply.application);
+            }
             for item in &reply.items {
-                if let Item::Waiting { row: Some(row) } = item {
-                    abandon(reply.application, *row);
+                if let (Item::Waiting { row: Some(row) }, Some(application)) =
+                    (item, reply.application)
+                {
+                    abandon(application, *row);
                 }
             }
             reply.clear(&mut |buffer| self.buffers.give(buffer));
@@ -252,11 +242,14 @@ impl Replies {
         arrived_ns: u64,
         rows: impl Iterator<Item = Option<u32>>,
     ) -> Result<ReplyTo, Full> {
-        let Question { application, is_batch } = question;
-        let reserve = default_bytes_max(&self.applications[application]);
+        let Question { application, is_batch, timeout_ns } = question;
+        let face = &self.faces[application];
+        let reserve = default_bytes_max(face);
+        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(face.slo_ns));
         let mut reply = self.spare.pop().unwrap_or_else(Reply::vacant);
         reply.begin(if is_batch { Form::Batch } else { Form::Single }, rows, reserve);
-        (reply.after, reply.application, reply.arrived_ns) = (after, application, arrived_ns);
+        (reply.after, reply.application) = (after, Some(application));
+        (reply.arrived_ns, reply.deadline_ns) = (arrived_ns, deadline_ns);
         let cost = reply.cost();
         if let Err(full) = self.ledger.charge(connection, cost) {
             reply.clear(&mut |buffer| self.buffers.give(buffer));
@@ -264,6 +257,7 @@ impl Replies {
             return Err(full);
         }
         reply.charged = cost;
+        self.faces[application].owed += 1;
         Ok(self.push(connection, reply))
     }
 
@@ -328,11 +322,12 @@ impl Replies {
             }
             let Some(mut reply) = state.replies.pop_front() else { break };
             state.first_sequence = state.first_sequence.wrapping_add(1);
-            if !reply.is_raw() {
-                self.replied.push(Replied {
-                    application: reply.application,
-                    items: u32::try_from(reply.items.len()).expect("bounded by INPUT_BATCH_MAX"),
+            if let Some(application) = reply.application {
+                self.replied.push(HandedOver {
+                    application,
+                    queries: u32::try_from(reply.items.len()).expect("bounded by INPUT_BATCH_MAX"),
                     arrived_ns: reply.arrived_ns,
+                    deadline_ns: reply.deadline_ns,
                     answered_ns: reply.answered_ns,
                 });
             }
@@ -360,8 +355,15 @@ impl Replies {
     }
 
     /// The answers that went into sends since the last call.
-    pub fn take_replied(&mut self) -> impl Iterator<Item = Replied> + '_ {
+    pub fn take_replied(&mut self) -> impl Iterator<Item = HandedOver> + '_ {
         self.replied.drain(..)
+    }
+
+    /// No item of an answer is to come any more.
+    pub(super) fn completed(&mut self, application: Option<Id<Application>>) {
+        if let Some(face) = application.and_then(|application| self.faces.get_mut(application)) {
+            face.owed -= 1;
+        }
     }
 
     fn push(&mut self, connection: usize, reply: Reply) -> ReplyTo {

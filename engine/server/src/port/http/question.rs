@@ -3,56 +3,15 @@
 //! The dialect reads a body; this room gives it rows of the application's pool, keeps what it wrote
 //! until all of a request is there, and gives it back if the request turns out to be bad.
 
-use cutter_core::scheduler::Scheduler;
+use cutter_core::{Application, Core, Id};
 use cutter_tensor::TensorSpec;
-use cutter_wire::clipper::{
-    Directory, Problem, application_at, body_bytes_max_of, check_version, route,
-};
+use cutter_wire::clipper::{Directory, Problem, route};
 use cutter_wire::http::Head;
-use cutter_wire::json::render::embed_text;
-use cutter_wire::json::{self, PredictReader, Progress};
-use cutter_wire::limits::{INPUT_BATCH_MAX, UNROUTED_BODY_BYTES_MAX};
+use cutter_wire::json::{self, Body, PredictReader, Progress};
+use cutter_wire::limits::INPUT_BATCH_MAX;
 
+use super::face::{Faces, Names};
 use crate::limits::PIECE_BYTES;
-use crate::pool::InputPool;
-
-/// An application as its clients see it.
-#[derive(Clone, Debug)]
-pub struct Application {
-    pub name: String,
-    pub input: TensorSpec,
-    /// The default output as JSON, rendered once.
-    pub default_json: Vec<u8>,
-    /// Name and version of the linked model.
-    pub model: Option<(String, String)>,
-    /// The largest body that a request may have.
-    pub body_bytes_max: usize,
-    /// The rows of its input pool: the queries that may wait.
-    pub rows: u32,
-    /// Whether a string output that is JSON is embedded as JSON, not as a string.
-    pub json_output: bool,
-}
-
-impl Application {
-    /// `default_output` is as it stands in the configuration: JSON if it is JSON, else a text.
-    /// Without rows; outputs that are strings stay strings.
-    pub fn new(
-        name: String,
-        input: TensorSpec,
-        default_output: &str,
-        model: Option<(String, String)>,
-    ) -> Self {
-        let mut default_json = Vec::new();
-        embed_text(&mut default_json, default_output);
-        let body_bytes_max = body_bytes_max_of(&input);
-        Self { name, default_json, model, body_bytes_max, input, rows: 0, json_output: false }
-    }
-
-    fn check_version(&self, asked: Option<&str>) -> Result<(), Problem> {
-        let model = self.model.as_ref();
-        check_version(asked, model.map(|(name, version)| (name.as_str(), version.as_str())))
-    }
-}
 
 /// Where one input of a question went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,39 +25,17 @@ pub enum Slot {
 /// A prediction request. The slots were put into the list that [`ask`] was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
-    pub application: usize,
+    pub application: Id<Application>,
     pub is_batch: bool,
-}
-
-/// The applications by their names.
-#[derive(Debug)]
-pub(super) struct Names<'a>(pub &'a [Application]);
-
-impl Directory for Names<'_> {
-    type Id = usize;
-
-    #[inline]
-    fn find(&self, name: &[u8]) -> Option<usize> {
-        self.0.iter().position(|application| application.name.as_bytes() == name)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.0.iter().map(|known| known.name.as_str()).collect()
-    }
-}
-
-/// The largest body that a request to a path may have.
-pub fn body_bytes_max_at(path: &str, applications: &[Application]) -> usize {
-    let application = application_at(path, &Names(applications));
-    application.map_or(UNROUTED_BODY_BYTES_MAX, |index| applications[index].body_bytes_max)
+    /// How long the answer may take, if the client says so.
+    pub timeout_ns: Option<u64>,
 }
 
 /// What reading a question takes besides its bytes.
 #[derive(Debug)]
 pub struct Desk<'a> {
-    pub applications: &'a [Application],
-    pub pools: &'a mut [InputPool],
-    pub scheduler: &'a mut Scheduler,
+    pub faces: &'a Faces,
+    pub core: &'a mut Core,
     /// A place for inputs for which there is no row.
     pub spare: &'a mut Vec<u8>,
 }
@@ -122,19 +59,18 @@ pub fn ask(
     slots: &mut Vec<Slot>,
 ) -> Result<Asked, Problem> {
     slots.clear();
-    let application = route(head, &Names(desk.applications))?;
-    let input = desk.applications[application].input;
+    let application = route(head, &Names(desk.faces))?;
+    let input = desk.faces[application].input;
     if body.len() > bytes_max {
         return Ok(Asked::Large(Box::new(Reading::new(application, input))));
     }
     let mut row = None;
-    let mut rows = PoolRows::new(application, desk, slots, &mut row);
+    let mut rows = PoolRows::new(application, &input, desk, slots, &mut row);
     let read = json::read_predict(body, &input, INPUT_BATCH_MAX, &mut rows);
     rows.cancel_uncommitted();
     let is_cleared = rows.is_cleared;
     let asked = read.map_err(Problem::from).and_then(|body| {
-        desk.applications[application].check_version(body.version.as_deref())?;
-        let question = Question { application, is_batch: body.is_batch };
+        let question = question(&body, application, desk.faces)?;
         if is_cleared {
             return Ok(Asked::Whole(question));
         }
@@ -143,16 +79,31 @@ pub fn ask(
         Ok(Asked::Large(Box::new(Reading { slots, read: Some(question), ..reading })))
     });
     if asked.is_err() {
-        cancel(application, slots, desk.scheduler);
+        cancel(application, slots, desk.core);
     }
     asked
 }
 
+/// What a body asks of an application. That may have gone while the body was read.
+fn question(
+    body: &Body<'_>,
+    application: Id<Application>,
+    faces: &Faces,
+) -> Result<Question, Problem> {
+    let Some(face) = faces.get(application).filter(|face| !face.is_draining) else {
+        let known = Names(faces).names().join(", ");
+        return Err(Problem::Gone { known });
+    };
+    face.check_version(body.version.as_deref())?;
+    let timeout_ns = body.timeout_us.map(|timeout_us| u64::from(timeout_us) * 1_000);
+    Ok(Question { application, is_batch: body.is_batch, timeout_ns })
+}
+
 /// Gives back the rows of a question that is not asked.
-pub fn cancel(application: usize, slots: &mut Vec<Slot>, scheduler: &mut Scheduler) {
+pub fn cancel(application: Id<Application>, slots: &mut Vec<Slot>, core: &mut Core) {
     for slot in slots.drain(..) {
         if let Slot::Row { row, .. } = slot {
-            scheduler.cancel(application, row);
+            core.cancel(application, row, 0);
         }
     }
 }
@@ -160,7 +111,8 @@ pub fn cancel(application: usize, slots: &mut Vec<Slot>, scheduler: &mut Schedul
 /// A large body that is read in pieces, or rows that are cleared in pieces behind their inputs.
 #[derive(Debug)]
 pub struct Reading {
-    application: usize,
+    application: Id<Application>,
+    input: TensorSpec,
     reader: PredictReader,
     row: Option<u32>,
     slots: Vec<Slot>,
@@ -171,9 +123,9 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn new(application: usize, input: TensorSpec) -> Self {
+    fn new(application: Id<Application>, input: TensorSpec) -> Self {
         let reader = PredictReader::new(input, INPUT_BATCH_MAX);
-        Self { application, reader, row: None, slots: Vec::new(), read: None, cleared: 0 }
+        Self { application, input, reader, row: None, slots: Vec::new(), read: None, cleared: 0 }
     }
 
     /// Reads on in the same body, about so many bytes of it. `None`: there is more to read. After
@@ -187,10 +139,11 @@ impl Reading {
     ) -> Result<Option<Question>, Problem> {
         let application = self.application;
         if let Some(question) = self.read {
-            let is_cleared = self.clear_on(desk.pools, budget_bytes);
+            let is_cleared = self.clear_on(desk.core, budget_bytes);
             return Ok(is_cleared.then(|| self.finish(question, slots)));
         }
-        let mut rows = PoolRows::new(application, desk, &mut self.slots, &mut self.row);
+        let mut rows =
+            PoolRows::new(application, &self.input, desk, &mut self.slots, &mut self.row);
         let read = match self.reader.read(body, budget_bytes, &mut rows) {
             Ok(Progress::Paused) => return Ok(None),
             Ok(Progress::Done(body)) => Ok(body),
@@ -198,10 +151,7 @@ impl Reading {
         };
         rows.cancel_uncommitted();
         let is_cleared = rows.is_cleared;
-        let asked = read.and_then(|body| {
-            desk.applications[application].check_version(body.version.as_deref())?;
-            Ok(Question { application, is_batch: body.is_batch })
-        });
+        let asked = read.and_then(|body| question(&body, application, desk.faces));
         match asked {
             Ok(question) if is_cleared => Ok(Some(self.finish(question, slots))),
             Ok(question) => {
@@ -209,7 +159,7 @@ impl Reading {
                 Ok(None)
             }
             Err(problem) => {
-                self.cancel(desk.pools, desk.scheduler);
+                self.cancel(desk.core);
                 slots.clear();
                 Err(problem)
             }
@@ -217,11 +167,10 @@ impl Reading {
     }
 
     /// Clears a piece of what earlier inputs left. Says whether that was all.
-    fn clear_on(&mut self, pools: &mut [InputPool], mut budget_bytes: usize) -> bool {
-        let pool = &mut pools[self.application];
+    fn clear_on(&mut self, core: &mut Core, mut budget_bytes: usize) -> bool {
         while let Some(slot) = self.slots.get(self.cleared) {
             if let Slot::Row { row, bytes } = *slot
-                && !pool.commit(row, bytes as usize, &mut budget_bytes)
+                && !core.commit(self.application, row, bytes as usize, &mut budget_bytes)
             {
                 return false;
             }
@@ -236,22 +185,19 @@ impl Reading {
     }
 
     /// Gives back the rows: nobody waits for an answer any more.
-    pub fn cancel(&mut self, pools: &mut [InputPool], scheduler: &mut Scheduler) {
+    pub fn cancel(&mut self, core: &mut Core) {
         if let Some(row) = self.row.take() {
-            let pool = &mut pools[self.application];
-            pool.discard(row, pool.stride());
-            scheduler.cancel(self.application, row);
+            core.cancel(self.application, row, self.input.bytes_max());
         }
-        cancel(self.application, &mut self.slots, scheduler);
+        cancel(self.application, &mut self.slots, core);
     }
 }
 
 /// Gives the JSON reader rows of a pool, and a spare place when the pool is full.
 struct PoolRows<'a> {
-    application: usize,
+    application: Id<Application>,
     row_bytes: usize,
-    pool: &'a mut InputPool,
-    scheduler: &'a mut Scheduler,
+    core: &'a mut Core,
     slots: &'a mut Vec<Slot>,
     spare: &'a mut Vec<u8>,
     /// Given to the reader and not committed yet.
@@ -263,19 +209,17 @@ struct PoolRows<'a> {
 
 impl<'a> PoolRows<'a> {
     fn new(
-        application: usize,
+        application: Id<Application>,
+        input: &TensorSpec,
         desk: &'a mut Desk<'_>,
         slots: &'a mut Vec<Slot>,
         row: &'a mut Option<u32>,
     ) -> Self {
-        let Desk { applications, pools, scheduler, spare } = desk;
-        let row_bytes = applications[application].input.bytes_max();
-        let pool = &mut pools[application];
+        let Desk { core, spare, .. } = desk;
         Self {
             application,
-            row_bytes,
-            pool,
-            scheduler,
+            row_bytes: input.bytes_max(),
+            core,
             slots,
             spare,
             row,
@@ -286,8 +230,7 @@ impl<'a> PoolRows<'a> {
 
     fn cancel_uncommitted(&mut self) {
         if let Some(row) = self.row.take() {
-            self.pool.discard(row, self.row_bytes);
-            self.scheduler.cancel(self.application, row);
+            self.core.cancel(self.application, row, self.row_bytes);
         }
     }
 }
@@ -296,13 +239,13 @@ impl json::Rows for PoolRows<'_> {
     #[inline]
     fn next_row(&mut self) -> &mut [u8] {
         self.cancel_uncommitted();
-        *self.row = self.scheduler.reserve(self.application);
+        *self.row = self.core.reserve(self.application);
         self.row()
     }
 
     fn row(&mut self) -> &mut [u8] {
         match *self.row {
-            Some(row) => self.pool.row_mut(row, self.row_bytes),
+            Some(row) => self.core.row_mut(self.application, row, self.row_bytes),
             None => {
                 self.spare.resize(self.row_bytes, 0);
                 self.spare
@@ -314,7 +257,8 @@ impl json::Rows for PoolRows<'_> {
     fn commit(&mut self, bytes: usize) {
         let row = self.row.take();
         if let Some(row) = row {
-            self.is_cleared &= self.pool.commit(row, bytes, &mut self.clear_budget_bytes);
+            let budget_bytes = &mut self.clear_budget_bytes;
+            self.is_cleared &= self.core.commit(self.application, row, bytes, budget_bytes);
         }
         let bytes = u32::try_from(bytes).expect("bounded by ITEM_BYTES_MAX");
         self.slots.push(row.map_or(Slot::Overloaded, |row| Slot::Row { row, bytes }));

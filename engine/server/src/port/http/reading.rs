@@ -1,4 +1,4 @@
-//! Requests out of a connection's bytes, and what is asked of the scheduler for them.
+//! Requests out of a connection's bytes, and what is asked of the core for them.
 //!
 //! Whole requests are read where they lie, one after another, until too much is owed. A request
 //! with a large body is taken aside with its bytes: in each turn a piece of one such body is read,
@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use cutter_core::scheduler::{Admission, Scheduler};
+use cutter_core::{Admission, Core};
 use cutter_machine::clock::Clock;
 use cutter_wire::clipper::Problem;
 use cutter_wire::http::{CONTINUE_100, Connection, Method, Step};
 
 use super::Frontend;
+use super::face::body_bytes_max_at;
 use super::inbound::Incoming;
 use super::question::{self, Asked, Desk, Question, Reading, Slot};
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
@@ -50,9 +51,9 @@ impl Frontend {
         mut held: Vec<u8>,
         arrived_ns: u64,
         clock: &impl Clock,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
     ) -> Vec<u8> {
-        match self.read(connection, &held, arrived_ns, clock, scheduler) {
+        match self.read(connection, &held, arrived_ns, clock, core) {
             Used::Whole(used) => {
                 held.drain(..used);
                 held
@@ -67,10 +68,10 @@ impl Frontend {
         connection: usize,
         now_ns: u64,
         clock: &impl Clock,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
     ) {
         let held = self.inbound[connection].take_held();
-        let held = self.read_held(connection, held, now_ns, clock, scheduler);
+        let held = self.read_held(connection, held, now_ns, clock, core);
         self.inbound[connection].put_held(held, &mut self.replies.buffers);
     }
 
@@ -81,7 +82,7 @@ impl Frontend {
         bytes: &[u8],
         arrived_ns: u64,
         clock: &impl Clock,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
     ) -> Used {
         let mut used = 0;
         self.inbound[connection].need(0);
@@ -93,9 +94,9 @@ impl Frontend {
                 self.inbound[connection].stalled = true;
                 return Used::Whole(used);
             }
-            let applications = &self.replies.applications;
+            let faces = &self.replies.faces;
             let inbound = &mut self.inbound[connection];
-            let limit = |_, path: &str| question::body_bytes_max_at(path, applications);
+            let limit = |_, path: &str| body_bytes_max_at(path, faces);
             let (head, body, consumed) = match inbound.reader.read(&bytes[used..], limit) {
                 Step::Request { head, body, consumed } => (head, body, consumed),
                 Step::NeedMore { consumed, wanted } => {
@@ -121,7 +122,7 @@ impl Frontend {
             }
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
-            let mut desk = Desk { applications, pools: &mut self.pools, scheduler, spare };
+            let mut desk = Desk { faces, core, spare };
             let asked = question::ask(&head, body, AT_ONCE_BYTES_MAX, &mut desk, &mut self.slots);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
@@ -135,7 +136,7 @@ impl Frontend {
                 }
                 Ok(Asked::Whole(question)) => {
                     inbound.reader.finish_request();
-                    self.admit(connection, after, question, arrived_ns, clock, scheduler);
+                    self.admit(connection, after, question, arrived_ns, clock, core);
                 }
                 Err(problem) => {
                     inbound.reader.finish_request();
@@ -169,15 +170,15 @@ impl Frontend {
     }
 
     /// Reads a piece of the large body that has waited longest.
-    pub(super) fn read_piece(&mut self, clock: &impl Clock, scheduler: &mut Scheduler) {
+    pub(super) fn read_piece(&mut self, clock: &impl Clock, core: &mut Core) {
         let Some(connection) = self.large.front().copied() else { return };
         let Some(incoming) = &mut self.inbound[connection].incoming else {
             self.large.pop_front();
             return;
         };
-        let applications = &self.replies.applications;
+        let faces = &self.replies.faces;
         let spare = &mut self.spare;
-        let mut desk = Desk { applications, pools: &mut self.pools, scheduler, spare };
+        let mut desk = Desk { faces, core, spare };
         let piece = incoming.next_piece();
         self.stats.input_bytes_copied.add(piece as u64);
         let (body, reading) = incoming.parts();
@@ -191,17 +192,17 @@ impl Frontend {
         let (after, omit_body) = (incoming.after, incoming.omit_body);
         match asked {
             Ok(question) => {
-                self.admit(connection, after, question, incoming.arrived_ns, clock, scheduler);
+                self.admit(connection, after, question, incoming.arrived_ns, clock, core);
             }
             Err(problem) => self.answer_problem(connection, (after, omit_body), &problem),
         }
         self.replies.buffers.give(incoming.into_bytes());
         let now_ns = clock.now_ns();
-        self.read_on(connection, now_ns, clock, scheduler);
-        self.settle(connection, now_ns, scheduler);
+        self.read_on(connection, now_ns, clock, core);
+        self.settle(connection, now_ns, core);
     }
 
-    /// Owes the answer to a question whose inputs are in the slots, and asks the scheduler.
+    /// Owes the answer to a question whose inputs are in the slots, and asks the core.
     fn admit(
         &mut self,
         connection: usize,
@@ -209,30 +210,30 @@ impl Frontend {
         question: Question,
         arrived_ns: u64,
         clock: &impl Clock,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
     ) {
         let rows = self.slots.iter().map(|slot| match slot {
             Slot::Row { row, .. } => Some(*row),
             Slot::Overloaded => None,
         });
-        let application = question.application;
+        let Question { application, timeout_ns, .. } = question;
         let owed = self.replies.owe_predictions(connection, after, question, arrived_ns, rows);
         let Ok(reply_to) = owed else {
-            question::cancel(application, &mut self.slots, scheduler);
+            question::cancel(application, &mut self.slots, core);
             return self.refuse_overload(connection);
         };
         let now_ns = clock.now_ns();
         for (item, slot) in self.slots.iter().enumerate() {
             let reply_to = reply_to + item as u64;
-            match *slot {
-                Slot::Row { row, bytes } => {
-                    let input = Admission { application, row, bytes, arrived_ns, reply_to };
-                    scheduler.admit(now_ns, &input, &mut self.replies);
-                }
-                Slot::Overloaded => {
-                    let sink = &mut self.replies;
-                    scheduler.refuse(application, reply_to, arrived_ns, now_ns, sink);
-                }
+            let (row, bytes) = match *slot {
+                Slot::Row { row, bytes } => (row, bytes),
+                Slot::Overloaded => (0, 0),
+            };
+            let input = Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to };
+            if matches!(slot, Slot::Row { .. }) {
+                core.admit(now_ns, &input, &mut self.replies);
+            } else {
+                core.refuse(now_ns, &input, &mut self.replies);
             }
         }
     }

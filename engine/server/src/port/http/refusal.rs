@@ -3,7 +3,7 @@
 //! A refusal is the last response of its connection. It is owed behind the answers that are owed
 //! already, and from then on nothing is read, so there is never a second one.
 
-use cutter_core::scheduler::Scheduler;
+use cutter_core::Core;
 use cutter_wire::clipper::{self, Problem};
 use cutter_wire::http::{
     Connection, DATE_BYTES, HttpError, Phase, ResponseHead, ResponseWriter, Status,
@@ -37,13 +37,13 @@ impl Frontend {
 
     /// After anything that happened on a connection: its bytes are counted, and it is found out
     /// whose turn it is.
-    pub(super) fn settle(&mut self, connection: usize, now_ns: u64, scheduler: &mut Scheduler) {
+    pub(super) fn settle(&mut self, connection: usize, now_ns: u64, core: &mut Core) {
         let memory_bytes = self.inbound[connection].memory_bytes();
         if self.ledger.set(connection, memory_bytes).is_err() {
             self.refuse_overload(connection);
         }
         if self.replies.is_closing(connection) {
-            self.clear_input(connection, scheduler);
+            self.clear_input(connection, core);
         }
         let inbound = &mut self.inbound[connection];
         self.replies.set_unread(connection, inbound.is_blocked());
@@ -63,15 +63,15 @@ impl Frontend {
         self.waiting.set(connection, turn);
         if turn == Turn::Partial && self.replies.draining {
             self.refuse_with(connection, ENDING);
-            self.settle(connection, now_ns, scheduler);
+            self.settle(connection, now_ns, core);
         }
     }
 
     /// Gives up what a connection holds of requests.
-    pub(super) fn clear_input(&mut self, connection: usize, scheduler: &mut Scheduler) {
+    pub(super) fn clear_input(&mut self, connection: usize, core: &mut Core) {
         let incoming = self.inbound[connection].clear(&mut self.replies.buffers);
         if let Some(mut incoming) = incoming {
-            incoming.reading.cancel(&mut self.pools, scheduler);
+            incoming.reading.cancel(core);
             self.replies.buffers.give(incoming.into_bytes());
             self.large.retain(|other| *other != connection);
         }

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use cutter_core::scheduler::ReplyTo;
+use cutter_core::ReplyTo;
 use cutter_tensor::{KeptOutput, TensorSpec};
 use cutter_wire::json::render::TensorWriter;
 

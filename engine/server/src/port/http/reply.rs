@@ -11,13 +11,14 @@
 //! sends, as much at a time as one send may have.
 
 use cutter_core::stats::Reason;
+use cutter_core::{Application, Id};
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{self, DefaultAnswer};
 use cutter_wire::http::Connection;
 use cutter_wire::json::render::{NotUtf8, TextRule, write_tensor};
 
 use super::explanation::Explanation;
-use super::question::Application;
+use super::face::Face;
 use crate::limits::{REPLY_BYTES_KEPT, REPLY_ITEMS_KEPT, REPLY_OVERHEAD_BYTES};
 
 /// What an answer looks like around its items.
@@ -46,8 +47,10 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Reply {
     pub after: Connection,
-    pub application: usize,
+    /// Whom its items ask; nobody, if it is no answer to a question.
+    pub application: Option<Id<Application>>,
     pub arrived_ns: u64,
+    pub deadline_ns: u64,
     pub answered_ns: u64,
     pub written: Vec<u8>,
     pub items: Vec<Item>,
@@ -77,8 +80,9 @@ impl Reply {
     pub fn vacant() -> Self {
         Self {
             after: Connection::Keep,
-            application: 0,
+            application: None,
             arrived_ns: 0,
+            deadline_ns: 0,
             answered_ns: 0,
             written: Vec::new(),
             items: Vec::new(),
@@ -108,7 +112,7 @@ impl Reply {
     /// Becomes a response that is complete as it is.
     pub fn begin_raw(&mut self, after: Connection) -> &mut Vec<u8> {
         self.begin(Form::Raw, std::iter::empty(), 0);
-        self.after = after;
+        (self.after, self.application) = (after, None);
         &mut self.written
     }
 
@@ -157,11 +161,11 @@ impl Reply {
         item: usize,
         query_id: u64,
         (reason, detail): (Reason, &[u8]),
-        application: &Application,
+        face: &Face,
     ) {
         let start = self.written.len();
-        let explanation = Explanation { reason, detail, application };
-        let (output, reason) = (&application.default_json[..], reason.as_str());
+        let explanation = Explanation { reason, detail, face };
+        let (output, reason) = (&face.default_json[..], reason.as_str());
         let answer = DefaultAnswer { output, explanation, reason };
         clipper::write_default(&mut self.written, query_id, &answer);
         self.item_written(item, start);

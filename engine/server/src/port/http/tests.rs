@@ -1,23 +1,20 @@
 //! The front end without sockets: bytes in, bytes out, time passed in.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
-use cutter_core::scheduler::{
-    ApplicationPlan, BatchResults, ItemResults, ModelPlan, PolicyPlan, Scheduler,
-};
-use cutter_core::stats::EngineStats;
+use cutter_core::{BatchResults, Core, ItemResults};
 use cutter_machine::clock::Clock;
-use cutter_tensor::{ElementType, Item, OutputBytes, Shape, TensorSpec};
+use cutter_tensor::{ElementType, Extent, Item, OutputBytes, Shape, TensorSpec};
 use cutter_wire::http::Connection;
 use cutter_wire::limits::{HEAD_TIME_NS, KEEP_ALIVE_IDLE_NS};
 
 use super::ledger::Bounds;
-use super::{Application, Expired, Frontend, Output, PortLimits};
+use super::{Expired, Frontend, Output, PortLimits};
+use crate::config;
+use crate::engine::{Engine, Ids};
 use crate::limits::{
     AT_ONCE_BYTES_MAX, PIECE_BYTES, PIPELINED_REQUESTS_MAX, SEND_BYTES_MAX, SEND_GRACE_NS,
 };
-use crate::pool::InputPool;
 
 const ROWS: u32 = 16;
 const SLO_NS: u64 = 20_000_000;
@@ -32,7 +29,8 @@ const SMALL: PortLimits = PortLimits {
 /// One application `pairs` that takes two floats, and one connection.
 struct World {
     frontend: Frontend,
-    scheduler: Scheduler,
+    core: Core,
+    ids: Ids,
     clock: TestClock,
 }
 
@@ -61,18 +59,27 @@ impl World {
     }
 
     fn of(input: TensorSpec, rows: u32, with_model: bool) -> Self {
-        let model = with_model.then(|| ("places".to_owned(), "1".to_owned()));
-        let application = Application::new("pairs".to_owned(), input, "-1", model);
-        let stats = Arc::new(EngineStats::new(&["pairs"], &[("places", "1", 1)], &[]));
-        let plan = ApplicationPlan { slo_ns: SLO_NS, rows, model: with_model.then_some(0) };
-        let policy = PolicyPlan::Fixed { max: 4 };
-        let model = ModelPlan { replicas: 1, depth: 1, policy, batch_timeout_ns: u64::MAX / 2 };
-        let pool = InputPool::create(rows, input.bytes_max().next_multiple_of(64)).unwrap();
-        let mut world = Self {
-            scheduler: Scheduler::new(&[plan], &[model], Arc::clone(&stats)),
-            frontend: Frontend::new(vec![application], vec![pool], SMALL, stats),
-            clock: TestClock(Cell::new(1_000)),
+        let (kind, extent) = match input.extent {
+            Extent::Exact(shape) => ("floats", format!("shape = {shape:?}")),
+            Extent::AtMost { bytes } if input.element == ElementType::Bytes => {
+                ("bytes", format!("max_bytes = {bytes}"))
+            }
+            Extent::AtMost { bytes } => ("strings", format!("max_bytes = {bytes}")),
         };
+        let models = if with_model { "[\"places\"]" } else { "[]" };
+        let text = format!(
+            "[server]\nsocket = \"s\"\n[[application]]\nname = \"pairs\"\n\
+             input = {{ type = \"{kind}\", {extent} }}\n\
+             slo_us = {}\ndefault_output = \"-1\"\nmodels = {models}\n\
+             [[model]]\nname = \"places\"\nbatch = {{ policy = \"fixed\", max = 4 }}\n",
+            SLO_NS / 1_000
+        );
+        let (mut config, _) = config::parse(&text).unwrap();
+        // Fewer than a configuration can ask for.
+        (config.applications[0].rows, config.applications[0].rows_at_start) = (rows, rows);
+        let Engine { core, frontend, ids, .. } = Engine::new(&config, SMALL, &|| false).unwrap();
+        let clock = TestClock(Cell::new(1_000));
+        let mut world = Self { core, frontend, ids, clock };
         (0..SMALL.connections).for_each(|connection| world.frontend.open(connection, 1_000));
         world
     }
@@ -85,7 +92,7 @@ impl World {
     fn and_replica(self) -> Self {
         let mut world = self;
         let output = TensorSpec::scalar(ElementType::Int32);
-        world.scheduler.replica_up(1_000, 0, output, 1, 4);
+        world.core.replica_up(1_000, world.ids.replicas[0], output, 2, 4);
         world
     }
 
@@ -95,12 +102,12 @@ impl World {
 
     fn receive_on(&mut self, connection: usize, bytes: &[u8]) {
         let now_ns = self.clock.now_ns();
-        let scheduler = &mut self.scheduler;
-        self.frontend.receive(connection, bytes, now_ns, &self.clock, scheduler);
+        let core = &mut self.core;
+        self.frontend.receive(connection, bytes, now_ns, &self.clock, core);
     }
 
     fn close(&mut self, connection: usize) {
-        self.frontend.close(connection, &mut self.scheduler);
+        self.frontend.close(connection, &mut self.core);
     }
 
     /// What the next send has, if it is not read yet.
@@ -116,14 +123,14 @@ impl World {
 
     fn finish_send(&mut self, connection: usize) {
         let now_ns = self.clock.now_ns();
-        self.frontend.sent(connection, now_ns, &mut self.scheduler);
-        self.frontend.resume(connection, now_ns, &self.clock, &mut self.scheduler);
+        self.frontend.sent(connection, now_ns, &mut self.core);
+        self.frontend.resume(connection, now_ns, &self.clock, &mut self.core);
     }
 
     fn expire(&mut self, connection: usize, after_ns: u64) -> Expired {
         self.clock.0.set(self.clock.0.get() + after_ns);
         let now_ns = self.clock.now_ns();
-        self.frontend.expire(connection, now_ns, &mut self.scheduler)
+        self.frontend.expire(connection, now_ns, &mut self.core)
     }
 
     /// Sends one batch to the replica and takes its answers.
@@ -131,10 +138,11 @@ impl World {
         let mut rows = Vec::new();
         let now_ns = self.clock.now_ns();
         let sink = &mut self.frontend.replies;
-        let planned = self.scheduler.next_batch(now_ns, 0, &mut rows, sink);
+        let replica = self.ids.replicas[0];
+        let planned = self.core.next_batch(now_ns, replica, &mut rows, sink);
         planned.expect("queries are waiting");
-        self.scheduler.sent(now_ns, 0, 0);
-        self.scheduler.complete(now_ns, now_ns, 0, 0, &BatchResults::Items(Places), sink);
+        self.core.sent(now_ns, replica, 0);
+        self.core.complete(now_ns, now_ns, replica, 0, &BatchResults::Items(Places), sink);
         rows.len()
     }
 
@@ -261,7 +269,7 @@ fn what_is_wrong_with_a_question_is_told() {
         let output = world.output();
         assert!(output.starts_with(&format!("HTTP/1.1 {status} ")), "{output}");
         assert!(output.contains(text), "{output}");
-        assert!(!world.scheduler.has_waiting(0));
+        assert!(!world.core.has_waiting(world.ids.models[0]));
     }
 }
 
@@ -274,7 +282,8 @@ fn rows_of_a_refused_question_are_free_again() {
         world.receive(&post("{\"input_batch\": [[1, 2], [3, 4], [5]]}"));
         assert!(world.output().contains("400"));
     }
-    let rows: Vec<u32> = (0..ROWS).filter_map(|_| world.scheduler.reserve(0)).collect();
+    let application = world.ids.applications[0];
+    let rows: Vec<u32> = (0..ROWS).filter_map(|_| world.core.reserve(application)).collect();
     assert_eq!(rows.len(), ROWS as usize);
 }
 
@@ -307,14 +316,15 @@ fn pipelined_requests_beyond_the_limit_wait_their_turn() {
 fn an_answer_for_a_client_that_left_reaches_nobody_else() {
     let mut world = World::with_replica();
     world.receive(&post(r#"{"input": [1, 2]}"#));
-    let mut rows = Vec::new();
+    let (mut rows, replica) = (Vec::new(), world.ids.replicas[0]);
     let sink = &mut world.frontend.replies;
-    world.scheduler.next_batch(1_000, 0, &mut rows, sink).unwrap();
-    world.scheduler.sent(1_000, 0, 0);
+    world.core.next_batch(1_000, replica, &mut rows, sink).unwrap();
+    world.core.sent(1_000, replica, 0);
     world.close(0);
     world.frontend.open(0, 2_000);
     let results = BatchResults::Items(Places);
-    world.scheduler.complete(3_000, 3_000, 0, 0, &results, &mut world.frontend.replies);
+    let sink = &mut world.frontend.replies;
+    world.core.complete(3_000, 3_000, replica, 0, &results, sink);
     assert_eq!(world.output(), "");
     assert!(world.frontend.is_idle(0));
 }
@@ -326,8 +336,9 @@ fn a_client_that_left_is_not_computed_for() {
     world.close(0);
     let mut rows = Vec::new();
     let sink = &mut world.frontend.replies;
-    assert_eq!(world.scheduler.next_batch(1_000, 0, &mut rows, sink), None);
-    assert!(world.scheduler.is_idle());
+    let replica = world.ids.replicas[0];
+    assert_eq!(world.core.next_batch(1_000, replica, &mut rows, sink), None);
+    assert!(world.core.is_idle());
 }
 
 #[test]
@@ -345,7 +356,7 @@ fn an_expectation_is_answered_before_the_body() {
 #[test]
 fn a_draining_server_closes_after_its_answers() {
     let mut world = World::with_replica();
-    world.frontend.begin_drain(1_000, 0..3, &mut world.scheduler);
+    world.frontend.begin_drain(1_000, 0..3, &mut world.core);
     world.receive(&post(r#"{"input": [1, 2]}"#));
     world.predict();
     assert!(world.output().contains("Connection: close"));
@@ -356,7 +367,7 @@ fn a_draining_server_closes_after_its_answers() {
 fn half_a_request_is_refused_when_the_server_ends() {
     let mut world = World::with_replica();
     world.receive(b"POST /pairs");
-    world.frontend.begin_drain(1_000, 0..3, &mut world.scheduler);
+    world.frontend.begin_drain(1_000, 0..3, &mut world.core);
     assert!(world.output().starts_with("HTTP/1.1 503"));
     assert_eq!(world.begin_send(0).0, Output::End);
 }
@@ -393,7 +404,7 @@ fn the_clock_of_a_head_begins_when_the_answers_before_it_are_out() {
     assert_eq!(world.frontend.deadline_ns(0), None);
     assert_eq!(world.expire(0, 9 * HEAD_TIME_NS), Expired::Nothing);
     let now_ns = world.clock.now_ns();
-    world.scheduler.tick(now_ns, &mut world.frontend.replies);
+    world.core.tick(now_ns, &mut world.frontend.replies);
     assert!(world.output().contains("200 OK"));
     assert_eq!(world.expire(0, HEAD_TIME_NS), Expired::Nothing);
     assert!(world.output().starts_with("HTTP/1.1 408"));
@@ -419,7 +430,7 @@ fn nothing_is_executed_behind_a_response_that_ends_the_connection() {
         let mut world = World::with_replica();
         world.receive(&[end.into_bytes(), post(r#"{"input": [1, 2]}"#)].concat());
         world.receive(&post(r#"{"input": [1, 2]}"#));
-        assert!(!world.scheduler.has_waiting(0));
+        assert!(!world.core.has_waiting(world.ids.models[0]));
         assert_eq!(world.output().matches("HTTP/1.1 ").count(), 1);
         assert_eq!(world.begin_send(0).0, Output::End);
     }
@@ -430,7 +441,7 @@ fn a_client_that_has_shut_its_side_gets_every_answer() {
     let mut world = World::with_replica();
     let many = PIPELINED_REQUESTS_MAX + 4;
     world.receive(&post(r#"{"input": [1, 2]}"#).repeat(many));
-    world.frontend.receive_end(0, 1_000, &mut world.scheduler);
+    world.frontend.receive_end(0, 1_000, &mut world.core);
     let mut output = String::new();
     while output.matches("HTTP/1.1 200").count() < many {
         world.predict();
@@ -492,7 +503,7 @@ fn bytes_owed_are_bounded_and_a_client_that_does_not_read_is_not_executed_for() 
     let mut executed = 0;
     for _ in 0..1_000 {
         world.receive(&question);
-        while world.scheduler.has_waiting(0) {
+        while world.core.has_waiting(world.ids.models[0]) {
             executed += world.predict();
         }
         let (output, bytes) = world.begin_send(0);
@@ -512,7 +523,7 @@ fn a_large_body_is_read_in_pieces_and_answered_like_a_small_one() {
     assert!(world.frontend.has_large_work());
     while world.frontend.has_large_work() {
         world.frontend.replies.begin_turn(AT_ONCE_BYTES_MAX);
-        world.frontend.work(&world.clock, &mut world.scheduler);
+        world.frontend.work(&world.clock, &mut world.core);
     }
     assert_eq!(world.predict(), 2);
     assert_eq!(world.bodies().len(), 2);
@@ -526,7 +537,7 @@ fn what_a_large_input_left_is_cleared_in_pieces_before_a_small_one_is_admitted()
     let mut world = World::of(input, 1, true).and_replica();
     world.receive(&post(&format!(r#"{{"input": "{}"}}"#, "AAEC".repeat(most / 3))));
     while world.frontend.has_large_work() {
-        world.frontend.work(&world.clock, &mut world.scheduler);
+        world.frontend.work(&world.clock, &mut world.core);
     }
     assert_eq!(world.predict(), 1);
     assert_eq!(world.bodies().len(), 1);
@@ -534,11 +545,12 @@ fn what_a_large_input_left_is_cleared_in_pieces_before_a_small_one_is_admitted()
     world.receive(&post(r#"{"input": "AAEC"}"#));
     let mut turns = 0;
     while world.frontend.has_large_work() {
-        world.frontend.work(&world.clock, &mut world.scheduler);
+        world.frontend.work(&world.clock, &mut world.core);
         turns += 1;
     }
     assert!((6..=8).contains(&turns), "{turns} turns");
-    let row = world.frontend.pools[0].row_mut(0, most);
+    let application = world.ids.applications[0];
+    let row = world.core.row_mut(application, 0, most);
     assert_eq!(row[..3], [0, 1, 2]);
     assert!(row[3..].iter().all(|byte| *byte == 0));
     assert_eq!(world.predict(), 1);

@@ -1,11 +1,11 @@
 //! A simulated world for the engine thread: clients, a kernel and models, over virtual time.
 //!
 //! ```text
-//!   scripts ─▶ clients ⇄ windows ⇄ kernel ═ Ring ═ loop ▸ front end ▸ scheduler ═ Carrier ═ models
+//!   scripts ─▶ clients ⇄ windows ⇄ kernel ═ Ring ═ loop ▸ front end ▸ core ═ Carrier ═ models
 //!                  └──────────────── oracle: what must hold whatever happens ────────────────┘
 //! ```
 //!
-//! Loop, front end and scheduler are the real ones. Everything else is here and shares nothing with
+//! Loop, front end and core are the real ones. Everything else is here and shares nothing with
 //! them: [`kernel`] moves bytes and completes operations, [`client`] writes and parses HTTP,
 //! [`model`] answers batches, [`oracle`] holds the rules. Time stands still but for what a turn is
 //! said to cost; the wait in the ring moves it to the next event.
@@ -24,23 +24,22 @@ mod state;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cutter_core::scheduler::{ApplicationPlan, ModelPlan, PolicyPlan, Scheduler};
 use cutter_core::stats::EngineStats;
 use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::{ElementType, Shape, TensorSpec};
+use cutter_tensor::{ElementType, TensorSpec};
 use cutter_wire::limits::DECODED_BODY_KEPT_BYTES;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{EnginePlan, EngineThread};
-use crate::limits::{INPUT_BYTES_KEPT, SEND_BYTES_MAX};
+use crate::engine::Engine;
+use crate::limits::{BATCH_TIMEOUT_US_MAX, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
 use crate::messages::{ToControl, mailbox};
-use crate::pool::InputPool;
+use crate::port::http::PortLimits;
 use crate::port::http::ledger::Bounds;
-use crate::port::http::{Application, Frontend, PortLimits};
 use client::Client;
 use kernel::{KernelPlan, LISTENERS, Port};
 use model::{DEPTH, Models, REPLICAS};
@@ -217,32 +216,25 @@ pub struct World {
 impl World {
     pub fn new(plan: Plan) -> Self {
         let clock = Clock { now_ns: Rc::new(Cell::new(START_NS)), look_ns: plan.look_ns };
-        let names: Vec<&str> = NAMES.to_vec();
-        let models: Vec<(&str, &str, usize)> =
-            NAMES[..REPLICAS].iter().map(|name| (*name, "1", 1)).collect();
-        let stats = Arc::new(EngineStats::new(&names, &models, &[]));
-        let stride = |application: usize| (INPUT_INTEGERS[application] * 4).next_multiple_of(64);
-        let pools: Vec<InputPool> = (0..NAMES.len())
-            .map(|application| InputPool::create(ROWS, stride(application)).expect("memory"))
-            .collect();
-        let files = pools.iter().map(|pool| pool.as_fd().try_clone_to_owned());
-        let files = files.map(|fd| File::from(fd.expect("a descriptor"))).collect();
-        let mut scheduler = scheduler(&stats);
+        let (config, _) = crate::config::parse(&configuration()).expect("a right one");
+        let made = Engine::new(&config, plan.limits(), &|| false).expect("memory");
+        let Engine { mut core, frontend, stats, ids, pools } = made;
+        let strides = config.applications.iter().map(|a| a.row_stride()).collect();
+        let files = pools.into_iter().map(File::from).collect();
         let output = TensorSpec::at_most(ElementType::Int32, OUTPUT_BYTES_MAX);
-        for replica in 0..REPLICAS {
-            scheduler.replica_up(START_NS, replica, output, DEPTH, BATCH_MAX);
+        for replica in &ids.replicas {
+            core.replica_up(START_NS, *replica, output, DEPTH, BATCH_MAX);
         }
         let (engine, inbox) = mailbox().expect("a descriptor");
         let (to_control, control) = tokio::sync::mpsc::unbounded_channel();
         let state = State::new(&plan, clock.clone(), engine, inbox.bell().as_raw_fd());
         let state = Rc::new(RefCell::new(state));
-        let strides = (0..NAMES.len()).map(stride).collect();
-        let models = Models::new(Rc::clone(&state), files, strides);
+        let models = Models::new(Rc::clone(&state), ids, files, strides);
         state.borrow_mut().bells = models.bells();
         let engine_plan = EnginePlan {
             listeners: (0..LISTENERS).map(Port).collect(),
-            frontend: Frontend::new(faces(), pools, plan.limits(), Arc::clone(&stats)),
-            scheduler,
+            frontend,
+            core,
             stats: Arc::clone(&stats),
             inbox,
             control: to_control,
@@ -341,37 +333,30 @@ impl World {
         assert!(memory.held <= kept, "{} bytes held for nobody", memory.held);
         assert_eq!(memory, self.thread.frontend.memory());
         assert_eq!((memory.owed, memory.unrendered), (0, 0), "bytes owed to nobody");
-        assert!(self.thread.scheduler.is_idle());
-        self.thread.scheduler.publish_gauges();
+        assert!(self.thread.core.is_idle());
+        self.thread.core.publish_gauges();
         let rows = self.stats.applications.iter().map(|stats| stats.rows_in_use.get());
         assert_eq!(rows.sum::<u64>(), 0, "rows are held for nothing");
     }
 }
 
-fn scheduler(stats: &Arc<EngineStats>) -> Scheduler {
-    let applications: Vec<ApplicationPlan> = (0..NAMES.len())
-        .map(|number| ApplicationPlan {
-            slo_ns: SLO_NS[number],
-            rows: ROWS,
-            model: (number != NO_MODEL).then_some(number),
-        })
-        .collect();
-    let policy = PolicyPlan::Fixed { max: BATCH_MAX };
-    let batch_timeout_ns = u64::MAX / 2;
-    let model = ModelPlan { replicas: 1, depth: DEPTH, policy, batch_timeout_ns };
-    Scheduler::new(&applications, &vec![model; REPLICAS], Arc::clone(stats))
-}
-
-fn faces() -> Vec<Application> {
-    let face = |number: usize| {
-        let integers = u32::try_from(INPUT_INTEGERS[number]).expect("few");
-        let shape = Shape::new(&[integers]).expect("small");
-        Application::new(
-            NAMES[number].to_owned(),
-            TensorSpec::exact(ElementType::Int32, shape),
-            "-1",
-            (number != NO_MODEL).then(|| (NAMES[number].to_owned(), "1".to_owned())),
-        )
+/// One application after another, and a model of the same name for all but the last.
+fn configuration() -> String {
+    let part = |number: usize| {
+        let (name, integers) = (NAMES[number], INPUT_INTEGERS[number]);
+        let has_model = number != NO_MODEL;
+        let models = if has_model { format!("[{name:?}]") } else { "[]".to_owned() };
+        let application = format!(
+            "[[application]]\nname = {name:?}\nmodels = {models}\ndefault_output = \"-1\"\n\
+             input = {{ type = \"integers\", shape = [{integers}] }}\n\
+             slo_us = {}\nrows = {ROWS}\n",
+            SLO_NS[number] / 1_000
+        );
+        let model = format!(
+            "[[model]]\nname = {name:?}\nbatch = {{ policy = \"fixed\", max = {BATCH_MAX} }}\n\
+             batch_timeout_us = {BATCH_TIMEOUT_US_MAX}\n"
+        );
+        if has_model { application + &model } else { application }
     };
-    (0..NAMES.len()).map(face).collect()
+    "[server]\nsocket = \"s\"\n".to_owned() + &(0..NAMES.len()).map(part).collect::<String>()
 }

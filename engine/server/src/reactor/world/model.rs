@@ -1,4 +1,4 @@
-//! The models: they take batches from the scheduler and answer them when they like.
+//! The models: they take batches from the core and answer them when they like.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
-use cutter_core::scheduler::{BatchResults, Death, ItemResults, RowRef, Scheduler, Sink};
+use cutter_core::{BatchResults, Core, Death, Id, ItemResults, Replica, RowRef, Sink};
 use cutter_machine::clock::Clock;
 use cutter_protocol::engine::EngineEnd;
 use cutter_tensor::Item;
@@ -17,8 +17,8 @@ use super::MS;
 use super::oracle::FILLER;
 use super::script::{LARGE, LAZY, QUICK};
 use super::state::{Event, State};
-use crate::carrier::{GivenUp, LinkView};
-use crate::reactor::carrier::Carrier;
+use crate::carrier::{Carrier, GivenUp, LinkView};
+use crate::engine::Ids;
 
 /// Batches in flight at one replica.
 pub const DEPTH: u32 = 2;
@@ -59,6 +59,7 @@ impl Batches {
 #[derive(Debug)]
 pub struct Models {
     state: Rc<RefCell<State>>,
+    ids: Ids,
     pools: Vec<File>,
     strides: Vec<usize>,
     bells: Vec<OwnedFd>,
@@ -66,9 +67,10 @@ pub struct Models {
 }
 
 impl Models {
-    pub fn new(state: Rc<RefCell<State>>, pools: Vec<File>, strides: Vec<usize>) -> Self {
+    pub fn new(state: Rc<RefCell<State>>, ids: Ids, pools: Vec<File>, strides: Vec<usize>) -> Self {
         let bell = |_| rustix::event::eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        Self { state, pools, strides, bells: (0..REPLICAS).map(bell).collect(), rows: Vec::new() }
+        let bells = (0..REPLICAS).map(bell).collect();
+        Self { state, ids, pools, strides, bells, rows: Vec::new() }
     }
 
     pub fn bells(&self) -> Vec<i32> {
@@ -84,7 +86,7 @@ impl Models {
         (i32::from_ne_bytes(identity), i32::from_ne_bytes(size))
     }
 
-    fn take(&mut self, now_ns: u64, scheduler: &mut Scheduler, sink: &mut impl Sink) -> Option<()> {
+    fn take(&mut self, now_ns: u64, core: &mut Core, sink: &mut impl Sink) -> Option<()> {
         let (replica, slot, inputs, fails) = {
             let state = &mut *self.state.borrow_mut();
             let (replica, slot) = state.batches.published.pop_front()?;
@@ -100,7 +102,7 @@ impl Models {
         } else {
             BatchResults::Items(Outputs::of(&inputs))
         };
-        scheduler.complete(now_ns, now_ns, replica, slot, &results, sink);
+        core.complete(now_ns, now_ns, self.ids.replicas[replica], slot, &results, sink);
         Some(())
     }
 
@@ -108,11 +110,12 @@ impl Models {
         &mut self,
         now_ns: u64,
         replica: usize,
-        scheduler: &mut Scheduler,
+        core: &mut Core,
         sink: &mut impl Sink,
     ) -> Option<()> {
         let mut rows = std::mem::take(&mut self.rows);
-        let plan = scheduler.next_batch(now_ns, replica, &mut rows, sink);
+        let id = self.ids.replicas[replica];
+        let plan = core.next_batch(now_ns, id, &mut rows, sink);
         // Models and applications have the same numbers.
         let inputs: Vec<_> = rows.iter().map(|row| self.input(replica, row)).collect();
         self.rows = rows;
@@ -133,34 +136,29 @@ impl Models {
             _ => service_ns / 2 + state.rng.below(service_ns),
         };
         state.schedule(now_ns + service_ns.max(1), Event::Done { replica, slot });
-        scheduler.sent(now_ns, replica, u32::try_from(slot).expect("few slots"));
+        core.sent(now_ns, id, u32::try_from(slot).expect("few slots"));
         Some(())
     }
 }
 
 impl Carrier for Models {
-    fn up(&mut self, _: u64, _: usize, _: u64, _: Box<EngineEnd>, _: &mut Scheduler) {
+    fn up(&mut self, _: u64, _: Id<Replica>, _: u64, _: Box<EngineEnd>, _: &mut Core) {
         unreachable!("nothing comes or goes here");
     }
 
-    fn lost(&mut self, _: u64, _: usize, _: u64, _: Death, _: &mut Scheduler, _: &mut impl Sink) {
+    fn lost(&mut self, _: u64, _: Id<Replica>, _: u64, _: Death, _: &mut Core, _: &mut impl Sink) {
         unreachable!("nothing comes or goes here");
     }
 
-    fn serve(
-        &mut self,
-        clock: &impl Clock,
-        scheduler: &mut Scheduler,
-        sink: &mut impl Sink,
-    ) -> bool {
+    fn serve(&mut self, clock: &impl Clock, core: &mut Core, sink: &mut impl Sink) -> bool {
         let mut worked = false;
-        while self.take(clock.now_ns(), scheduler, sink).is_some() {
+        while self.take(clock.now_ns(), core, sink).is_some() {
             worked = true;
         }
         for _ in 0..DEPTH {
             for replica in [QUICK, LARGE, LAZY] {
-                if scheduler.has_waiting(replica) {
-                    worked |= self.send(clock.now_ns(), replica, scheduler, sink).is_some();
+                if core.has_waiting(self.ids.models[replica]) {
+                    worked |= self.send(clock.now_ns(), replica, core, sink).is_some();
                 }
             }
         }
@@ -168,10 +166,10 @@ impl Carrier for Models {
     }
 
     /// What it rang for may have been taken already.
-    fn rang(&mut self, _: u64, _: usize, _: &mut Scheduler, _: &mut impl Sink) {}
+    fn on_doorbell(&mut self, _: u64, _: Id<Replica>, _: &mut Core, _: &mut impl Sink) {}
 
-    fn give_up_hanging(&mut self, _: u64, scheduler: &mut Scheduler, _: &mut impl Sink) {
-        assert!(scheduler.take_kill().is_none(), "nothing hangs here");
+    fn give_up_hanging(&mut self, _: u64, core: &mut Core, _: &mut impl Sink) {
+        assert!(core.take_kill().is_none(), "nothing hangs here");
     }
 
     fn take_given_up(&mut self) -> impl Iterator<Item = GivenUp> {
@@ -194,11 +192,12 @@ impl Carrier for Models {
         self.state.borrow_mut().batches.announced = false;
     }
 
-    fn doorbells(&self) -> impl Iterator<Item = (usize, u64, BorrowedFd<'_>)> {
-        self.bells.iter().enumerate().map(|(replica, bell)| (replica, 1, bell.as_fd()))
+    fn doorbells(&self) -> impl Iterator<Item = (Id<Replica>, u64, BorrowedFd<'_>)> {
+        let bells = self.ids.replicas.iter().zip(&self.bells);
+        bells.map(|(replica, bell)| (*replica, 1, bell.as_fd()))
     }
 
-    fn view(&self) -> Vec<Option<LinkView>> {
+    fn view(&self) -> Vec<(Id<Replica>, LinkView)> {
         Vec::new()
     }
 }

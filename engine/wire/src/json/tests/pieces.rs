@@ -66,9 +66,9 @@ fn read_in_pieces<R: Rows>(
         veiled.unveil(start + budget_bytes + JSON_OVERSHOOT_BYTES_MAX);
         let progress = reader.read(&veiled.seen, budget_bytes, rows)?;
         assert!(reader.at <= start + budget_bytes + JSON_OVERSHOOT_BYTES_MAX);
-        if let Progress::Done(Body { count, is_batch, version }) = progress {
+        if let Progress::Done(Body { count, is_batch, version, timeout_us }) = progress {
             let version = version.map(|version| version.into_owned().into());
-            return Ok(Body { count, is_batch, version });
+            return Ok(Body { count, is_batch, version, timeout_us });
         }
     }
     unreachable!("budgets never end")

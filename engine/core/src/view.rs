@@ -1,23 +1,31 @@
-//! One look at everything that the scheduler knows, for whoever debugs a stall.
+//! One look at everything that the core knows, for whoever debugs a stall.
 //!
 //! Plain copies, made on the engine thread when it is asked and read elsewhere. Making them
 //! allocates and walks every table once, so it is not for the way of a query. Times are instants of
 //! the monotonic clock.
 
-use super::replica::{Batch, Incarnation, QueryRef};
-use super::{Application, Availability, Model, Replica, Scheduler, is_live};
+use crate::application::{Application, Link, Policy};
+use crate::ids::Id;
+use crate::model::{Availability, Model};
+use crate::replica::{Batch, Incarnation, Replica};
+use crate::{Core, is_live};
 
-/// Everything, by the indexes of the configuration.
+/// Everything, in the order of the ids' places.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchedulerView {
-    pub applications: Vec<ApplicationView>,
-    pub models: Vec<ModelView>,
-    pub replicas: Vec<ReplicaView>,
+pub struct CoreView {
+    pub applications: Vec<(Id<Application>, ApplicationView)>,
+    pub models: Vec<(Id<Model>, ModelView)>,
+    pub replicas: Vec<(Id<Replica>, ReplicaView)>,
+    /// Bytes of outputs that wait for others of the same query.
+    pub kept_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApplicationView {
-    pub model: Option<usize>,
+    /// The models that it asks, in order.
+    pub links: Vec<Link>,
+    pub policy: Policy,
+    pub is_draining: bool,
     pub rows: u32,
     pub rows_in_use: u32,
     /// Where the search for the next row begins.
@@ -45,8 +53,9 @@ pub struct ModelView {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaView {
-    pub model: usize,
-    pub ordinal: usize,
+    pub model: Id<Model>,
+    pub ordinal: u32,
+    pub is_draining: bool,
     pub batch_limit: u32,
     /// Absent while no incarnation is up.
     pub life: Option<LifeView>,
@@ -77,7 +86,7 @@ pub struct BatchView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryView {
     pub id: u64,
-    pub application: u32,
+    pub application: Id<Application>,
     pub row: u32,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
@@ -85,41 +94,45 @@ pub struct QueryView {
     pub is_answered: bool,
 }
 
-impl Scheduler {
+impl Core {
     /// One look at everything.
-    pub fn view(&self) -> SchedulerView {
-        let applications = self.applications.iter().enumerate();
+    pub fn view(&self) -> CoreView {
+        let applications = self.applications.iter();
         let models = self.models.iter();
-        SchedulerView {
+        let replicas = self.replicas.iter();
+        CoreView {
             applications: applications
-                .map(|(index, app)| self.view_application(index, app))
+                .map(|(id, state)| (id, self.view_application(id, state)))
                 .collect(),
-            models: models.map(|model| self.view_model(model)).collect(),
-            replicas: self.replicas.iter().map(|replica| self.view_replica(replica)).collect(),
+            models: models.map(|(id, state)| (id, self.view_model(state))).collect(),
+            replicas: replicas.map(|(id, state)| (id, self.view_replica(state))).collect(),
+            kept_bytes: self.kept_bytes,
         }
     }
 
-    fn view_application(&self, index: usize, state: &Application) -> ApplicationView {
-        let first = state.queries.earliest();
-        let first = first.map(|(row, _)| QueryRef { application: super::narrow(index), row });
+    fn view_application(&self, id: Id<Application>, state: &Application) -> ApplicationView {
+        let first_due = state.queries.find_due();
         ApplicationView {
-            model: state.model,
-            rows: state.queries.rows(),
-            rows_in_use: state.queries.rows_in_use(),
-            next_row: state.queries.next_row(),
-            first_due: first.map(|query| self.view_query(query)),
+            links: state.links.models.clone(),
+            policy: state.links.policy,
+            is_draining: state.is_draining,
+            rows: state.pool.rows(),
+            rows_in_use: state.pool.in_use(),
+            next_row: state.pool.cursor(),
+            first_due: first_due.map(|row| self.view_query(id, row)),
         }
     }
 
     fn view_model(&self, state: &Model) -> ModelView {
-        let head = state.queue.first_live(|waiting| is_live(&self.applications, waiting));
+        let head = state.room.queue.first_live(|waiting| is_live(&self.applications, waiting));
+        let head = head.map(|head| head.value.call);
         ModelView {
             availability: state.availability,
             queued: state.open_in_queue,
-            queue_capacity: state.rows,
-            suspects: state.apart.open_suspects,
-            retries: state.apart.open_retries,
-            head: head.map(|head| self.view_query(head.value.query)),
+            queue_capacity: state.room.rows,
+            suspects: state.room.apart.open_suspects,
+            retries: state.room.apart.open_retries,
+            head: head.map(|call| self.view_query(call.application, call.row)),
             objective_ns: state.objective_ns(),
             overhead_ns: state.parse_ns + state.reply_ns,
             batch_timeout_ns: state.batch_timeout_ns,
@@ -131,6 +144,7 @@ impl Scheduler {
         ReplicaView {
             model: state.model,
             ordinal: state.ordinal,
+            is_draining: state.is_draining,
             batch_limit: state.limit.limit(),
             life: state.incarnation.as_ref().map(|life| self.view_life(life, timeout_ns)),
         }
@@ -143,7 +157,7 @@ impl Scheduler {
         let hangs_ns = life.running_since_ns().map(|since_ns| since_ns.saturating_add(timeout_ns));
         let view = |(place, (slot, batch)): (usize, &(usize, &Batch))| BatchView {
             slot: *slot,
-            items: batch.queries.len(),
+            items: batch.calls.len(),
             dispatched_ns: batch.dispatched_ns,
             deadline_ns: self.first_deadline_ns(batch),
             hangs_ns: hangs_ns.filter(|_| place == 0),
@@ -157,20 +171,19 @@ impl Scheduler {
     }
 
     fn first_deadline_ns(&self, batch: &Batch) -> Option<u64> {
-        let queries = batch.queries.iter().map(|query| self.view_query(*query));
-        queries.filter(|query| !query.is_answered).map(|query| query.deadline_ns).min()
+        let queries = batch.calls.iter().map(|call| self.query(*call));
+        queries.filter(|query| query.is_open).map(|query| query.deadline_ns).min()
     }
 
-    fn view_query(&self, query: QueryRef) -> QueryView {
-        let queries = &self.applications[query.application as usize].queries;
-        let known = queries.get(query.row);
+    fn view_query(&self, application: Id<Application>, row: u32) -> QueryView {
+        let known = self.applications[application].queries.get(row);
         QueryView {
             id: known.id,
-            application: query.application,
-            row: query.row,
+            application,
+            row,
             arrived_ns: known.arrived_ns,
             deadline_ns: known.deadline_ns,
-            is_answered: !queries.is_open(query.row),
+            is_answered: !known.is_open,
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::fleet::{BROKEN_MESSAGE, ITEM_MESSAGE, Input, batch_message};
 use super::oracle::Given;
 use super::world::{Event, MS, START_NS, Setup, US, World};
-use crate::scheduler::PolicyPlan;
+use crate::LimitPlan;
 use crate::stats::Reason;
 
 const SECOND_NS: u64 = 1_000 * MS;
@@ -79,7 +79,7 @@ fn who_cannot_be_tried_again_in_time_is_answered_without_the_words_of_another() 
     assert_eq!(world.answer(1), (18 * MS, Given::Prediction));
     let Given::Default(Reason::ModelError, text) = world.answer(2).1 else { panic!("predicted") };
     assert!(text.starts_with(b"the batch in which this input was has failed"));
-    assert_eq!((world.answer(2).0, world.oracle.queries[2].sends), (18 * MS, 1));
+    assert_eq!((world.answer(2).0, world.oracle.queries[2].calls[0].sends), (18 * MS, 1));
 }
 
 #[test]
@@ -99,13 +99,13 @@ fn a_failed_item_is_answered_model_error_and_its_neighbours_are_predicted() {
 #[test]
 fn failed_batches_teach_neither_the_limit_nor_the_estimate() {
     let mut setup = Setup::simple();
-    setup.models[0].policy = PolicyPlan::Aimd { max: 64 };
+    setup.models[0].limit = LimitPlan::Aimd { max: 64 };
     let mut world = setup.build_up();
     world.at(0, Event::Break { replica: 0, broken: true });
     (0..200).for_each(|round| world.queries_at(round * MS / 2, 4));
     world.run_until(200 * MS);
     assert_eq!(world.limit(0), 1);
-    assert_eq!(world.scheduler.replicas[0].estimate.predict(1, START_NS + 200 * MS), 0);
+    assert_eq!(world.core.replicas[world.replica(0)].estimate.predict(1, START_NS + 200 * MS), 0);
     world.finish();
 }
 
@@ -157,8 +157,8 @@ fn a_model_that_fails_everything_costs_a_batch_for_each_query_and_no_more() {
     world.queries_at(500 * MS, 16);
     world.finish();
     let settled = world.oracle.queries.iter().filter(|q| q.arrived_ns > START_NS + 10 * MS);
-    assert!(settled.clone().all(|query| query.sends <= 1));
-    let sends: u32 = world.oracle.queries.iter().map(|query| query.sends).sum();
+    assert!(settled.clone().all(|query| query.calls[0].sends <= 1));
+    let sends: u32 = world.oracle.queries.iter().map(|query| query.calls[0].sends).sum();
     assert!(sends <= 5_016 + 64, "{sends} sends of 5,016 queries");
     assert_eq!(world.answer(4_000).1, model_error(BROKEN_MESSAGE));
 }
@@ -192,14 +192,16 @@ fn good_inputs_are_predicted_though_half_of_all_are_bad() {
 #[test]
 fn the_first_failure_in_each_second_is_reported_for_its_model() {
     let mut world = Setup::simple().build_up();
-    assert_eq!(world.scheduler.take_failure_report(), None);
+    assert_eq!(world.core.take_failure_report(), None);
     [0, 10, 990, 1_010].into_iter().for_each(|at| world.query_at(at * MS, Input::FailsBatch));
     let mut reports = Vec::new();
     for after_ms in [5, 995, 1_015] {
         world.run_until(after_ms * MS);
-        let texts = std::iter::from_fn(|| world.scheduler.take_failure_report());
+        let texts = std::iter::from_fn(|| world.core.take_failure_report());
         reports.extend(texts.map(|report| (after_ms, report.model, report.text.into_vec())));
     }
     world.finish();
-    assert_eq!(reports, [(5, 0, batch_message(0)), (1_015, 0, batch_message(3))]);
+    let model = world.model(0);
+    let expected = [(5, model, batch_message(0)), (1_015, model, batch_message(3))];
+    assert_eq!(reports, expected);
 }

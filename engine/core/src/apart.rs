@@ -24,10 +24,14 @@
 
 use std::collections::VecDeque;
 
-use super::queries::Place;
-use super::replica::{QueryRef, Waiting, row_count};
-use super::{Reason, Scheduler, Sink, is_live};
+use crate::answer::Sink;
+use crate::call::{CallRef, Place, Waiting};
+use crate::ids::Id;
 use crate::limits::RETRIES_MAX;
+use crate::model::Model;
+use crate::replica::{Replica, row_count};
+use crate::stats::Reason;
+use crate::{Core, is_live};
 
 const NOT_IN_TIME: &[u8] = b"the batch in which this input was has failed, and there was no time \
     left to try it again";
@@ -38,14 +42,14 @@ const FAILING: &[u8] =
 
 /// Those of one model.
 #[derive(Debug)]
-pub struct Apart {
+pub(crate) struct Apart {
     suspects: VecDeque<Waiting>,
     retries: VecDeque<Retry>,
     /// How many of them are not dead.
     pub open_suspects: usize,
     pub open_retries: usize,
     /// The replica that takes suspects.
-    quarantine: Option<usize>,
+    quarantine: Option<Id<Replica>>,
     next_group: u64,
     room: usize,
 }
@@ -57,12 +61,12 @@ struct Retry {
     /// Those that may go together stand together and have the same number.
     group: u64,
     /// Where the batch failed; nowhere if it was only taken away.
-    failed_at: Option<usize>,
+    failed_at: Option<Id<Replica>>,
 }
 
 /// Whether a batch was formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Formed {
+pub(crate) enum Formed {
     Yes,
     No,
     /// The replica is to finish what it has first.
@@ -87,14 +91,22 @@ impl Apart {
     pub fn open(&self) -> usize {
         self.open_suspects + self.open_retries
     }
+
+    /// Takes over what waits in another that has less room.
+    pub fn take_over(&mut self, other: &mut Self) {
+        self.suspects.extend(other.suspects.drain(..));
+        self.retries.extend(other.retries.drain(..));
+        (self.open_suspects, self.open_retries) = (other.open_suspects, other.open_retries);
+        (self.quarantine, self.next_group) = (other.quarantine, other.next_group);
+    }
 }
 
-impl Scheduler {
+impl Core {
     /// Forms a batch of what waits apart.
-    pub(super) fn form_apart(
+    pub(crate) fn form_apart(
         &mut self,
         now_ns: u64,
-        replica: usize,
+        replica: Id<Replica>,
         sink: &mut impl Sink,
     ) -> Formed {
         match self.form_suspect(replica) {
@@ -104,10 +116,11 @@ impl Scheduler {
     }
 
     /// What was in flight when a container died waits to go out alone.
-    pub(super) fn suspect(&mut self, model: usize, query: QueryRef) {
-        let waiting = self.waiting(query);
-        self.move_to(query, Place::Suspects);
-        let (applications, apart) = (&self.applications, &mut self.models[model].apart);
+    pub(crate) fn wait_as_suspect(&mut self, call: CallRef) {
+        let waiting = self.waiting(call);
+        self.move_to(call, Place::Suspects);
+        let model = self.call(call).model;
+        let (applications, apart) = (&self.applications, &mut self.models[model].room.apart);
         if apart.suspects.len() >= apart.room {
             apart.suspects.retain(|suspect| is_live(applications, suspect));
         }
@@ -115,46 +128,52 @@ impl Scheduler {
     }
 
     /// What may go out together again does so before all that waits already.
-    pub(super) fn retry(&mut self, model: usize, queries: &[QueryRef], failed_at: Option<usize>) {
-        let (applications, apart) = (&self.applications, &mut self.models[model].apart);
-        if apart.retries.len() + queries.len() > apart.room {
+    pub(crate) fn retry(
+        &mut self,
+        model: Id<Model>,
+        calls: &[CallRef],
+        failed_at: Option<Id<Replica>>,
+    ) {
+        let (applications, apart) = (&self.applications, &mut self.models[model].room.apart);
+        if apart.retries.len() + calls.len() > apart.room {
             apart.retries.retain(|retry| is_live(applications, &retry.waiting));
         }
         let group = apart.next_group;
         apart.next_group += 1;
-        for query in queries.iter().rev() {
-            let waiting = self.waiting(*query);
-            self.move_to(*query, Place::Retries);
+        for call in calls.iter().rev() {
+            let waiting = self.waiting(*call);
+            self.move_to(*call, Place::Retries);
             let retry = Retry { waiting, group, failed_at };
-            self.models[model].apart.retries.push_front(retry);
+            self.models[model].room.apart.retries.push_front(retry);
         }
     }
 
-    /// A batch of `size` failed as a whole. `queries` are those of it that are open still.
-    pub(super) fn batch_failed(
+    /// A batch of `size` failed as a whole. `calls` are those of it for which somebody waits.
+    pub(crate) fn batch_failed(
         &mut self,
         now_ns: u64,
-        replica: usize,
+        replica: Id<Replica>,
         size: u32,
-        queries: &[QueryRef],
+        calls: &[CallRef],
         message: &[u8],
         sink: &mut impl Sink,
     ) {
         let model = self.replicas[replica].model;
-        self.stats.models[model].batches_failed.increment();
+        self.models[model].stats.batches_failed.increment();
         self.note_failure(now_ns, replica, message);
-        for query in queries {
-            self.applications[query.application as usize].queries.count_failure(query.row);
+        for call in calls {
+            let known = self.call_mut(*call);
+            known.failures = known.failures.saturating_add(1);
         }
-        match queries {
-            [query] if size == 1 => self.failed_alone(now_ns, replica, *query, message, sink),
+        match calls {
+            [call] if size == 1 => self.failed_alone(now_ns, replica, *call, message, sink),
             _ if self.is_failing(model) => {
-                for query in queries {
-                    self.answer_default(now_ns, *query, Reason::ModelError, NOT_TRIED, sink);
+                for call in calls {
+                    self.fail_call(now_ns, *call, Reason::ModelError, NOT_TRIED, sink);
                 }
             }
             _ => {
-                let (first, second) = queries.split_at(queries.len().div_ceil(2));
+                let (first, second) = calls.split_at(calls.len().div_ceil(2));
                 for half in [second, first] {
                     self.send_half_again(model, half, replica);
                 }
@@ -162,36 +181,35 @@ impl Scheduler {
         }
     }
 
-    /// Why a query that waits cannot be answered in time.
-    pub(super) fn why_late(&self, model: usize, query: QueryRef) -> (Reason, &'static [u8]) {
-        let failures =
-            self.applications[query.application as usize].queries.get(query.row).failures;
-        let mut up = self.replicas_of(model).filter(|replica| self.is_up(*replica)).peekable();
-        if failures > 0 {
+    /// Why a call that waits cannot bring its output in time.
+    pub(crate) fn why_late(&self, call: CallRef) -> (Reason, &'static [u8]) {
+        let known = self.call(call);
+        let replicas = self.replicas_of(known.model);
+        if known.failures > 0 {
             (Reason::ModelError, NOT_IN_TIME)
-        } else if up.peek().is_none() {
+        } else if !replicas.iter().any(|replica| self.is_up(*replica)) {
             (Reason::NotReady, &[])
-        } else if self.is_failing(model) {
+        } else if self.is_failing(known.model) {
             (Reason::ModelError, FAILING)
         } else {
             (Reason::Late, &[])
         }
     }
 
-    /// Gives all that waits apart, to be answered.
-    pub(super) fn take_apart(&mut self, model: usize) -> Option<QueryRef> {
+    /// Gives all that waits apart, one after another.
+    pub(crate) fn take_apart(&mut self, model: Id<Model>) -> Option<CallRef> {
         if let Some(suspect) = self.next_suspect(model) {
-            self.models[model].apart.suspects.pop_front();
+            self.models[model].room.apart.suspects.pop_front();
             return Some(suspect);
         }
         let retry = self.next_retry(model)?;
-        self.models[model].apart.retries.pop_front();
-        Some(retry.waiting.query)
+        self.models[model].room.apart.retries.pop_front();
+        Some(retry.waiting.call)
     }
 
     /// A replica that has failed several times in a row takes nothing for a while, and one that is
     /// failing one batch at a time, as long as another one can do the work.
-    pub(super) fn is_benched(&self, now_ns: u64, replica: usize) -> bool {
+    pub(crate) fn is_benched(&self, now_ns: u64, replica: Id<Replica>) -> bool {
         let state = &self.replicas[replica];
         let busy = state.incarnation.as_ref().is_some_and(|life| life.in_flight > 0);
         let held_back = now_ns < state.pause_until_ns || (busy && state.failures.is_failing());
@@ -199,51 +217,57 @@ impl Scheduler {
     }
 
     /// Whether another replica of the same model can do the work.
-    fn has_better(&self, now_ns: u64, replica: usize) -> bool {
-        let mut others = self.replicas_of(self.replicas[replica].model);
-        others.any(|other| other != replica && self.is_well(now_ns, other))
+    fn has_better(&self, now_ns: u64, replica: Id<Replica>) -> bool {
+        let others = self.replicas_of(self.replicas[replica].model);
+        others.iter().any(|other| *other != replica && self.is_well(now_ns, *other))
     }
 
-    fn is_well(&self, now_ns: u64, replica: usize) -> bool {
+    fn is_well(&self, now_ns: u64, replica: Id<Replica>) -> bool {
         let state = &self.replicas[replica];
-        self.is_up(replica) && !state.failures.is_failing() && now_ns >= state.pause_until_ns
+        let is_served = state.incarnation.is_some() && !state.is_draining;
+        is_served && !state.failures.is_failing() && now_ns >= state.pause_until_ns
     }
 
     /// Whether every replica that is up fails most of its batches.
-    fn is_failing(&self, model: usize) -> bool {
-        let mut up = self.replicas_of(model).filter(|replica| self.is_up(*replica));
-        up.all(|replica| self.replicas[replica].failures.is_failing())
+    fn is_failing(&self, model: Id<Model>) -> bool {
+        let mut up = self.replicas_of(model).iter().filter(|replica| self.is_up(**replica));
+        up.all(|replica| self.replicas[*replica].failures.is_failing())
     }
 
-    fn form_suspect(&mut self, replica: usize) -> Formed {
+    fn form_suspect(&mut self, replica: Id<Replica>) -> Formed {
         let model = self.replicas[replica].model;
-        if self.models[model].apart.open_suspects == 0 || !self.may_quarantine(model, replica) {
+        if self.models[model].room.apart.open_suspects == 0 || !self.may_quarantine(model, replica)
+        {
             return Formed::No;
         }
-        self.models[model].apart.quarantine = Some(replica);
+        self.models[model].room.apart.quarantine = Some(replica);
         let Some(life) = &self.replicas[replica].incarnation else { return Formed::No };
         if life.in_flight > 0 {
             return Formed::NotYet;
         }
         let suspect = self.next_suspect(model).expect("one of them is open");
-        self.models[model].apart.suspects.pop_front();
+        self.models[model].room.apart.suspects.pop_front();
         self.move_to(suspect, Place::Batch);
         let Some(life) = &mut self.replicas[replica].incarnation else { return Formed::No };
         life.alone = true;
-        life.forming.queries.push(suspect);
+        life.forming.calls.push(suspect);
         Formed::Yes
     }
 
     /// One replica at a time takes suspects. One that has nothing to do may take the place of one
     /// that has yet to finish something else.
-    fn may_quarantine(&self, model: usize, replica: usize) -> bool {
-        let Some(holder) = self.models[model].apart.quarantine else { return true };
-        let Some(held) = &self.replicas[holder].incarnation else { return true };
+    fn may_quarantine(&self, model: Id<Model>, replica: Id<Replica>) -> bool {
+        let Some(holder) = self.models[model].room.apart.quarantine else { return true };
+        let Some(state) = self.replicas.get(holder) else { return true };
+        let Some(held) = &state.incarnation else { return true };
+        if state.is_draining && !held.alone {
+            return true;
+        }
         let idle = self.replicas[replica].incarnation.as_ref().is_some_and(|l| l.in_flight == 0);
         holder == replica || (!held.alone && idle)
     }
 
-    fn form_retry(&mut self, now_ns: u64, replica: usize, sink: &mut impl Sink) -> bool {
+    fn form_retry(&mut self, now_ns: u64, replica: Id<Replica>, sink: &mut impl Sink) -> bool {
         let state = &self.replicas[replica];
         let (model, rows_max) = (state.model, state.rows_max());
         while let Some(front) = self.next_retry(model) {
@@ -251,25 +275,25 @@ impl Scheduler {
                 return false;
             }
             let Some(life) = &mut self.replicas[replica].incarnation else { return false };
-            let mut queries = std::mem::take(&mut life.forming.queries);
+            let mut calls = std::mem::take(&mut life.forming.calls);
             while let Some(next) = self.next_retry(model) {
-                if next.group != front.group || queries.len() == rows_max as usize {
+                if next.group != front.group || calls.len() == rows_max as usize {
                     break;
                 }
-                self.models[model].apart.retries.pop_front();
-                self.move_to(next.waiting.query, Place::Batch);
-                queries.push(next.waiting.query);
+                self.models[model].room.apart.retries.pop_front();
+                self.move_to(next.waiting.call, Place::Batch);
+                calls.push(next.waiting.call);
             }
-            let done_ns = self.done_ns(now_ns, replica, row_count(&queries));
+            let done_ns = self.done_ns(now_ns, replica, row_count(&calls));
             // Those of a group stand in the order of their deadlines.
-            let late = queries.partition_point(|query| self.deadline_ns(*query) < done_ns);
-            for query in queries.drain(..late) {
-                self.applications[query.application as usize].queries.take_back(query.row);
-                self.answer_default(now_ns, query, Reason::ModelError, NOT_IN_TIME, sink);
+            let late = calls.partition_point(|call| self.deadline_ns(*call) < done_ns);
+            for call in calls.drain(..late) {
+                self.take_back(call);
+                self.fail_call(now_ns, call, Reason::ModelError, NOT_IN_TIME, sink);
             }
-            let formed = !queries.is_empty();
+            let formed = !calls.is_empty();
             if let Some(life) = &mut self.replicas[replica].incarnation {
-                life.forming.queries = queries;
+                life.forming.calls = calls;
             }
             if formed {
                 return true;
@@ -278,53 +302,54 @@ impl Scheduler {
         false
     }
 
-    /// A query that fails alone is guilty, unless its replica is the only one that says so.
+    /// A call that fails alone is guilty, unless its replica is the only one that says so.
     fn failed_alone(
         &mut self,
         now_ns: u64,
-        replica: usize,
-        query: QueryRef,
+        replica: Id<Replica>,
+        call: CallRef,
         message: &[u8],
         sink: &mut impl Sink,
     ) {
         let model = self.replicas[replica].model;
-        let queries = &mut self.applications[query.application as usize].queries;
-        let first_time = queries.mark_failed_alone(query.row);
-        let known = *queries.get(query.row);
-        let in_time = |other| self.done_ns(now_ns, other, 1) <= known.deadline_ns;
-        let mut others = self.replicas_of(model).filter(|other| *other != replica);
+        let known = self.call_mut(call);
+        let first_time = !std::mem::replace(&mut known.failed_alone, true);
+        let never_crashed = known.crashes == 0;
+        let deadline_ns = self.deadline_ns(call);
+        let in_time = |other| self.done_ns(now_ns, other, 1) <= deadline_ns;
+        let mut others = self.replicas_of(model).iter().filter(|other| **other != replica);
         let elsewhere = first_time
-            && known.crashes == 0
-            && others.any(|other| self.is_well(now_ns, other) && in_time(other));
+            && never_crashed
+            && others.any(|other| self.is_well(now_ns, *other) && in_time(*other));
         if elsewhere {
-            self.send_half_again(model, &[query], replica);
+            self.send_half_again(model, &[call], replica);
         } else {
-            self.stats.models[model].items_failed.increment();
-            self.answer_default(now_ns, query, Reason::ModelError, message, sink);
+            self.models[model].stats.items_failed.increment();
+            self.fail_call(now_ns, call, Reason::ModelError, message, sink);
         }
     }
 
-    fn send_half_again(&mut self, model: usize, queries: &[QueryRef], replica: usize) {
-        for query in queries {
-            let known = self.applications[query.application as usize].queries.get(query.row);
-            assert!(u32::from(known.failures) <= RETRIES_MAX, "each time in half as large a batch");
+    fn send_half_again(&mut self, model: Id<Model>, calls: &[CallRef], replica: Id<Replica>) {
+        for call in calls {
+            let failures = u32::from(self.call(*call).failures);
+            assert!(failures <= RETRIES_MAX, "each time in half as large a batch");
         }
-        self.stats.models[model].redispatches.add(queries.len() as u64);
-        self.retry(model, queries, Some(replica));
+        self.models[model].stats.redispatches.add(calls.len() as u64);
+        self.retry(model, calls, Some(replica));
     }
 
     /// The next suspect that is open, which stays where it is. The dead before it are dropped.
-    fn next_suspect(&mut self, model: usize) -> Option<QueryRef> {
-        let suspects = &mut self.models[model].apart.suspects;
+    fn next_suspect(&mut self, model: Id<Model>) -> Option<CallRef> {
+        let suspects = &mut self.models[model].room.apart.suspects;
         while suspects.front().is_some_and(|suspect| !is_live(&self.applications, suspect)) {
             suspects.pop_front();
         }
-        suspects.front().map(|suspect| suspect.query)
+        suspects.front().map(|suspect| suspect.call)
     }
 
     /// The next of those whose batch failed, in the same way.
-    fn next_retry(&mut self, model: usize) -> Option<Retry> {
-        let retries = &mut self.models[model].apart.retries;
+    fn next_retry(&mut self, model: Id<Model>) -> Option<Retry> {
+        let retries = &mut self.models[model].room.apart.retries;
         while retries.front().is_some_and(|retry| !is_live(&self.applications, &retry.waiting)) {
             retries.pop_front();
         }

@@ -1,28 +1,44 @@
-//! A replica as the scheduler sees it: what is in flight there, and how fast it is.
+//! A replica as the core sees it: what is in flight there, and how fast it is.
+//!
+//! It is made by the control thread with all of its memory, moved in by a change, and outlives its
+//! incarnations, which come and go.
+
+use std::sync::Arc;
 
 use cutter_tensor::TensorSpec;
 
-use crate::batching::{BatchLimit, FailureShare, ServiceEstimate};
-use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN};
+use crate::batching::{Aimd, BatchLimit, FailureShare, ServiceEstimate};
+use crate::call::CallRef;
+use crate::ids::Id;
+use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
+use crate::model::Model;
+use crate::stats::ReplicaStats;
 
-/// A query, wherever it is: its application and its row.
+/// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryRef {
-    pub application: u32,
-    pub row: u32,
+pub enum LimitPlan {
+    /// Adapts to the objective, up to `max` rows.
+    Aimd { max: u32 },
+    /// Always up to `max` rows.
+    Fixed { max: u32 },
 }
 
-/// An entry where a query waits. It is dead when the query that has this number is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    pub query: QueryRef,
-    pub id: u64,
+/// What a replica is made of.
+#[derive(Debug)]
+pub struct ReplicaPlan {
+    pub model: Id<Model>,
+    /// Its place among the replicas of its model, for people.
+    pub ordinal: u32,
+    /// The most batches that it holds: the depth of its model.
+    pub depth: u32,
+    pub limit: LimitPlan,
+    pub stats: Arc<ReplicaStats>,
 }
 
 /// A batch in flight.
 #[derive(Debug, Default)]
-pub struct Batch {
-    pub queries: Vec<QueryRef>,
+pub(crate) struct Batch {
+    pub calls: Vec<CallRef>,
     pub dispatched_ns: u64,
     /// Earlier than any other's by this number.
     pub order: u64,
@@ -31,29 +47,31 @@ pub struct Batch {
     pub in_flight: bool,
 }
 
-/// One replica slot of a model. Its incarnations come and go.
+/// One replica of a model version.
 #[derive(Debug)]
 pub struct Replica {
-    pub model: usize,
-    /// Its place among the replicas of its model.
-    pub ordinal: usize,
-    pub limit: BatchLimit,
-    pub estimate: ServiceEstimate,
+    pub(crate) model: Id<Model>,
+    pub(crate) ordinal: u32,
+    pub(crate) limit: BatchLimit,
+    pub(crate) estimate: ServiceEstimate,
     /// How many of the batches of this incarnation fail.
-    pub failures: FailureShare,
+    pub(crate) failures: FailureShare,
     /// Batches that failed since one succeeded.
-    pub failures_in_a_row: u32,
+    pub(crate) failures_in_a_row: u32,
     /// While others can do the work, it gets nothing before.
-    pub pause_until_ns: u64,
-    pub incarnation: Option<Incarnation>,
+    pub(crate) pause_until_ns: u64,
+    pub(crate) incarnation: Option<Incarnation>,
     /// For the next incarnation, while there is none.
-    pub tables: Option<Tables>,
+    pub(crate) tables: Option<Tables>,
+    pub(crate) stats: Arc<ReplicaStats>,
+    /// It is sent nothing any more.
+    pub(crate) is_draining: bool,
 }
 
 /// The memory for the batches of an incarnation. Each replica has one for all its lives, so that
 /// one that comes up takes nothing from the heap.
 #[derive(Debug)]
-pub struct Tables {
+pub(crate) struct Tables {
     /// Indexed by the slot of the ticket.
     batches: Box<[Batch]>,
     forming: Batch,
@@ -68,7 +86,7 @@ impl Tables {
 
 /// One life of a replica.
 #[derive(Debug)]
-pub struct Incarnation {
+pub(crate) struct Incarnation {
     pub output: TensorSpec,
     pub items_max: u32,
     /// Indexed by the slot of the ticket.
@@ -105,7 +123,7 @@ impl Incarnation {
     pub fn into_tables(self) -> Tables {
         let Self { mut batches, mut forming, .. } = self;
         for batch in batches.iter_mut().chain([&mut forming]) {
-            batch.queries.clear();
+            batch.calls.clear();
             batch.in_flight = false;
         }
         Tables { batches, forming }
@@ -119,7 +137,7 @@ impl Incarnation {
     pub fn launch(&mut self, slot: usize, now_ns: u64) {
         std::mem::swap(&mut self.forming, &mut self.batches[slot]);
         let batch = &mut self.batches[slot];
-        assert!(!self.forming.in_flight && !batch.queries.is_empty());
+        assert!(!self.forming.in_flight && !batch.calls.is_empty());
         batch.in_flight = true;
         batch.dispatched_ns = now_ns;
         batch.order = self.next_order;
@@ -139,6 +157,12 @@ impl Incarnation {
         began_ns
     }
 
+    /// When the batch that is running now counts as hanging.
+    pub fn hangs_ns(&self, batch_timeout_ns: u64) -> Option<u64> {
+        let since_ns = self.running_since_ns()?;
+        Some(since_ns.saturating_add(batch_timeout_ns).saturating_add(1))
+    }
+
     /// When the batch that is running now began.
     pub fn running_since_ns(&self) -> Option<u64> {
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
@@ -151,15 +175,44 @@ impl Incarnation {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
         let total_ns: u64 = in_flight
-            .map(|batch| estimate.predict(row_count(&batch.queries), now_ns))
+            .map(|batch| estimate.predict(row_count(&batch.calls), now_ns))
             .fold(0, u64::saturating_add);
         total_ns.saturating_sub(now_ns.saturating_sub(since_ns))
     }
 }
 
 impl Replica {
+    /// Without an incarnation.
+    pub fn new(plan: ReplicaPlan) -> Self {
+        let ReplicaPlan { model, ordinal, depth, limit, stats } = plan;
+        let (LimitPlan::Aimd { max } | LimitPlan::Fixed { max }) = limit;
+        let limit = match limit {
+            // Its objective is known when it is linked.
+            LimitPlan::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
+            LimitPlan::Fixed { max } => BatchLimit::Fixed { max },
+        };
+        Self {
+            model,
+            ordinal,
+            limit,
+            estimate: ServiceEstimate::new(1),
+            failures: FailureShare::default(),
+            failures_in_a_row: 0,
+            pause_until_ns: 0,
+            incarnation: None,
+            tables: Some(Tables::new(depth, max)),
+            stats,
+            is_draining: false,
+        }
+    }
+
+    /// Tickets in flight.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.incarnation.as_ref().map_or(0, |life| life.in_flight)
+    }
+
     /// A new incarnation. It holds what was planned for, or its tables have to be made first.
-    pub fn begin(&mut self, output: TensorSpec, depth: u32, items_max: u32, now_ns: u64) {
+    pub(crate) fn begin(&mut self, output: TensorSpec, depth: u32, items_max: u32, now_ns: u64) {
         assert!(self.incarnation.is_none());
         let planned = self.tables.take().filter(|tables| tables.batches.len() == depth as usize);
         let tables = planned.unwrap_or_else(|| Tables::new(depth, items_max));
@@ -171,7 +224,7 @@ impl Replica {
 
     /// Tells how a batch ended. After each but the first of several failures in a row, the replica
     /// is held back for twice as long as after the one before.
-    pub fn observe(&mut self, failed: bool, now_ns: u64) {
+    pub(crate) fn observe(&mut self, failed: bool, now_ns: u64) {
         self.failures.observe(failed);
         if !failed {
             (self.failures_in_a_row, self.pause_until_ns) = (0, 0);
@@ -187,7 +240,7 @@ impl Replica {
 
     /// The most rows of its next batch. One that fails gets them one by one, so that a good input
     /// does not suffer for a bad one, and what fails need not be taken apart.
-    pub fn rows_max(&self) -> u32 {
+    pub(crate) fn rows_max(&self) -> u32 {
         let items_max = self.incarnation.as_ref().map_or(1, |life| life.items_max);
         if self.failures.is_failing() { 1 } else { self.limit.limit().min(items_max) }
     }
@@ -195,10 +248,10 @@ impl Replica {
 
 impl Batch {
     fn with_capacity(items_max: u32) -> Self {
-        Self { queries: Vec::with_capacity(items_max as usize), ..Self::default() }
+        Self { calls: Vec::with_capacity(items_max as usize), ..Self::default() }
     }
 }
 
-pub fn row_count(queries: &[QueryRef]) -> u32 {
-    u32::try_from(queries.len()).expect("a batch is bounded by BATCH_ITEMS_MAX")
+pub(crate) fn row_count(calls: &[CallRef]) -> u32 {
+    u32::try_from(calls.len()).expect("a batch is bounded by BATCH_ITEMS_MAX")
 }

@@ -1,7 +1,7 @@
 //! One look at everything, while something is going on.
 
 use super::world::{Event, MS, START_NS, Setup, US};
-use crate::scheduler::{Availability, BatchView, Death, QueryView};
+use crate::{Availability, BatchView, Death, QueryView};
 
 #[test]
 fn a_look_shows_what_runs_what_waits_and_until_when() {
@@ -9,7 +9,7 @@ fn a_look_shows_what_runs_what_waits_and_until_when() {
     // Each of the first two finds a free ticket; the others wait.
     world.queries_at(0, 5);
     world.run_until(500 * US);
-    let view = world.scheduler.view();
+    let view = world.core.view();
     let batch = |slot, hangs_ns| BatchView {
         slot,
         items: 1,
@@ -17,20 +17,20 @@ fn a_look_shows_what_runs_what_waits_and_until_when() {
         deadline_ns: Some(START_NS + 20 * MS),
         hangs_ns,
     };
-    let life = view.replicas[0].life.as_ref().unwrap();
+    let life = view.replicas[0].1.life.as_ref().unwrap();
     assert_eq!(life.batches, [batch(0, Some(START_NS + 50 * MS)), batch(1, None)]);
-    let model = &view.models[0];
+    let model = &view.models[0].1;
     assert_eq!((model.queued, model.suspects, model.queue_capacity), (3, 0, 64));
     let head = QueryView {
         id: 3,
-        application: 0,
+        application: world.application(0),
         row: 2,
         arrived_ns: START_NS,
         deadline_ns: START_NS + 20 * MS,
         is_answered: false,
     };
     assert_eq!(model.head, Some(head));
-    let application = &view.applications[0];
+    let application = &view.applications[0].1;
     assert_eq!((application.rows, application.rows_in_use, application.next_row), (64, 5, 5));
     assert_eq!(application.first_due.map(|query| query.id), Some(1));
     world.finish();
@@ -44,11 +44,11 @@ fn a_replica_that_is_lost_has_no_life_and_its_query_is_a_suspect() {
     world.queries_at(0, 1);
     world.at(500 * US, Event::Lost { replica: 0, death: Death::Crash });
     world.run_until(MS);
-    let view = world.scheduler.view();
-    assert_eq!(view.replicas[0].life, None);
-    let model = &view.models[0];
+    let view = world.core.view();
+    assert_eq!(view.replicas[0].1.life, None);
+    let model = &view.models[0].1;
     assert_eq!((model.queued, model.suspects, model.retries), (0, 1, 0));
-    assert_eq!(view.models[0].availability, Availability::Expected);
+    assert_eq!(view.models[0].1.availability, Availability::Expected);
     world.finish();
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::fleet::Input;
 use super::oracle::Given;
 use super::world::{Event, MS, START_NS, Setup, World};
-use crate::scheduler::Availability;
 use crate::stats::Reason;
+use crate::{Availability, HandedOver};
 
 fn default(reason: Reason) -> Given {
     Given::Default(reason, Vec::new())
@@ -15,19 +15,19 @@ fn default(reason: Reason) -> Given {
 /// Events at their times, and everything that comes of them.
 fn lived_through(setup: &Setup, events: &[(u64, Event)]) -> World {
     let mut world = setup.build();
-    events.iter().for_each(|(after_ns, event)| world.at(*after_ns, *event));
+    events.iter().for_each(|(after_ns, event)| world.at(*after_ns, event.clone()));
     world.finish();
     world
 }
 
-const QUERY: Event = Event::Arrive { application: 0, input: Input::Good };
+const QUERY: Event = Event::Arrive { application: 0, input: Input::Good, timeout_ns: None };
 const UP: Event = Event::Up { replica: 0 };
 const DOWN: Event = Event::Availability { model: 0, availability: Availability::Down };
 
 #[test]
 fn an_application_without_a_model_is_answered_no_model_at_once() {
     let mut setup = Setup::simple();
-    setup.applications[0].model = None;
+    setup.applications[0].models.clear();
     let world = lived_through(&setup, &[(0, UP), (MS, QUERY)]);
     assert_eq!(world.answer(0), (MS, default(Reason::NoModel)));
 }
@@ -74,10 +74,11 @@ fn a_full_pool_gives_no_row_until_one_is_given_back() {
     let mut setup = Setup::simple();
     setup.applications[0].rows = 2;
     let mut world = setup.build();
-    let rows = [0; 3].map(|_| world.scheduler.reserve(0));
+    let application = world.application(0);
+    let rows = [0; 3].map(|_| world.core.reserve(application));
     assert_eq!(rows, [Some(0), Some(1), None]);
-    world.scheduler.cancel(0, 1);
-    assert_eq!(world.scheduler.reserve(0), Some(1));
+    world.core.cancel(application, 1, 0);
+    assert_eq!(world.core.reserve(application), Some(1));
 }
 
 #[test]
@@ -108,10 +109,10 @@ fn a_server_that_ends_answers_all_that_is_open_wherever_it_is() {
     let mut world = setup.build_up();
     world.queries_at(0, 3);
     world.run_until(MS / 2);
-    assert!(!world.scheduler.is_idle());
+    assert!(!world.core.is_idle());
     let now_ns = world.oracle.now_ns;
-    world.scheduler.answer_all(now_ns, Reason::ShuttingDown, &mut world.oracle);
-    assert!(world.scheduler.is_idle());
+    world.core.answer_all(now_ns, Reason::ShuttingDown, &mut world.oracle);
+    assert!(world.core.is_idle());
     world.finish();
     let given = [0, 1, 2].map(|number| world.answer(number));
     assert_eq!(given, [0; 3].map(|_| (MS / 2, default(Reason::ShuttingDown))));
@@ -127,8 +128,14 @@ fn an_answer_handed_over_after_the_deadline_is_late_whatever_it_carries() {
     let stats = Arc::clone(&world.stats);
     let stats = &stats.applications[0];
     for (after_ns, late) in [(20 * MS, 0), (20 * MS + 1, 1)] {
-        let (arrived_ns, now_ns) = (START_NS, START_NS + after_ns);
-        world.scheduler.handed_over(0, 1, arrived_ns, START_NS + MS, now_ns);
+        let handed_over = HandedOver {
+            application: world.application(0),
+            queries: 1,
+            arrived_ns: START_NS,
+            deadline_ns: START_NS + 20 * MS,
+            answered_ns: START_NS + MS,
+        };
+        world.core.handed_over(&handed_over, START_NS + after_ns);
         assert_eq!(stats.late.get(), late);
     }
     let end_to_end = stats.end_to_end.snapshot();

@@ -1,21 +1,28 @@
-//! The simulator: arrivals, containers and their faults, in the order of simulated time.
+//! The simulator: arrivals, containers and their faults, and changes, in the order of simulated
+//! time.
 //!
-//! It stands where the engine's loop stands: it hands the scheduler what happens, submits the
+//! It stands where the engine's loop and control stand: it hands the core what happens, submits the
 //! batches that it forms, and calls `tick` exactly when `next_tick_ns` says. Nothing is random
-//! here.
+//! here. What comes and goes is in [`control`].
+
+mod control;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cutter_tensor::{ElementType, TensorSpec};
 
-use super::fleet::{BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message};
-use super::oracle::{Given, Oracle};
-use crate::scheduler::{
-    Admission, ApplicationPlan, Availability, BatchResults, Death, ModelPlan, PolicyPlan, RowRef,
-    Scheduler,
+use super::fleet::{
+    BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message, output_of,
 };
+use super::oracle::{Given, Oracle};
 use crate::stats::{EngineStats, Reason};
+use crate::{
+    Admission, Application, Availability, BatchResults, Core, Death, Id, LimitPlan, Model, Policy,
+    Replica, RowRef,
+};
+
+use control::Control;
 
 pub const US: u64 = 1_000;
 pub const MS: u64 = 1_000_000;
@@ -23,11 +30,13 @@ pub const MS: u64 = 1_000_000;
 pub const START_NS: u64 = 1_000 * MS;
 
 /// Something that happens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     Arrive {
         application: usize,
         input: Input,
+        /// A deadline of its own, after its arrival.
+        timeout_ns: Option<u64>,
     },
     /// The client of this query, if it still waits for its answer, goes away.
     Abandon {
@@ -56,6 +65,26 @@ pub enum Event {
         model: usize,
         availability: Availability,
     },
+    /// From now on an application asks these models, those of them that are there.
+    Relink {
+        application: usize,
+        models: Vec<usize>,
+        policy: Policy,
+    },
+    /// It goes as soon as nothing of it is under way, and comes back after a while.
+    RetireApplication {
+        application: usize,
+        back_after_ns: u64,
+    },
+    RetireModel {
+        model: usize,
+        back_after_ns: u64,
+    },
+    RetireReplica {
+        replica: usize,
+        back_after_ns: u64,
+    },
+    Return(Returning),
     /// The batch that runs in this incarnation is done.
     Done {
         replica: usize,
@@ -68,11 +97,45 @@ pub enum Event {
     },
 }
 
+/// What comes back.
+#[derive(Clone, Copy, Debug)]
+pub enum Returning {
+    Application(usize),
+    Model(usize),
+    Replica(usize),
+}
+
+/// An application of a world.
+#[derive(Clone, Debug)]
+pub struct ApplicationSetup {
+    pub slo_ns: u64,
+    pub rows: u32,
+    /// Those that it asks at first.
+    pub models: Vec<usize>,
+    pub policy: Policy,
+}
+
+impl ApplicationSetup {
+    /// One that asks one model, or none.
+    pub fn of(slo_ns: u64, rows: u32, model: Option<usize>) -> Self {
+        Self { slo_ns, rows, models: model.into_iter().collect(), policy: Policy::Static }
+    }
+}
+
+/// A model version of a world.
+#[derive(Clone, Debug)]
+pub struct ModelSetup {
+    pub replicas: u32,
+    pub depth: u32,
+    pub limit: LimitPlan,
+    pub batch_timeout_ns: u64,
+}
+
 /// What the world is made of. Models have their machines one after another.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    pub applications: Vec<ApplicationPlan>,
-    pub models: Vec<ModelPlan>,
+    pub applications: Vec<ApplicationSetup>,
+    pub models: Vec<ModelSetup>,
     pub machines: Vec<MachinePlan>,
 }
 
@@ -81,11 +144,11 @@ impl Setup {
     pub fn simple() -> Self {
         let service = Service { fixed_ns: MS, per_item_ns: 0 };
         Self {
-            applications: vec![ApplicationPlan { slo_ns: 20 * MS, rows: 64, model: Some(0) }],
-            models: vec![ModelPlan {
+            applications: vec![ApplicationSetup::of(20 * MS, 64, Some(0))],
+            models: vec![ModelSetup {
                 replicas: 1,
                 depth: 2,
-                policy: PolicyPlan::Fixed { max: 16 },
+                limit: LimitPlan::Fixed { max: 16 },
                 batch_timeout_ns: 50 * MS,
             }],
             machines: vec![MachinePlan { service, items_max: 64, restart_ns: Some(5 * MS) }],
@@ -97,6 +160,16 @@ impl Setup {
         let mut setup = Self::simple();
         setup.models[0].replicas = u32::try_from(count).expect("few");
         setup.machines = vec![setup.machines[0]; count];
+        setup
+    }
+
+    /// The same with more models of one replica each, all of which are asked.
+    pub fn models(count: usize) -> Self {
+        let mut setup = Self::simple();
+        setup.models = vec![setup.models[0].clone(); count];
+        setup.machines = vec![setup.machines[0]; count];
+        setup.applications[0].models = (0..count).collect();
+        setup.applications[0].policy = Policy::All;
         setup
     }
 
@@ -115,13 +188,13 @@ impl Setup {
 
 #[derive(Debug)]
 pub struct World {
-    pub scheduler: Scheduler,
+    pub core: Core,
     pub oracle: Oracle,
     pub machines: Vec<Machine>,
     pub stats: Arc<EngineStats>,
     /// The most rows that were in use at once.
     pub rows_in_use_max: u32,
-    applications: Vec<ApplicationPlan>,
+    control: Control,
     now_ns: u64,
     /// By time, and by number at the same time.
     events: BTreeMap<(u64, u64), Event>,
@@ -135,30 +208,28 @@ impl World {
         let models: Vec<(&str, &str, usize)> =
             setup.models.iter().map(|plan| ("model", "1", plan.replicas as usize)).collect();
         let stats = Arc::new(EngineStats::new(&names, &models, &[]));
-        let scheduler = Scheduler::new(&setup.applications, &setup.models, Arc::clone(&stats));
-        let slots = setup
-            .models
-            .iter()
-            .enumerate()
-            .flat_map(|(model, plan)| (0..plan.replicas).map(move |_| (model, plan.depth)));
+        let slots = setup.models.iter().enumerate();
+        let slots =
+            slots.flat_map(|(model, plan)| (0..plan.replicas).map(move |_| (model, plan.depth)));
         let machines: Vec<Machine> = slots
             .zip(&setup.machines)
             .map(|((model, depth), plan)| Machine::new(model, depth, *plan))
             .collect();
         assert_eq!(machines.len(), setup.machines.len());
-        let oracle = Oracle::new(setup.models.len(), START_NS);
-        Self {
-            scheduler,
-            oracle,
+        let mut world = Self {
+            core: Core::new(),
+            oracle: Oracle::new(setup.models.len(), START_NS),
             machines,
             stats,
             rows_in_use_max: 0,
-            applications: setup.applications.clone(),
+            control: Control::new(setup),
             now_ns: START_NS,
             events: BTreeMap::new(),
             next_event: 0,
             rows: Vec::new(),
-        }
+        };
+        world.add_everything();
+        world
     }
 
     /// Plans an event at this time after the start.
@@ -168,7 +239,7 @@ impl World {
 
     /// Plans one arrival for application 0.
     pub fn query_at(&mut self, after_ns: u64, input: Input) {
-        self.at(after_ns, Event::Arrive { application: 0, input });
+        self.at(after_ns, Event::Arrive { application: 0, input, timeout_ns: None });
     }
 
     /// Plans this many arrivals for application 0 at once.
@@ -191,18 +262,33 @@ impl World {
             self.step();
         }
         self.oracle.check_all_answered();
-        assert!(self.scheduler.is_idle());
+        assert!(self.core.is_idle());
         assert!(self.machines.iter().all(|machine| machine.tickets.is_empty()));
         assert_eq!(self.rows_in_use(), 0, "rows are held for nothing");
+        assert_eq!(self.core.kept_bytes, 0, "outputs are kept for nobody");
+        self.control.check_all_done();
         self.check_counts();
     }
 
     pub fn rows_in_use(&self) -> u32 {
-        self.scheduler.applications.iter().map(|state| state.queries.rows_in_use()).sum()
+        self.core.applications.iter().map(|(_, state)| state.pool.in_use()).sum()
+    }
+
+    /// By what the core knows a model, which is there.
+    pub fn model(&self, model: usize) -> Id<Model> {
+        self.control.model_id(model).expect("a model that is there")
+    }
+
+    pub fn application(&self, application: usize) -> Id<Application> {
+        self.control.application_id(application).expect("an application that is there")
+    }
+
+    pub fn replica(&self, replica: usize) -> Id<Replica> {
+        self.machines[replica].id.expect("a replica that is there")
     }
 
     pub fn limit(&self, replica: usize) -> u32 {
-        self.scheduler.replicas[replica].limit.limit()
+        self.core.replicas[self.replica(replica)].limit.limit()
     }
 
     /// When a query was answered, after the start, and with what.
@@ -230,7 +316,7 @@ impl World {
     }
 
     fn next_ns(&self) -> Option<u64> {
-        self.next_event_ns().into_iter().chain(self.scheduler.next_tick_ns()).min()
+        self.next_event_ns().into_iter().chain(self.core.next_tick_ns()).min()
     }
 
     /// The next thing that happens. What comes from outside at the same instant goes first.
@@ -245,23 +331,28 @@ impl World {
             self.tick();
         }
         self.serve();
+        self.hear_changes();
         self.rows_in_use_max = self.rows_in_use_max.max(self.rows_in_use());
     }
 
     fn tick(&mut self) {
-        self.scheduler.tick(self.now_ns, &mut self.oracle);
-        while let Some(kill) = self.scheduler.take_kill() {
-            let model = &self.scheduler.models[self.machines[kill.replica].model];
-            assert!(kill.running_ns > model.batch_timeout_ns);
-            self.lose(kill.replica, Death::Crash);
+        self.core.tick(self.now_ns, &mut self.oracle);
+        while let Some(kill) = self.core.take_kill() {
+            let is_meant = |machine: &Machine| machine.id == Some(kill.replica);
+            let replica = self.machines.iter().position(is_meant).expect("one that is there");
+            let model = self.model(self.machines[replica].model);
+            assert!(kill.running_ns > self.core.models[model].batch_timeout_ns);
+            self.lose(replica, Death::Crash);
         }
-        let next_ns = self.scheduler.next_tick_ns();
+        let next_ns = self.core.next_tick_ns();
         assert!(next_ns.is_none_or(|next_ns| next_ns > self.now_ns), "a tick left work undone");
     }
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Arrive { application, input } => self.arrive(application, input),
+            Event::Arrive { application, input, timeout_ns } => {
+                self.arrive(application, input, timeout_ns);
+            }
             Event::Abandon { number } => self.abandon(number),
             Event::Up { replica } => self.up(replica),
             Event::Lost { replica, death } => self.lose(replica, death),
@@ -269,9 +360,22 @@ impl World {
             Event::Pace { replica, percent } => self.machines[replica].pace_percent = percent,
             Event::Break { replica, broken } => self.machines[replica].broken = broken,
             Event::Availability { model, availability } => {
-                let sink = &mut self.oracle;
-                self.scheduler.set_availability(self.now_ns, model, availability, sink);
+                if let Some(model) = self.control.model_id(model) {
+                    let sink = &mut self.oracle;
+                    self.core.set_availability(self.now_ns, model, availability, sink);
+                }
             }
+            Event::Relink { application, models, policy } => {
+                self.relink(application, &models, policy);
+            }
+            Event::RetireApplication { application, back_after_ns } => {
+                self.retire_application(application, back_after_ns);
+            }
+            Event::RetireModel { model, back_after_ns } => self.retire_model(model, back_after_ns),
+            Event::RetireReplica { replica, back_after_ns } => {
+                self.retire_replica(replica, back_after_ns);
+            }
+            Event::Return(what) => self.comes_back(what),
             Event::Done { replica, life } => self.done(replica, life),
             Event::Killed { replica, life } => {
                 if self.machines[replica].life == life {
@@ -281,59 +385,68 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, application: usize, input: Input) {
-        let ApplicationPlan { slo_ns, model, .. } = self.applications[application];
+    fn arrive(&mut self, application: usize, input: Input, timeout_ns: Option<u64>) {
+        let Some((id, models)) = self.control.asked(application) else { return };
         let now_ns = self.now_ns;
-        let number = self.oracle.arrived(application, model, input, now_ns, now_ns + slo_ns);
+        let deadline_ns = now_ns + timeout_ns.unwrap_or(self.control.slo_ns(application));
+        let who = (application, id);
+        let number = self.oracle.arrived(who, &models, input, now_ns, deadline_ns);
         let reply_to = number as u64;
-        let Some(row) = self.scheduler.reserve(application) else {
-            self.scheduler.refuse(application, reply_to, now_ns, now_ns, &mut self.oracle);
+        let row = self.core.reserve(id);
+        let mut admission = Admission {
+            application: id,
+            row: 0,
+            bytes: 4,
+            arrived_ns: now_ns,
+            timeout_ns,
+            reply_to,
+        };
+        let Some(row) = row else {
+            self.core.refuse(now_ns, &admission, &mut self.oracle);
             return;
         };
         self.oracle.written(number, row);
-        let admission = Admission { application, row, bytes: 4, arrived_ns: now_ns, reply_to };
-        self.scheduler.admit(now_ns, &admission, &mut self.oracle);
+        admission.row = row;
+        self.core.admit(now_ns, &admission, &mut self.oracle);
     }
 
     fn abandon(&mut self, number: usize) {
         if let Some((application, row)) = self.oracle.abandoned(number) {
-            self.scheduler.abandon(application, row);
+            self.core.abandon(application, row);
         }
     }
 
     fn up(&mut self, replica: usize) {
         let machine = &mut self.machines[replica];
-        if machine.up {
-            return;
-        }
+        let Some(id) = machine.id.filter(|_| !machine.up) else { return };
         machine.begin_life();
         let (depth, items_max) = (machine.depth, machine.plan.items_max);
         let output = TensorSpec::at_most(ElementType::Bytes, 8);
-        self.scheduler.replica_up(self.now_ns, replica, output, depth, items_max);
+        self.core.replica_up(self.now_ns, id, output, depth, items_max);
     }
 
     /// An incarnation ends, and control does what it does then: a restart, or no hope any more.
     fn lose(&mut self, replica: usize, death: Death) {
         let machine = &mut self.machines[replica];
-        if !machine.up {
-            return;
-        }
+        let Some(id) = machine.id.filter(|_| machine.up) else { return };
         let (model, restart_ns) = (machine.model, machine.plan.restart_ns);
         let held = machine.end_life();
         for ticket in &held {
-            self.oracle.lost(&ticket.queries, death);
+            self.oracle.lost(model, &ticket.queries, death);
         }
-        self.scheduler.replica_lost(self.now_ns, replica, death, &mut self.oracle);
+        self.core.replica_lost(self.now_ns, id, death, &mut self.oracle);
         for ticket in &held {
-            self.oracle.check_lives(&ticket.queries);
+            self.oracle.check_lives(model, &ticket.queries);
         }
         if let Some(restart_ns) = restart_ns {
             self.schedule(self.now_ns + restart_ns, Event::Up { replica });
         }
         let mut siblings = self.machines.iter().filter(|machine| machine.model == model);
-        if !siblings.any(|machine| machine.expected) {
-            let (sink, down) = (&mut self.oracle, Availability::Down);
-            self.scheduler.set_availability(self.now_ns, model, down, sink);
+        if !siblings.any(|machine| machine.expected && machine.id.is_some()) {
+            let (sink, model) = (&mut self.oracle, self.control.model_id(model));
+            if let Some(model) = model {
+                self.core.set_availability(self.now_ns, model, Availability::Down, sink);
+            }
         }
     }
 
@@ -342,37 +455,41 @@ impl World {
         if machine.life != life || machine.hung {
             return;
         }
+        let (model, id) = (machine.model, machine.id.expect("a batch runs there"));
         let ticket = machine.tickets.pop_front().expect("a batch runs");
-        self.oracle.landed(&ticket.queries);
-        let input_of = |number: &usize| self.oracle.queries[*number].input;
-        let outputs = ticket.queries.iter().map(|n| (input_of(n), (*n as u64).to_le_bytes()));
-        let outputs = Outputs(outputs.collect());
-        let guilty = ticket.queries.iter().find(|number| input_of(number) == Input::FailsBatch);
+        self.oracle.landed(model, &ticket.queries);
+        let inputs = ticket.queries.iter().map(|number| (*number, self.input_at(*number, model)));
+        let inputs: Vec<(usize, Input)> = inputs.collect();
+        let guilty = inputs.iter().find(|(_, input)| *input == Input::FailsBatch);
         let broken = self.machines[replica].broken.then(|| BROKEN_MESSAGE.to_vec());
-        let message = broken.or(guilty.map(|number| batch_message(*number)));
+        let message = broken.or(guilty.map(|(number, _)| batch_message(*number)));
         if let Some(message) = &message {
-            self.oracle.failed(&ticket.queries, message);
+            self.oracle.failed(model, &ticket.queries, message);
+        } else {
+            let good = inputs.iter().filter(|(_, input)| *input != Input::FailsItem);
+            good.for_each(|(number, _)| self.oracle.brought(model, *number));
         }
+        let outputs = inputs.iter().map(|(number, input)| (*input, output_of(*number, model)));
         let results = match &message {
             Some(message) => BatchResults::Failed(message),
-            None => BatchResults::Items(outputs),
+            None => BatchResults::Items(Outputs(outputs.collect())),
         };
-        self.scheduler.complete(
-            self.now_ns,
-            self.now_ns,
-            replica,
-            ticket.slot,
-            &results,
-            &mut self.oracle,
-        );
+        let (now_ns, sink) = (self.now_ns, &mut self.oracle);
+        self.core.complete(now_ns, now_ns, id, ticket.slot, &results, sink);
         self.begin(replica);
+    }
+
+    /// What an input does to a model: a bad one is bad for the first model that it is given to.
+    fn input_at(&self, number: usize, model: usize) -> Input {
+        let query = &self.oracle.queries[number];
+        if query.calls[0].model == model { query.input } else { Input::Good }
     }
 
     /// The machine begins with the first of its tickets.
     fn begin(&mut self, replica: usize) {
         let machine = &self.machines[replica];
         let Some(ticket) = machine.tickets.front() else { return };
-        let has = |input| ticket.queries.iter().any(|n| self.oracle.queries[*n].input == input);
+        let has = |input| ticket.queries.iter().any(|n| self.input_at(*n, machine.model) == input);
         let (life, service_ns) = (machine.life, machine.service_ns(ticket.queries.len()));
         if has(Input::Kills) {
             self.schedule(self.now_ns + service_ns / 2, Event::Killed { replica, life });
@@ -381,46 +498,42 @@ impl World {
         }
     }
 
-    /// Sends what waits, to the least occupied replicas first, as `Replicas::serve` does.
+    /// Sends what waits, to the least occupied replicas first, as the carrier does.
     fn serve(&mut self) {
-        for model in 0..self.scheduler.models() {
-            let depth = self.scheduler.models[model].depth;
-            for in_flight in 0..depth {
-                for replica in self.scheduler.replicas_of(model) {
-                    if self.scheduler.in_flight(replica) == Some(in_flight) {
-                        self.send(replica);
+        for model in self.core.models().to_vec() {
+            for in_flight in 0..self.core.depth(model) {
+                for replica in 0..self.machines.len() {
+                    let Some(id) = self.machines[replica].id else { continue };
+                    let is_of_model = self.core.model_of(id) == Some(model);
+                    if is_of_model && self.core.in_flight(id) == Some(in_flight) {
+                        self.send(replica, id);
                     }
                 }
             }
         }
-        for (replica, machine) in self.machines.iter().enumerate() {
+        for machine in &self.machines {
+            let Some(id) = machine.id else { continue };
             let held = machine.up.then_some(machine.tickets.len());
-            assert_eq!(self.scheduler.in_flight(replica).map(|count| count as usize), held);
+            assert_eq!(self.core.in_flight(id).map(|count| count as usize), held);
         }
     }
 
-    fn send(&mut self, replica: usize) {
+    fn send(&mut self, replica: usize, id: Id<Replica>) {
         let (limit, model) = (self.limit(replica), self.machines[replica].model);
         let sink = &mut self.oracle;
-        let plan = self.scheduler.next_batch(self.now_ns, replica, &mut self.rows, sink);
+        let plan = self.core.next_batch(self.now_ns, id, &mut self.rows, sink);
         let Some(plan) = plan else { return };
         let machine = &mut self.machines[replica];
+        assert!(!machine.is_retiring, "a batch for a replica that is drained");
         let most = limit.min(machine.plan.items_max) as usize;
         assert!((1..=most).contains(&self.rows.len()), "{} rows of {most}", self.rows.len());
-        let queries: Vec<usize> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let mut linked = (0..self.applications.len())
-                    .filter(|application| self.applications[*application].model == Some(model));
-                let application = linked.nth(row.pool as usize).expect("a pool of the model");
-                self.oracle.in_row(application, row.row)
-            })
-            .collect();
+        // Pools have the numbers of their applications.
+        let in_row = |row: &RowRef| self.oracle.in_row(row.pool as usize, row.row);
+        let queries: Vec<usize> = self.rows.iter().map(in_row).collect();
         assert_eq!(plan.deadline_ns, self.oracle.queries[queries[0]].deadline_ns);
         self.oracle.sent(replica, model, machine.tickets.len(), &queries);
         let slot = machine.take(queries);
-        self.scheduler.sent(self.now_ns, replica, slot);
+        self.core.sent(self.now_ns, id, slot);
         if self.machines[replica].tickets.len() == 1 {
             self.begin(replica);
         }

@@ -2,9 +2,9 @@
 
 use super::fleet::Input;
 use super::oracle::Given;
-use super::world::{Event, MS, Setup, US, World};
-use crate::scheduler::{ApplicationPlan, Death, PolicyPlan};
+use super::world::{ApplicationSetup, Event, MS, Setup, US, World};
 use crate::stats::Reason;
+use crate::{Death, LimitPlan};
 
 fn late() -> Given {
     Given::Default(Reason::Late, Vec::new())
@@ -28,7 +28,7 @@ fn a_batch_is_no_larger_than_the_container_takes() {
 #[test]
 fn a_batch_is_no_larger_than_the_limit() {
     let mut setup = Setup::simple();
-    setup.models[0].policy = PolicyPlan::Fixed { max: 7 };
+    setup.models[0].limit = LimitPlan::Fixed { max: 7 };
     let mut world = setup.build();
     world.queries_at(0, 10);
     world.at(MS, Event::Up { replica: 0 });
@@ -39,12 +39,11 @@ fn a_batch_is_no_larger_than_the_limit() {
 #[test]
 fn the_earlier_deadline_goes_first_whatever_its_application() {
     let mut setup = Setup::simple();
-    setup.models[0].policy = PolicyPlan::Fixed { max: 2 };
-    setup.applications =
-        [50, 10].map(|slo| ApplicationPlan { slo_ns: slo * MS, rows: 16, model: Some(0) }).to_vec();
+    setup.models[0].limit = LimitPlan::Fixed { max: 2 };
+    setup.applications = [50, 10].map(|slo| ApplicationSetup::of(slo * MS, 16, Some(0))).to_vec();
     let mut world = setup.build();
     for application in [0, 0, 1, 1] {
-        world.at(0, Event::Arrive { application, input: Input::Good });
+        world.at(0, Event::Arrive { application, input: Input::Good, timeout_ns: None });
     }
     world.at(MS, Event::Up { replica: 0 });
     world.finish();
@@ -63,7 +62,7 @@ fn the_least_occupied_replica_goes_first() {
 #[test]
 fn two_replicas_share_a_load_that_is_too_much_for_one() {
     let mut setup = Setup::replicas(2);
-    setup.models[0].policy = PolicyPlan::Fixed { max: 1 };
+    setup.models[0].limit = LimitPlan::Fixed { max: 1 };
     let mut world = setup.build_up();
     (0..100).for_each(|query| world.query_at(query * 600 * US, Input::Good));
     world.finish();
@@ -82,7 +81,7 @@ fn a_query_that_would_be_late_is_not_sent_to_a_busy_replica() {
     world.finish();
     assert_eq!(world.answer(2), (28 * MS, Given::Prediction));
     assert_eq!(world.answer(3), (19 * MS, late()));
-    assert_eq!(world.oracle.queries[3].sends, 0);
+    assert_eq!(world.oracle.queries[3].calls[0].sends, 0);
     assert_eq!(world.stats.models[0].expired.get(), 1);
 }
 
@@ -118,7 +117,7 @@ fn a_new_incarnation_is_not_judged_by_the_one_before() {
 fn an_idle_replica_is_tried_whatever_is_predicted() {
     let mut setup = Setup::simple();
     setup.machines[0].service.fixed_ns = 30 * MS;
-    setup.applications.push(ApplicationPlan { slo_ns: 40 * MS, ..setup.applications[0] });
+    setup.applications.push(ApplicationSetup::of(40 * MS, 64, Some(0)));
     let mut world = setup.build_up();
     world.queries_at(0, 1);
     world.at(31 * MS, Event::Pace { replica: 0, percent: 10 });
@@ -130,7 +129,7 @@ fn an_idle_replica_is_tried_whatever_is_predicted() {
 
 fn grown() -> World {
     let mut setup = Setup::simple();
-    setup.models[0].policy = PolicyPlan::Aimd { max: 64 };
+    setup.models[0].limit = LimitPlan::Aimd { max: 64 };
     let mut world = setup.build_up();
     (0..10).for_each(|round| world.queries_at(round * 10 * MS, 60));
     world.run_until(500 * MS);
@@ -150,7 +149,7 @@ fn light_load_does_not_shrink_the_limit() {
 #[test]
 fn light_load_does_not_raise_the_limit() {
     let mut setup = Setup::simple();
-    setup.models[0].policy = PolicyPlan::Aimd { max: 64 };
+    setup.models[0].limit = LimitPlan::Aimd { max: 64 };
     let mut world = setup.build_up();
     (0..100).for_each(|query| world.queries_at(query * 2 * MS, 1));
     world.finish();

@@ -1,17 +1,20 @@
-//! The scheduler in a simulated world: pure logic, simulated containers, simulated time.
+//! The core in a simulated world: pure logic, simulated containers, simulated time.
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`inspect`] one thing at a time · [`load`] experiments under load.
+//! [`halves`], [`several`], [`changes`], [`inspect`] one thing at a time · [`load`] experiments
+//! under load.
 
 mod abandoned;
 mod admission;
 mod anything;
 mod batches;
+mod changes;
 mod failures;
 mod fleet;
 mod halves;
 mod inspect;
 mod load;
 mod oracle;
+mod several;
 mod world;

@@ -2,9 +2,9 @@
 
 use super::fleet::{Input, Service};
 use super::oracle::Given;
-use super::world::{Event, MS, Setup, US, World};
-use crate::scheduler::{ApplicationPlan, Availability, Death, PolicyPlan};
+use super::world::{ApplicationSetup, Event, MS, Setup, US, World};
 use crate::stats::Reason;
+use crate::{Availability, Death, LimitPlan};
 
 const UP: Event = Event::Up { replica: 0 };
 
@@ -45,7 +45,7 @@ fn its_row_is_free_at_once_if_it_waits_and_with_its_batch_if_it_is_in_one() {
 fn two_hundred_that_ask_and_go_do_not_make_a_good_query_late() {
     let mut setup = Setup::simple();
     setup.applications[0].rows = 1_024;
-    setup.models[0].policy = PolicyPlan::Fixed { max: 1_024 };
+    setup.models[0].limit = LimitPlan::Fixed { max: 1_024 };
     setup.machines[0].service = Service { fixed_ns: 4 * MS, per_item_ns: 100 * US };
     setup.machines[0].items_max = 1_024;
     let mut world = setup.build_up();
@@ -91,10 +91,10 @@ fn an_idle_replica_is_tried_whatever_those_that_went_could_have_waited_for() {
     let mut setup = Setup::simple();
     setup.models[0].depth = 1;
     setup.machines[0].service.fixed_ns = 30 * MS;
-    setup.applications.push(ApplicationPlan { slo_ns: 100 * MS, ..setup.applications[0] });
+    setup.applications.push(ApplicationSetup::of(100 * MS, 64, Some(0)));
     let mut world = setup.build_up();
     world.queries_at(0, 1);
-    world.at(12 * MS, Event::Arrive { application: 1, input: Input::Good });
+    world.at(12 * MS, Event::Arrive { application: 1, input: Input::Good, timeout_ns: None });
     gone(&mut world, 13 * MS, 1..2);
     world.queries_at(14 * MS, 1);
     world.at(29 * MS, Event::Pace { replica: 0, percent: 10 });

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::fleet::{Input, MachinePlan, Service};
-use super::world::{Event, MS, Setup, US};
-use crate::scheduler::{ApplicationPlan, Death, ModelPlan, PolicyPlan};
+use super::world::{ApplicationSetup, Event, MS, ModelSetup, Setup, US};
+use crate::{Death, LimitPlan, Policy};
 
 /// The same worlds in every run; `PROPTEST_CASES` asks for more of them.
 fn config() -> ProptestConfig {
@@ -13,25 +13,30 @@ fn config() -> ProptestConfig {
     ProptestConfig { rng_seed, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-fn application(models: usize) -> impl Strategy<Value = ApplicationPlan> {
-    let model = prop_oneof![1 => Just(None), 9 => (0..models).prop_map(Some)];
-    (500 * US..20 * MS, 1_u32..80, model).prop_map(|(slo_ns, rows, model)| ApplicationPlan {
-        slo_ns,
-        rows,
-        model,
+fn application(models: usize) -> impl Strategy<Value = ApplicationSetup> {
+    (500 * US..20 * MS, 1_u32..80, links(models)).prop_map(|(slo_ns, rows, (models, policy))| {
+        ApplicationSetup { slo_ns, rows, models, policy }
     })
 }
 
-fn model() -> impl Strategy<Value = ModelPlan> {
-    let policy = prop_oneof![
-        (1_u32..64).prop_map(|max| PolicyPlan::Aimd { max }),
-        (1_u32..64).prop_map(|max| PolicyPlan::Fixed { max }),
+/// Some of the models in some order, and how they are asked.
+fn links(models: usize) -> impl Strategy<Value = (Vec<usize>, Policy)> {
+    let all: Vec<usize> = (0..models).collect();
+    let some = prop::sample::subsequence(all, 0..=models).prop_shuffle();
+    let policy = prop_oneof![2 => Just(Policy::Static), 1 => Just(Policy::All)];
+    (prop_oneof![1 => Just(Vec::new()), 9 => some], policy)
+}
+
+fn model() -> impl Strategy<Value = ModelSetup> {
+    let limit = prop_oneof![
+        (1_u32..64).prop_map(|max| LimitPlan::Aimd { max }),
+        (1_u32..64).prop_map(|max| LimitPlan::Fixed { max }),
     ];
-    (1_u32..=3, 1_u32..=2, policy, MS..40 * MS).prop_map(
-        |(replicas, depth, policy, batch_timeout_ns)| ModelPlan {
+    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS).prop_map(
+        |(replicas, depth, limit, batch_timeout_ns)| ModelSetup {
             replicas,
             depth,
-            policy,
+            limit,
             batch_timeout_ns,
         },
     )
@@ -49,7 +54,7 @@ fn machine() -> impl Strategy<Value = MachinePlan> {
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    prop::collection::vec(model(), 1..=2).prop_flat_map(|models| {
+    prop::collection::vec(model(), 1..=3).prop_flat_map(|models| {
         let slots = models.iter().map(|model| model.replicas as usize).sum::<usize>();
         (
             prop::collection::vec(application(models.len()), 1..=3),
@@ -64,6 +69,14 @@ fn setup() -> impl Strategy<Value = Setup> {
     })
 }
 
+fn setup_and_changes() -> impl Strategy<Value = (Setup, Vec<(u64, prop::sample::Index, ChangeOf)>)>
+{
+    setup().prop_flat_map(|setup| {
+        let changes = changes(setup.models.len());
+        (Just(setup), changes)
+    })
+}
+
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         200 => Just(Input::Good),
@@ -74,10 +87,11 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
-/// A time after the one before, whose application, and what it does.
-fn arrivals() -> impl Strategy<Value = Vec<(u64, prop::sample::Index, Input)>> {
+/// A time after the one before, whose application, what it does, and a deadline of its own.
+fn arrivals() -> impl Strategy<Value = Vec<(u64, prop::sample::Index, Input, Option<u64>)>> {
     let gap = prop_oneof![3 => 0..60 * US, 1 => 0..2 * MS];
-    prop::collection::vec((gap, any::<prop::sample::Index>(), input()), 1..400)
+    let timeout = prop_oneof![9 => Just(None), 1 => (100 * US..40 * MS).prop_map(Some)];
+    prop::collection::vec((gap, any::<prop::sample::Index>(), input(), timeout), 1..400)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,13 +127,50 @@ fn event(replica: usize, fault: Fault) -> Event {
     }
 }
 
+/// Changes while queries run: which application, model or replica, and after how long what goes
+/// comes back.
+fn changes(models: usize) -> impl Strategy<Value = Vec<(u64, prop::sample::Index, ChangeOf)>> {
+    let back = MS..20 * MS;
+    let change = prop_oneof![
+        3 => links(models).prop_map(|(models, policy)| ChangeOf::Links(models, policy)),
+        1 => back.clone().prop_map(ChangeOf::Application),
+        1 => back.clone().prop_map(ChangeOf::Model),
+        1 => back.prop_map(ChangeOf::Replica),
+    ];
+    prop::collection::vec((0..40 * MS, any::<prop::sample::Index>(), change), 0..16)
+}
+
+#[derive(Clone, Debug)]
+enum ChangeOf {
+    Links(Vec<usize>, Policy),
+    Application(u64),
+    Model(u64),
+    Replica(u64),
+}
+
+fn change(setup: &Setup, which: prop::sample::Index, change: ChangeOf) -> Event {
+    let application = which.index(setup.applications.len());
+    match change {
+        ChangeOf::Links(models, policy) => Event::Relink { application, models, policy },
+        ChangeOf::Application(back_after_ns) => {
+            Event::RetireApplication { application, back_after_ns }
+        }
+        ChangeOf::Model(back_after_ns) => {
+            Event::RetireModel { model: which.index(setup.models.len()), back_after_ns }
+        }
+        ChangeOf::Replica(back_after_ns) => {
+            Event::RetireReplica { replica: which.index(setup.machines.len()), back_after_ns }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
     fn whatever_happens_every_query_is_answered_once_and_in_time(
-        setup in setup(),
-        ups in prop::collection::vec(prop_oneof![Just(0), 0..30 * MS], 6),
+        (setup, changes) in setup_and_changes(),
+        ups in prop::collection::vec(prop_oneof![Just(0), 0..30 * MS], 9),
         arrivals in arrivals(),
         faults in faults(),
         departures in departures(),
@@ -130,13 +181,16 @@ proptest! {
         }
         let queries = arrivals.len();
         let mut at_ns = 0;
-        for (gap_ns, which, input) in arrivals {
+        for (gap_ns, which, input, timeout_ns) in arrivals {
             at_ns += gap_ns;
             let application = which.index(setup.applications.len());
-            world.at(at_ns, Event::Arrive { application, input });
+            world.at(at_ns, Event::Arrive { application, input, timeout_ns });
         }
         for (after_ns, which) in departures {
             world.at(after_ns, Event::Abandon { number: which.index(queries) });
+        }
+        for (after_ns, which, what) in changes {
+            world.at(after_ns, change(&setup, which, what));
         }
         for (after_ns, which, fault) in faults {
             world.at(after_ns, event(which.index(setup.machines.len()), fault));

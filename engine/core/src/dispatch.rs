@@ -2,11 +2,24 @@
 
 use cutter_tensor::{Item, TensorSpec};
 
-use super::apart::Formed;
-use super::queries::Place;
-use super::replica::{QueryRef, row_count};
-use super::{ItemResults, Outcome, RowRef, Scheduler, Sink, is_live, row_ref};
+use crate::answer::Sink;
+use crate::apart::Formed;
+use crate::call::{CallRef, Place};
+use crate::ids::Id;
+use crate::model::Model;
+use crate::replica::{Replica, row_count};
 use crate::stats::Reason;
+use crate::{Core, is_live};
+
+/// A row that a batch holds, as its replica is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowRef {
+    /// The pool's place in the pool table of the replica.
+    pub pool: u32,
+    pub row: u32,
+    /// Bytes of the input in the row.
+    pub bytes: u32,
+}
 
 /// A batch to submit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +36,11 @@ pub enum BatchResults<'a, I> {
     Items(I),
 }
 
+/// What the items of a batch came to, by index.
+pub trait ItemResults {
+    fn get(&self, item: usize) -> Item<'_>;
+}
+
 /// When a batch formed now would be done, as predicted: by one replica, and by the fastest.
 #[derive(Clone, Copy, Debug)]
 struct Done {
@@ -30,30 +48,30 @@ struct Done {
     anywhere_ns: u64,
 }
 
-impl Scheduler {
+impl Core {
     /// Tickets in flight at a replica; `None` when it is not up.
-    pub fn in_flight(&self, replica: usize) -> Option<u32> {
+    pub fn in_flight(&self, replica: Id<Replica>) -> Option<u32> {
         self.replicas[replica].incarnation.as_ref().map(|life| life.in_flight)
     }
 
     /// Forms the next batch of a replica, if there is one to send, and puts its rows into `rows`.
-    /// The caller submits it and calls [`Scheduler::sent`].
+    /// The caller submits it and calls [`Core::sent`].
     ///
     /// What waits apart and what waits in the queue take turns. Queries that could not be in time
     /// are answered here.
     pub fn next_batch(
         &mut self,
         now_ns: u64,
-        replica: usize,
+        replica: Id<Replica>,
         rows: &mut Vec<RowRef>,
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
-        let model = self.replicas[replica].model;
-        if !self.has_waiting(model) {
+        let Replica { model, is_draining, .. } = *self.replicas[replica];
+        if is_draining || !self.has_waiting(model) {
             return None;
         }
         let life = self.replicas[replica].incarnation.as_mut().filter(|l| l.has_free_ticket())?;
-        life.forming.queries.clear();
+        life.forming.calls.clear();
         life.forming.cut_off = false;
         let queue_first = life.apart_was_last && self.models[model].open_in_queue > 0;
         if self.is_benched(now_ns, replica) {
@@ -71,25 +89,29 @@ impl Scheduler {
         }
         let life = self.replicas[replica].incarnation.as_mut()?;
         life.apart_was_last = apart == Formed::Yes;
-        let forming = &life.forming.queries;
+        let forming = &self.replicas[replica].incarnation.as_ref()?.forming.calls;
         rows.clear();
-        rows.extend(forming.iter().map(|query| row_ref(&self.applications, *query)));
-        let first = *forming.first()?;
-        let queries = &self.applications[first.application as usize].queries;
-        Some(BatchPlan { deadline_ns: queries.get(first.row).deadline_ns })
+        rows.extend(forming.iter().map(|call| {
+            let queries = &self.applications[call.application].queries;
+            let pool = queries.call(call.row, call.link).pool;
+            RowRef { pool, row: call.row, bytes: queries.get(call.row).bytes }
+        }));
+        forming.first().map(|first| BatchPlan { deadline_ns: self.deadline_ns(*first) })
     }
 
     /// The batch just formed is in flight under a ticket with this slot.
-    pub fn sent(&mut self, now_ns: u64, replica: usize, slot: u32) {
-        let state = &mut self.replicas[replica];
+    pub fn sent(&mut self, now_ns: u64, replica: Id<Replica>, slot: u32) {
+        let state = &mut *self.replicas[replica];
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
-        let stats = &self.stats.models[state.model];
-        stats.batch_size.record(life.forming.queries.len() as u64);
-        for query in &life.forming.queries {
-            let query = self.applications[query.application as usize].queries.get(query.row);
-            stats.queue.record(now_ns.saturating_sub(query.admitted_ns));
+        let Model { stats, batch_timeout_ns, .. } = &*self.models[state.model];
+        stats.batch_size.record(life.forming.calls.len() as u64);
+        for call in &life.forming.calls {
+            let call = self.applications[call.application].queries.call(call.row, call.link);
+            stats.queue.record(now_ns.saturating_sub(call.admitted_ns));
         }
         life.launch(slot as usize, now_ns);
+        let hangs_ns = life.hangs_ns(*batch_timeout_ns);
+        self.deadlines.lower(Self::owner_of_replica(replica), hangs_ns.unwrap_or(u64::MAX));
     }
 
     /// A batch came back: its completion was first seen at `seen_ns`, which ends its service time,
@@ -98,22 +120,22 @@ impl Scheduler {
         &mut self,
         seen_ns: u64,
         now_ns: u64,
-        replica: usize,
+        replica: Id<Replica>,
         slot: u32,
         results: &BatchResults<'_, I>,
         sink: &mut impl Sink,
     ) {
-        let state = &mut self.replicas[replica];
+        let state = &mut *self.replicas[replica];
         let model = state.model;
         let life = state.incarnation.as_mut().expect("a batch was in flight there");
         let began_ns = life.land(slot as usize, seen_ns);
         let batch = &mut life.batches[slot as usize];
         let dispatched_ns = batch.dispatched_ns;
-        let mut queries = std::mem::take(&mut batch.queries);
+        let mut calls = std::mem::take(&mut batch.calls);
         let cut_off = batch.cut_off;
         let output = life.output;
         let service_ns = seen_ns.saturating_sub(began_ns);
-        let count = row_count(&queries);
+        let count = row_count(&calls);
         let failed = matches!(results, BatchResults::Failed(_));
         state.observe(failed, now_ns);
         // One that failed says nothing about how long a batch takes.
@@ -122,58 +144,50 @@ impl Scheduler {
             state.limit.observe(count, cut_off, service_ns);
             state.estimate.observe(count, service_ns, now_ns);
         }
+        state.stats.batches.increment();
+        state.stats.rows.add(u64::from(count));
+        state.stats.service_ns.add(service_ns);
         self.models[model].soonest = None;
-        let stats = &self.stats.models[model];
+        let stats = &self.models[model].stats;
         stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
         stats.service.record_many(service_ns, count);
-        let by_replica = self.replica_stats(replica);
-        by_replica.batches.increment();
-        by_replica.rows.add(u64::from(count));
-        by_replica.service_ns.add(service_ns);
         match results {
             BatchResults::Failed(message) => {
-                queries.retain(|query| {
-                    self.applications[query.application as usize].queries.take_back(query.row)
-                });
-                self.batch_failed(now_ns, replica, count, &queries, message, sink);
+                calls.retain(|call| self.take_back(*call));
+                self.batch_failed(now_ns, replica, count, &calls, message, sink);
             }
             BatchResults::Items(items) => {
-                self.answer_items(now_ns, replica, &queries, items, &output, sink);
+                self.give_items(now_ns, replica, &calls, items, &output, sink);
             }
         }
         // The list goes back to its batch, so that steady state allocates nothing.
         if let Some(life) = &mut self.replicas[replica].incarnation {
-            life.batches[slot as usize].queries = queries;
-            life.batches[slot as usize].queries.clear();
+            life.batches[slot as usize].calls = calls;
+            life.batches[slot as usize].calls.clear();
         }
     }
 
-    /// Answers each query of a batch with what its item came to.
-    fn answer_items<I: ItemResults>(
+    /// Gives each call of a batch what its item came to.
+    fn give_items<I: ItemResults>(
         &mut self,
         now_ns: u64,
-        replica: usize,
-        queries: &[QueryRef],
+        replica: Id<Replica>,
+        calls: &[CallRef],
         items: &I,
         output: &TensorSpec,
         sink: &mut impl Sink,
     ) {
-        for (index, query) in queries.iter().enumerate() {
-            if !self.applications[query.application as usize].queries.take_back(query.row) {
+        for (index, call) in calls.iter().enumerate() {
+            if !self.take_back(*call) {
                 continue;
             }
             match items.get(index) {
-                Item::Output(bytes) => {
-                    let outcome = Outcome::Prediction { output: bytes, spec: output };
-                    let application = query.application as usize;
-                    self.stats.applications[application].predictions.increment();
-                    self.answer(now_ns, *query, outcome, sink);
-                }
+                Item::Output(bytes) => self.give_output(now_ns, *call, bytes, output, sink),
                 Item::Failed(message) => {
                     let model = self.replicas[replica].model;
-                    self.stats.models[model].items_failed.increment();
+                    self.models[model].stats.items_failed.increment();
                     self.note_failure(now_ns, replica, message);
-                    self.answer_default(now_ns, *query, Reason::ModelError, message, sink);
+                    self.fail_call(now_ns, *call, Reason::ModelError, message, sink);
                 }
             }
         }
@@ -181,39 +195,38 @@ impl Scheduler {
 
     /// Fills the forming batch from the queue, earliest deadline first, up to the limit.
     ///
-    /// A query that no replica would answer in time is answered instead. One that only another
-    /// replica would is left to that one. There is one exception: when nothing that waits could be
+    /// A call that no replica would answer in time fails instead. One that only another replica
+    /// would is left to that one. There is one exception: when nothing that waits could be
     /// in time, a replica that has nothing to do takes what is not late yet, for the estimates may
-    /// be wrong and only a batch can tell.
-    /// Says whether there is a batch now.
-    fn fill(&mut self, now_ns: u64, replica: usize, sink: &mut impl Sink) -> bool {
+    /// be wrong and only a batch can tell. Says whether there is a batch now.
+    fn fill(&mut self, now_ns: u64, replica: Id<Replica>, sink: &mut impl Sink) -> bool {
         let state = &self.replicas[replica];
         let (model, limit) = (state.model, state.rows_max());
         let Some(life) = &state.incarnation else { return false };
         let in_flight = life.in_flight;
-        let (applications, queue) = (&self.applications, &mut self.models[model].queue);
+        let (applications, queue) = (&self.applications, &mut self.models[model].room.queue);
         queue.drop_dead(|waiting| is_live(applications, waiting));
         let Done { here_ns, anywhere_ns } = self.done(now_ns, model, replica, in_flight);
         let mut taken = 0;
         while taken < limit {
-            let Some(head) = self.models[model].queue.peek() else { break };
-            let query = head.value.query;
+            let Some(head) = self.models[model].room.queue.peek() else { break };
+            let call = head.value.call;
             if is_live(&self.applications, &head.value) {
                 if anywhere_ns > head.deadline_ns {
-                    let (reason, detail) = self.why_late(model, query);
-                    self.stats.models[model].expired.increment();
-                    self.answer_default(now_ns, query, reason, detail, sink);
+                    let (reason, detail) = self.why_late(call);
+                    self.models[model].stats.expired.increment();
+                    self.fail_call(now_ns, call, reason, detail, sink);
                 } else if here_ns > head.deadline_ns {
                     break;
                 } else {
                     taken += 1;
-                    self.move_to(query, Place::Batch);
+                    self.move_to(call, Place::Batch);
                     if let Some(life) = &mut self.replicas[replica].incarnation {
-                        life.forming.queries.push(query);
+                        life.forming.calls.push(call);
                     }
                 }
             }
-            self.models[model].queue.pop();
+            self.models[model].room.queue.pop();
         }
         let cut_off = taken == limit && self.models[model].open_in_queue > 0;
         if let Some(life) = &mut self.replicas[replica].incarnation {
@@ -225,26 +238,33 @@ impl Scheduler {
     /// When a batch formed now would be done. The other replicas are only asked when it matters:
     /// when something would be late here. They are asked once in a turn; what is sent meanwhile can
     /// only make them later, so that a query is left waiting rather than answered too early.
-    fn done(&mut self, now_ns: u64, model: usize, replica: usize, in_flight: u32) -> Done {
+    fn done(
+        &mut self,
+        now_ns: u64,
+        model: Id<Model>,
+        replica: Id<Replica>,
+        in_flight: u32,
+    ) -> Done {
         let state = &self.models[model];
         let waiting = u32::try_from(state.open_in_queue).unwrap_or(u32::MAX);
         let here_ns = self.done_ns(now_ns, replica, waiting);
-        if state.queue.deadline_ns().is_none_or(|head_ns| here_ns <= head_ns) {
+        if state.room.queue.deadline_ns().is_none_or(|head_ns| here_ns <= head_ns) {
             return Done { here_ns, anywhere_ns: here_ns };
         }
         let known = state.soonest.filter(|(at_ns, _)| *at_ns == now_ns);
         let soonest_ns = known.map_or_else(
             || {
-                let replicas = self.replicas_of(model);
-                replicas.map(|other| self.done_ns(now_ns, other, waiting)).fold(u64::MAX, u64::min)
+                let replicas = self.replicas_of(model).iter();
+                let done_ns = replicas.map(|other| self.done_ns(now_ns, *other, waiting));
+                done_ns.fold(u64::MAX, u64::min)
             },
             |(_, soonest_ns)| soonest_ns,
         );
         self.models[model].soonest = Some((now_ns, soonest_ns));
         let anywhere_ns = here_ns.min(soonest_ns);
         let applications = &self.applications;
-        let latest_ns =
-            self.models[model].queue.latest_deadline_ns(|waiting| is_live(applications, waiting));
+        let queue = &self.models[model].room.queue;
+        let latest_ns = queue.latest_deadline_ns(|waiting| is_live(applications, waiting));
         let hopeless = latest_ns.is_none_or(|latest_ns| latest_ns < anywhere_ns);
         if in_flight == 0 && hopeless {
             return Done { here_ns: now_ns, anywhere_ns: now_ns };
@@ -254,9 +274,11 @@ impl Scheduler {
 
     /// When the next batch of a replica would be done, as predicted, if it has so many rows of
     /// `waiting` as may go together; never, if the replica is not up.
-    pub(super) fn done_ns(&self, now_ns: u64, replica: usize, waiting: u32) -> u64 {
+    pub(crate) fn done_ns(&self, now_ns: u64, replica: Id<Replica>, waiting: u32) -> u64 {
         let state = &self.replicas[replica];
-        let Some(life) = &state.incarnation else { return u64::MAX };
+        let Some(life) = state.incarnation.as_ref().filter(|_| !state.is_draining) else {
+            return u64::MAX;
+        };
         let rows = state.rows_max().min(waiting);
         let busy_ns = life.busy_ns(&state.estimate, now_ns);
         let service_ns = state.estimate.predict(rows, now_ns);

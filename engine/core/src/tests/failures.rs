@@ -3,7 +3,7 @@
 use super::fleet::Input;
 use super::oracle::Given;
 use super::world::{Event, MS, START_NS, Setup, US, World};
-use crate::scheduler::Death;
+use crate::Death;
 use crate::stats::Reason;
 
 const UP: Event = Event::Up { replica: 0 };
@@ -152,7 +152,7 @@ fn being_stopped_takes_none_of_a_querys_lives() {
         .for_each(|(after_us, event)| world.at(after_us * US, event));
     world.finish();
     assert_eq!(world.answer(0), (17_500 * US, Given::Prediction));
-    assert_eq!(world.oracle.queries[0].sends, 4);
+    assert_eq!(world.oracle.queries[0].calls[0].sends, 4);
 }
 
 #[test]

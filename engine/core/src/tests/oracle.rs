@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::fleet::{BROKEN_MESSAGE, Input};
+use super::fleet::{BROKEN_MESSAGE, Input, output_of, read_output};
 use crate::limits::CRASHES_MAX;
-use crate::scheduler::{Answer, Death, Outcome, Sink};
 use crate::stats::Reason;
+use crate::{Answer, Application, Death, Id, Outcome, Sink};
 
 /// A query fails in halves, down to itself alone: once in each, once more in the first batch of
 /// all, and once more alone on another replica.
@@ -23,11 +23,22 @@ pub enum Given {
 #[derive(Clone, Debug)]
 pub struct Record {
     pub application: usize,
+    id: Id<Application>,
     pub input: Input,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
-    model: Option<usize>,
     row: Option<u32>,
+    /// The models asked, in order.
+    pub calls: Vec<CallRecord>,
+    pub answer: Option<(u64, Given)>,
+    /// Its client has gone: it must not be answered.
+    pub abandoned: bool,
+}
+
+/// One call of a query.
+#[derive(Clone, Debug, Default)]
+pub struct CallRecord {
+    pub model: usize,
     in_flight: bool,
     pub sends: u32,
     pub crashes: u32,
@@ -37,17 +48,20 @@ pub struct Record {
     /// The size of the first of these.
     first_batch: usize,
     /// The most that may be in its next batch, since a batch failed.
-    batch_max: usize,
+    batch_max: Option<usize>,
     /// What was said when it failed alone.
     own_failure: Option<Vec<u8>>,
-    pub answer: Option<(u64, Given)>,
-    /// Its client has gone: it must not be answered.
-    pub abandoned: bool,
+    /// Its output came while somebody waited for it.
+    brought: bool,
 }
 
 impl Record {
     pub fn is_open(&self) -> bool {
         self.answer.is_none() && !self.abandoned
+    }
+
+    fn call(&mut self, model: usize) -> &mut CallRecord {
+        self.calls.iter_mut().find(|call| call.model == model).expect("a model that it asks")
     }
 }
 
@@ -81,27 +95,21 @@ impl Oracle {
     /// A query arrived; it gets the next number.
     pub fn arrived(
         &mut self,
-        application: usize,
-        model: Option<usize>,
+        (application, id): (usize, Id<Application>),
+        models: &[usize],
         input: Input,
         arrived_ns: u64,
         deadline_ns: u64,
     ) -> usize {
+        let call = |model: &usize| CallRecord { model: *model, ..CallRecord::default() };
         self.queries.push(Record {
             application,
+            id,
             input,
             arrived_ns,
             deadline_ns,
-            model,
             row: None,
-            in_flight: false,
-            sends: 0,
-            crashes: 0,
-            stops: 0,
-            failures: 0,
-            first_batch: 0,
-            batch_max: usize::MAX,
-            own_failure: None,
+            calls: models.iter().map(call).collect(),
             answer: None,
             abandoned: false,
         });
@@ -114,24 +122,22 @@ impl Oracle {
         if let Some(previous) = self.rows.insert((application, row), number) {
             let previous = &self.queries[previous];
             assert!(!previous.is_open(), "row {row} was given to two queries");
-            assert!(!previous.in_flight, "row {row} was given away while a replica reads it");
+            let is_read = previous.calls.iter().any(|call| call.in_flight);
+            assert!(!is_read, "row {row} was given away while a replica reads it");
         }
-        let Record { deadline_ns, model, .. } = self.queries[number];
-        self.queries[number].row = Some(row);
-        if let Some(model) = model {
-            self.waiting[model].insert((deadline_ns, number));
+        let query = &mut self.queries[number];
+        query.row = Some(row);
+        for call in &query.calls {
+            self.waiting[call.model].insert((query.deadline_ns, number));
         }
     }
 
     /// The client of a query goes away; gives its application and row if it is still open.
-    pub fn abandoned(&mut self, number: usize) -> Option<(usize, u32)> {
-        let query = self.queries.get_mut(number).filter(|query| query.is_open())?;
-        query.abandoned = true;
-        let Record { application, row, deadline_ns, model, .. } = *query;
-        if let Some(model) = model {
-            self.waiting[model].remove(&(deadline_ns, number));
-        }
-        Some((application, row.expect("one without a row is answered at once")))
+    pub fn abandoned(&mut self, number: usize) -> Option<(Id<Application>, u32)> {
+        self.queries.get_mut(number).filter(|query| query.is_open())?.abandoned = true;
+        self.waits_no_more(number);
+        let Record { id, row, .. } = self.queries[number];
+        Some((id, row.expect("one without a row is answered at once")))
     }
 
     /// The query whose input stands in a row.
@@ -143,20 +149,21 @@ impl Oracle {
     pub fn sent(&mut self, replica: usize, model: usize, others: usize, queries: &[usize]) {
         for &number in queries {
             let query = &mut self.queries[number];
-            assert_eq!(query.model, Some(model), "query {number} went to a wrong model");
-            assert!(!query.in_flight, "the row of query {number} is read twice at once");
             assert!(query.is_open(), "query {number} was sent though nobody waits for it");
-            (query.in_flight, query.sends) = (true, query.sends + 1);
-            let reasons = query.crashes + query.stops + query.failures;
-            assert!(query.sends <= 1 + reasons, "query {number} was sent again");
-            assert!(queries.len() <= query.batch_max, "query {number} is not in halves");
-            self.waiting[model].remove(&(query.deadline_ns, number));
+            let deadline_ns = query.deadline_ns;
+            let call = query.call(model);
+            assert!(!call.in_flight, "query {number} is twice at one model");
+            (call.in_flight, call.sends) = (true, call.sends + 1);
+            let reasons = call.crashes + call.stops + call.failures;
+            assert!(call.sends <= 1 + reasons, "query {number} was sent again");
+            let most = call.batch_max.unwrap_or(usize::MAX);
+            assert!(queries.len() <= most, "query {number} is not in halves");
+            self.waiting[model].remove(&(deadline_ns, number));
         }
-        let first = &self.queries[queries[0]];
-        let (suspect, again) = (first.crashes > 0, first.failures > 0);
+        let kind = |call: &CallRecord| (call.crashes > 0, call.failures > 0);
+        let (suspect, again) = kind(self.queries[queries[0]].call(model));
         for number in queries {
-            let query = &self.queries[*number];
-            let same = (query.crashes > 0, query.failures > 0) == (suspect, again);
+            let same = kind(self.queries[*number].call(model)) == (suspect, again);
             assert!(same, "those that go apart are with others: {queries:?}");
         }
         if suspect {
@@ -170,67 +177,77 @@ impl Oracle {
     }
 
     /// The batch is no longer in flight.
-    pub fn landed(&mut self, queries: &[usize]) {
+    pub fn landed(&mut self, model: usize, queries: &[usize]) {
         for &number in queries {
             let Record { application, row, .. } = self.queries[number];
             let row = row.expect("it was sent from a row");
             assert_eq!(self.in_row(application, row), number, "the input was overwritten");
-            let query = &mut self.queries[number];
-            query.in_flight = false;
-            if let Some(model) = query.model.filter(|_| query.crashes > 0) {
+            let call = self.queries[number].call(model);
+            call.in_flight = false;
+            if call.crashes > 0 {
                 self.suspects[model] -= 1;
             }
         }
     }
 
-    /// The batch came back and failed. To be called before the scheduler hears of it.
-    pub fn failed(&mut self, queries: &[usize], message: &[u8]) {
+    /// An item came back with its output. To be called before the core hears of it.
+    pub fn brought(&mut self, model: usize, number: usize) {
+        let is_open = self.queries[number].is_open();
+        self.queries[number].call(model).brought |= is_open;
+    }
+
+    /// The batch came back and failed. To be called before the core hears of it.
+    pub fn failed(&mut self, model: usize, queries: &[usize], message: &[u8]) {
         for &number in queries {
-            let query = &mut self.queries[number];
-            if query.failures == 0 {
-                query.first_batch = queries.len();
+            let call = self.queries[number].call(model);
+            if call.failures == 0 {
+                call.first_batch = queries.len();
             }
-            query.failures += 1;
-            query.batch_max = queries.len().div_ceil(2);
-            let most = FIRST_AND_ALONE + usize::BITS - (query.first_batch - 1).leading_zeros();
-            assert!(query.failures <= most, "query {number} failed too often");
+            call.failures += 1;
+            call.batch_max = Some(queries.len().div_ceil(2));
+            let most = FIRST_AND_ALONE + usize::BITS - (call.first_batch - 1).leading_zeros();
+            assert!(call.failures <= most, "query {number} failed too often");
             if queries.len() == 1 {
-                query.own_failure = Some(message.to_vec());
+                call.own_failure = Some(message.to_vec());
             }
         }
     }
 
-    /// The batch was in flight when its incarnation ended. To be called before the scheduler hears
-    /// of it.
-    pub fn lost(&mut self, queries: &[usize], death: Death) {
-        self.landed(queries);
+    /// The batch was in flight when its incarnation ended. To be called before the core hears of
+    /// it.
+    pub fn lost(&mut self, model: usize, queries: &[usize], death: Death) {
+        self.landed(model, queries);
         for &number in queries {
             let query = &mut self.queries[number];
+            let (is_open, deadline_ns) = (query.is_open(), query.deadline_ns);
+            let call = query.call(model);
             match death {
-                Death::Crash => query.crashes += 1,
-                Death::Stopped => query.stops += 1,
+                Death::Crash => call.crashes += 1,
+                Death::Stopped => call.stops += 1,
             }
-            let waits = query.is_open() && query.crashes == 0 && query.failures == 0;
-            if let Some(model) = query.model.filter(|_| waits) {
-                self.waiting[model].insert((query.deadline_ns, number));
+            if is_open && call.crashes == 0 && call.failures == 0 {
+                self.waiting[model].insert((deadline_ns, number));
             }
         }
     }
 
-    /// To be called after the scheduler heard of it: who died too often is answered.
-    pub fn check_lives(&self, queries: &[usize]) {
+    /// To be called after the core heard of it: who died too often is answered.
+    pub fn check_lives(&mut self, model: usize, queries: &[usize]) {
         for &number in queries {
-            let query = &self.queries[number];
-            let guilty = query.crashes >= u32::from(CRASHES_MAX);
-            assert!(!guilty || !query.is_open(), "query {number} may kill a third time");
-            assert!(query.crashes <= u32::from(CRASHES_MAX), "query {number} killed again");
+            let query = &mut self.queries[number];
+            let is_over = !query.is_open() || query.calls.len() > 1;
+            let crashes = query.call(model).crashes;
+            let guilty = crashes >= u32::from(CRASHES_MAX);
+            assert!(!guilty || is_over, "query {number} may kill a third time");
+            assert!(crashes <= u32::from(CRASHES_MAX), "query {number} killed again");
         }
     }
 
     pub fn check_all_answered(&self) {
         for (number, query) in self.queries.iter().enumerate() {
             assert!(!query.is_open(), "query {number} was not answered: {query:?}");
-            assert!(!query.in_flight, "query {number} is still in flight");
+            let is_in_flight = query.calls.iter().any(|call| call.in_flight);
+            assert!(!is_in_flight, "query {number} is still in flight");
         }
     }
 
@@ -258,12 +275,22 @@ impl Oracle {
         score
     }
 
-    /// Earliest deadline first, within the batch and towards what goes on waiting.
+    /// Earliest deadline first, within the batch and towards what goes on waiting. A query that
+    /// asks others too may have been given up here: nobody tells.
     fn check_order(&self, model: usize, queries: &[usize]) {
         let deadlines: Vec<u64> = queries.iter().map(|n| self.queries[*n].deadline_ns).collect();
         assert!(deadlines.is_sorted(), "a batch out of order: {deadlines:?}");
-        if let (Some(last), Some(waits)) = (deadlines.last(), self.waiting[model].first()) {
+        let surely = |(_, number): &&(u64, usize)| self.queries[*number].calls.len() == 1;
+        let waits = self.waiting[model].iter().find(surely);
+        if let (Some(last), Some(waits)) = (deadlines.last(), waits) {
             assert!(waits.0 >= *last, "query {} was overtaken by a later one", waits.1);
+        }
+    }
+
+    fn waits_no_more(&mut self, number: usize) {
+        let query = &self.queries[number];
+        for call in &query.calls {
+            self.waiting[call.model].remove(&(query.deadline_ns, number));
         }
     }
 }
@@ -292,29 +319,32 @@ impl Sink for Oracle {
         let query = &mut self.queries[number];
         assert_eq!(query.answer, None, "query {number} was answered twice");
         assert!(!query.abandoned, "query {number} was answered though its client has gone");
-        assert_eq!(answer.application, query.application);
+        assert_eq!(answer.application, query.id);
         assert_eq!(answer.answered_ns, self.now_ns);
         let times_ns = (answer.arrived_ns, answer.deadline_ns);
         assert_eq!(times_ns, (query.arrived_ns, query.deadline_ns));
         assert!(self.now_ns <= query.deadline_ns, "query {number} was answered after its deadline");
+        let first_brought = query.calls.iter().find(|call| call.brought).map(|call| call.model);
         let given = match answer.outcome {
             Outcome::Prediction { output, .. } => {
-                let expected = answer.reply_to.to_le_bytes();
-                assert_eq!(output.bytes(), expected, "the output of another query");
+                let (found, model) = read_output(output.bytes());
+                assert_eq!(found, number, "the output of another query");
+                assert_eq!(output.bytes(), output_of(number, model));
+                assert_eq!(Some(model), first_brought, "not the first output that is there");
                 Given::Prediction
             }
             Outcome::Default { reason, detail } => {
-                let words_of_another =
-                    [&b"the batch failed"[..], BROKEN_MESSAGE].iter().any(|words| {
-                        detail.starts_with(words) && Some(detail) != query.own_failure.as_deref()
-                    });
+                assert_eq!(first_brought, None, "query {number} has an output that is not told");
+                let is_own =
+                    query.calls.iter().any(|call| call.own_failure.as_deref() == Some(detail));
+                let words_of_another = [&b"the batch failed"[..], BROKEN_MESSAGE]
+                    .iter()
+                    .any(|words| detail.starts_with(words) && !is_own);
                 assert!(!words_of_another, "query {number} was told of another");
                 Given::Default(reason, detail.to_vec())
             }
         };
         query.answer = Some((self.now_ns, given));
-        if let Some(model) = query.model {
-            self.waiting[model].remove(&(query.deadline_ns, number));
-        }
+        self.waits_no_more(number);
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::fleet::{Input, MachinePlan, Service};
 use super::oracle::Score;
-use super::world::{Event, MS, START_NS, Setup, US, World};
-use crate::scheduler::{ApplicationPlan, ModelPlan, PolicyPlan};
+use super::world::{ApplicationSetup, Event, MS, ModelSetup, START_NS, Setup, US, World};
+use crate::LimitPlan;
 
 const SLO_NS: u64 = 20 * MS;
 const SECOND_NS: u64 = 1_000 * MS;
@@ -28,11 +28,11 @@ fn setup(depth: u32, services: &[Service]) -> Setup {
         restart_ns: Some(100 * MS),
     };
     Setup {
-        applications: vec![ApplicationPlan { slo_ns: SLO_NS, rows: ROWS, model: Some(0) }],
-        models: vec![ModelPlan {
+        applications: vec![ApplicationSetup::of(SLO_NS, ROWS, Some(0))],
+        models: vec![ModelSetup {
             replicas,
             depth,
-            policy: PolicyPlan::Aimd { max: ROWS },
+            limit: LimitPlan::Aimd { max: ROWS },
             batch_timeout_ns: SECOND_NS,
         }],
         machines: services.iter().map(machine).collect(),
@@ -49,7 +49,7 @@ fn capacity(service: Service, objective_ns: u64) -> f64 {
 /// One replica's capacity under the objective that the scheduler uses at this depth.
 fn capacity_at(depth: u32, service: Service) -> f64 {
     let world = setup(depth, &[service]).build();
-    capacity(service, world.scheduler.models[0].objective_ns())
+    capacity(service, world.core.models[world.model(0)].objective_ns())
 }
 
 /// Plans arrivals at this rate from one time to another.
@@ -84,7 +84,8 @@ fn second_under(world: &mut World, per_second: f64) -> Score {
 /// The same with the objective set to the SLO divided by this, whatever the scheduler's rule is.
 fn share_late_when_divided_by(divisor: u64, service: Service, per_second: f64) -> f64 {
     let mut world = setup(2, &[service]).build_up();
-    let model = &mut world.scheduler.models[0];
+    let model = world.model(0);
+    let model = &mut world.core.models[model];
     // The objective is proportional to the SLO, so this changes it to SLO / divisor.
     model.tightest_slo_ns = SLO_NS * SLO_NS / divisor / model.objective_ns();
     assert!(model.objective_ns().abs_diff(SLO_NS / divisor) < US);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use cutter_tensor::{Item, OutputBytes};
 
-use crate::scheduler::ItemResults;
+use crate::{Id, ItemResults, Replica};
 
 /// What a query's input does to the container that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,18 @@ pub const BROKEN_MESSAGE: &[u8] = b"this machine is broken";
 /// What a batch says that fails because of this query.
 pub fn batch_message(number: usize) -> Vec<u8> {
     format!("the batch failed because of {number}").into_bytes()
+}
+
+/// The output of a model for a query, by their numbers.
+pub fn output_of(number: usize, model: usize) -> [u8; 8] {
+    ((model as u64) << 48 | number as u64).to_le_bytes()
+}
+
+/// The query and the model of an output.
+pub fn read_output(output: &[u8]) -> (usize, usize) {
+    let output = u64::from_le_bytes(output.try_into().expect("eight bytes"));
+    let whole = |value: u64| usize::try_from(value).expect("small");
+    (whole(output & ((1 << 48) - 1)), whole(output >> 48))
 }
 
 /// How long a container takes for a batch.
@@ -67,6 +79,8 @@ pub struct Ticket {
 /// One simulated replica. The first of its tickets is the batch that runs.
 #[derive(Debug)]
 pub struct Machine {
+    /// By what the core knows it; nothing while it is not there.
+    pub id: Option<Id<Replica>>,
     pub model: usize,
     pub depth: u32,
     pub plan: MachinePlan,
@@ -76,6 +90,8 @@ pub struct Machine {
     pub hung: bool,
     /// An incarnation is still to come, or is up.
     pub expected: bool,
+    /// It is on its way out.
+    pub is_retiring: bool,
     /// Every batch fails.
     pub broken: bool,
     /// Each batch takes this share of its service time.
@@ -87,6 +103,7 @@ pub struct Machine {
 impl Machine {
     pub fn new(model: usize, depth: u32, plan: MachinePlan) -> Self {
         Self {
+            id: None,
             model,
             depth,
             plan,
@@ -94,6 +111,7 @@ impl Machine {
             up: false,
             hung: false,
             expected: true,
+            is_retiring: false,
             broken: false,
             pace_percent: 100,
             tickets: VecDeque::new(),

@@ -1,0 +1,182 @@
+//! A query comes: its row, its calls, and the end of its way.
+
+use crate::answer::{Answer, Outcome, Sink};
+use crate::application::Application;
+use crate::call::{Call, CallRef, Place, Waiting};
+use crate::ids::Id;
+use crate::limits::LINKS_MAX;
+use crate::model::Availability;
+use crate::query::{NewQuery, ReplyTo};
+use crate::stats::Reason;
+use crate::{Core, is_live, smoothed};
+
+/// A query to admit.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    pub application: Id<Application>,
+    pub row: u32,
+    /// Bytes of the input in the row.
+    pub bytes: u32,
+    /// When the last byte of the request was received.
+    pub arrived_ns: u64,
+    /// How long it may take, if its client says so: instead of the application's SLO.
+    pub timeout_ns: Option<u64>,
+    pub reply_to: ReplyTo,
+}
+
+impl Core {
+    /// Takes a row for an input of `application`; `None` when its pool is full, and when the
+    /// application takes no queries any more.
+    #[inline]
+    pub fn reserve(&mut self, application: Id<Application>) -> Option<u32> {
+        let state = self.applications.get_mut(application)?;
+        if state.is_draining {
+            return None;
+        }
+        state.pool.take()
+    }
+
+    /// The first `bytes` bytes of a reserved row, to be written.
+    #[inline]
+    pub fn row_mut(&mut self, application: Id<Application>, row: u32, bytes: usize) -> &mut [u8] {
+        self.applications[application].pool.row_mut(row, bytes)
+    }
+
+    /// A reserved row holds an input of so many bytes: see [`Pool::commit`](crate::rows::Pool).
+    #[inline]
+    pub fn commit(
+        &mut self,
+        application: Id<Application>,
+        row: u32,
+        bytes: usize,
+        budget_bytes: &mut usize,
+    ) -> bool {
+        self.applications[application].pool.commit(row, bytes, budget_bytes)
+    }
+
+    /// Gives back a reserved row, to which at most so many bytes were written: its input turned out
+    /// to be bad.
+    pub fn cancel(&mut self, application: Id<Application>, row: u32, written_bytes: usize) {
+        let pool = &mut self.applications[application].pool;
+        pool.discard(row, written_bytes);
+        pool.give_back(row);
+    }
+
+    /// Admits a query whose input stands in a reserved row. It may be answered at once.
+    pub fn admit(&mut self, now_ns: u64, input: &Admission, sink: &mut impl Sink) {
+        let Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to } = *input;
+        let id = self.next_query_id();
+        let state = &mut *self.applications[application];
+        state.stats.queries.increment();
+        state.stats.parse.record(now_ns.saturating_sub(arrived_ns));
+        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(state.slo_ns));
+        state.queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, bytes });
+        let mut links = [const { None }; LINKS_MAX];
+        for (place, link) in links.iter_mut().zip(state.links.selected()) {
+            *place = Some(*link);
+        }
+        if links[0].is_none() {
+            return self.answer_default(now_ns, application, row, Reason::NoModel, &[], sink);
+        }
+        self.deadlines.lower(Self::owner_of_application(application), deadline_ns);
+        let parse_ns = now_ns.saturating_sub(arrived_ns);
+        // All of them first: a call that fails at once must not be taken for the only one.
+        for link in links.iter().flatten() {
+            let model = &mut self.models[link.model];
+            model.parse_ns = smoothed(model.parse_ns, parse_ns);
+            let (model, pool) = (link.model, link.pool);
+            let call = Call { model, pool, admitted_ns: now_ns, is_pending: true, ..Call::VACANT };
+            self.applications[application].queries.ask(row, call);
+        }
+        for (link, _) in (0..).zip(links.iter().flatten()) {
+            let call = CallRef { application, row, link };
+            // An earlier one may have answered the query.
+            if !self.is_pending(call, id) {
+                return;
+            }
+            if let Err(reason) = self.enqueue(call, deadline_ns) {
+                self.fail_call(now_ns, call, reason, &[], sink);
+            }
+        }
+    }
+
+    /// Answers an input for which there is no row: it never becomes a query in the queue.
+    pub fn refuse(&mut self, now_ns: u64, input: &Admission, sink: &mut impl Sink) {
+        let Admission { application, arrived_ns, timeout_ns, reply_to, .. } = *input;
+        let query_id = self.next_query_id();
+        let state = &self.applications[application];
+        state.stats.queries.increment();
+        state.stats.defaults(Reason::Overloaded).increment();
+        let outcome = Outcome::Default { reason: Reason::Overloaded, detail: &[] };
+        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(state.slo_ns));
+        sink.answer(&Answer {
+            application,
+            query_id,
+            reply_to,
+            arrived_ns,
+            deadline_ns,
+            answered_ns: now_ns,
+            outcome,
+        });
+    }
+
+    /// Tells that the answers to so many queries of one request have been handed to the kernel: to
+    /// be called once for each response that goes out. The times are those of its [`Answer`]s, the
+    /// last of them, and now.
+    ///
+    /// Only here is known how long a query took: rendering and the way to the kernel are part of
+    /// it, and so an answer that was in time when it was decided may be late all the same. The
+    /// batch objective leaves room for what replying costs. The application may be gone by now.
+    #[inline]
+    pub fn handed_over(&mut self, answered: &HandedOver, now_ns: u64) {
+        let HandedOver { application, queries, arrived_ns, deadline_ns, answered_ns } = *answered;
+        let Some(state) = self.applications.get(application) else { return };
+        let reply_ns = now_ns.saturating_sub(answered_ns);
+        state.stats.reply.record_many(reply_ns, queries);
+        state.stats.end_to_end.record_many(now_ns.saturating_sub(arrived_ns), queries);
+        if now_ns > deadline_ns {
+            state.stats.late.add(u64::from(queries));
+        }
+        if let Some(link) = state.links.selected().first() {
+            let model = &mut self.models[link.model];
+            model.reply_ns = smoothed(model.reply_ns, reply_ns);
+        }
+    }
+
+    /// The client of an open query has gone: the query is closed without an answer. Its calls are
+    /// not sent any more, and its row is free as soon as no batch has it.
+    pub fn abandon(&mut self, application: Id<Application>, row: u32) {
+        self.close(application, row);
+        self.applications[application].stats.cancelled.increment();
+    }
+
+    /// Puts a call into the queue of its model.
+    pub(crate) fn enqueue(&mut self, call: CallRef, deadline_ns: u64) -> Result<(), Reason> {
+        let waiting = self.waiting(call);
+        let model = self.call(call).model;
+        let (applications, state) = (&self.applications, &mut self.models[model]);
+        if state.availability == Availability::Down {
+            return Err(Reason::NotReady);
+        }
+        let is_live = |other: &Waiting| is_live(applications, other);
+        let pushed = state.room.queue.push(deadline_ns, waiting, is_live);
+        pushed.map_err(|_| Reason::Overloaded)?;
+        self.move_to(call, Place::Queue);
+        Ok(())
+    }
+
+    fn is_pending(&self, call: CallRef, query_id: u64) -> bool {
+        let queries = &self.applications[call.application].queries;
+        queries.is_waiting(call.row, call.link, query_id)
+    }
+}
+
+/// The answers to one request, on their way.
+#[derive(Clone, Copy, Debug)]
+pub struct HandedOver {
+    pub application: Id<Application>,
+    pub queries: u32,
+    pub arrived_ns: u64,
+    pub deadline_ns: u64,
+    pub answered_ns: u64,
+}

@@ -1,0 +1,105 @@
+//! One application: what it promises, whom it asks, its rows and its queries.
+//!
+//! Made by the control thread with all of its memory, moved into the core by a change, and given
+//! back when it is removed. It knows no name: who shows it to people does.
+
+use std::sync::Arc;
+
+use crate::ids::Id;
+use crate::limits::LINKS_MAX;
+use crate::model::Model;
+use crate::query::Queries;
+use crate::rows::Pool;
+use crate::stats::ApplicationStats;
+
+/// A model version that an application asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub model: Id<Model>,
+    /// The place of the application's pool in the pool table of the model's replicas.
+    pub pool: u32,
+}
+
+/// Which of the linked models a query asks, and what is answered of what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The first linked model is asked.
+    #[default]
+    Static,
+    /// All are asked. The answer is the output of the first of them, in their order, that gives
+    /// one: as soon as it is known which that is, or at the deadline of what is there.
+    All,
+}
+
+/// The models that an application asks, in the order of its preference.
+#[derive(Debug, Default)]
+pub struct Links {
+    pub models: Vec<Link>,
+    pub policy: Policy,
+}
+
+impl Links {
+    /// One model, or none.
+    pub fn of(link: Option<Link>) -> Self {
+        Self { models: link.into_iter().collect(), policy: Policy::Static }
+    }
+
+    /// Those that a query asks.
+    #[inline]
+    pub(crate) fn selected(&self) -> &[Link] {
+        let most = match self.policy {
+            Policy::Static => 1,
+            Policy::All => self.models.len(),
+        };
+        &self.models[..most.min(self.models.len())]
+    }
+}
+
+/// What an application is made of.
+#[derive(Debug)]
+pub struct ApplicationPlan {
+    /// Within this time of its arrival a query is answered.
+    pub slo_ns: u64,
+    pub pool: Pool,
+    /// The most models that a query can ask: bounds what may be linked later.
+    pub links_max: usize,
+    pub stats: Arc<ApplicationStats>,
+}
+
+/// An application.
+#[derive(Debug)]
+pub struct Application {
+    pub(crate) slo_ns: u64,
+    pub(crate) pool: Pool,
+    pub(crate) queries: Queries,
+    pub(crate) links: Box<Links>,
+    pub(crate) stats: Arc<ApplicationStats>,
+    /// No query is admitted any more.
+    pub(crate) is_draining: bool,
+}
+
+impl Application {
+    /// Takes all memory that it will ever need. It is linked to nothing yet.
+    ///
+    /// # Panics
+    /// When `links_max` is 0 or more than [`LINKS_MAX`].
+    pub fn new(plan: ApplicationPlan) -> Self {
+        let ApplicationPlan { slo_ns, pool, links_max, stats } = plan;
+        assert!((1..=LINKS_MAX).contains(&links_max));
+        let rows = pool.rows();
+        stats.rows.set(u64::from(rows));
+        Self {
+            slo_ns,
+            pool,
+            queries: Queries::new(rows, links_max),
+            links: Box::default(),
+            stats,
+            is_draining: false,
+        }
+    }
+
+    /// Whether nothing of it is under way: no query open, no row in use.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queries.open_count() == 0 && self.pool.in_use() == 0
+    }
+}

@@ -1,0 +1,71 @@
+//! Calls: one question of one query to one model version.
+//!
+//! A call waits in the queue of its model, rides in batches, and ends with an output or a failure.
+//! The calls of a query share its row, and lie beside it: the n-th for the n-th model asked.
+
+use crate::application::Application;
+use crate::ids::Id;
+use crate::model::Model;
+
+/// A call, wherever it is: its query, and which of the query's calls it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallRef {
+    pub application: Id<Application>,
+    pub row: u32,
+    /// Its place among the models that the query asks.
+    pub link: u32,
+}
+
+/// An entry where a call waits. It is dead when the query that has this number is closed, or the
+/// call is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub call: CallRef,
+    pub query_id: u64,
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On its way from one place to another, or over.
+    Nowhere,
+    /// In the queue of its model.
+    Queue,
+    /// Among those that were in flight when a container died.
+    Suspects,
+    /// Among those whose batch failed.
+    Retries,
+    /// In a batch in flight, or in one that is being formed.
+    Batch,
+}
+
+/// What is known of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub model: Id<Model>,
+    /// The place of the application's pool in the pool table of the model's replicas.
+    pub pool: u32,
+    pub admitted_ns: u64,
+    pub place: Place,
+    /// It may still bring an output.
+    pub is_pending: bool,
+    /// Containers that died with it in flight.
+    pub crashes: u8,
+    /// Batches that failed with it in them.
+    pub failures: u8,
+    /// Whether a batch of it alone has failed.
+    pub failed_alone: bool,
+}
+
+impl Call {
+    pub const VACANT: Self = Self {
+        model: Id::new(u32::MAX, u32::MAX),
+        pool: 0,
+        admitted_ns: 0,
+        place: Place::Nowhere,
+        is_pending: false,
+        crashes: 0,
+        failures: 0,
+        failed_alone: false,
+    };
+}

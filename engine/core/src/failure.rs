@@ -1,0 +1,224 @@
+//! What goes wrong: deadlines that pass, containers that hang, die or are taken away.
+
+use crate::answer::Sink;
+use crate::call::CallRef;
+use crate::deadlines::NEVER_NS;
+use crate::ids::Id;
+use crate::limits::{
+    APPLICATIONS_MAX, CRASHES_MAX, FAILURE_REPORT_PERIOD_NS, FAILURE_TEXT_BYTES_MAX,
+};
+use crate::model::Model;
+use crate::replica::Replica;
+use crate::stats::Reason;
+use crate::{Core, is_live};
+
+/// How an incarnation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// It died, hung or broke the protocol. What it was doing may be the cause.
+    Crash,
+    /// It was asked to end. What it left undone is innocent.
+    Stopped,
+}
+
+/// A failure of a model, in its own words, for its operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureReport {
+    pub model: Id<Model>,
+    /// Cut off after [`FAILURE_TEXT_BYTES_MAX`]. It may be empty, and it may hold any bytes.
+    pub text: Box<[u8]>,
+}
+
+/// What is to be told of a model's failures.
+#[derive(Debug)]
+pub(crate) struct FailureNews {
+    text: Vec<u8>,
+    /// It stands in the list of models with news.
+    listed: bool,
+    /// Nothing is told before.
+    quiet_until_ns: u64,
+}
+
+impl FailureNews {
+    pub fn new() -> Self {
+        let text = Vec::with_capacity(FAILURE_TEXT_BYTES_MAX);
+        Self { text, listed: false, quiet_until_ns: 0 }
+    }
+}
+
+/// An incarnation to be killed, since a batch of it hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kill {
+    pub replica: Id<Replica>,
+    pub running_ns: u64,
+}
+
+impl Core {
+    /// Answers what is due, finds batches that hang, and drains that are done.
+    pub fn tick(&mut self, now_ns: u64, sink: &mut impl Sink) {
+        while let Some(owner) = self.deadlines.due(now_ns) {
+            match owner.checked_sub(APPLICATIONS_MAX) {
+                None => self.look_at_application(now_ns, owner, sink),
+                Some(place) => self.look_at_replica(now_ns, owner, place),
+            }
+        }
+    }
+
+    /// When [`Core::tick`] has something to do.
+    #[inline]
+    pub fn next_tick_ns(&self) -> Option<u64> {
+        self.deadlines.next_ns()
+    }
+
+    /// An incarnation is gone. What it had in flight goes elsewhere, at most once more and alone
+    /// after a crash.
+    pub fn replica_lost(
+        &mut self,
+        now_ns: u64,
+        replica: Id<Replica>,
+        death: Death,
+        sink: &mut impl Sink,
+    ) {
+        let state = &mut self.replicas[replica];
+        let Some(mut life) = state.incarnation.take() else { return };
+        state.stats.up.set(0);
+        let model = state.model;
+        self.models[model].soonest = None;
+        life.batches.sort_unstable_by_key(|batch| batch.order);
+        for batch in life.batches.iter_mut().filter(|batch| batch.in_flight) {
+            batch.calls.retain(|call| self.take_back(*call));
+            match death {
+                Death::Crash => self.crashed(now_ns, &batch.calls, sink),
+                Death::Stopped => self.taken_away(now_ns, model, &batch.calls, sink),
+            }
+        }
+        self.replicas[replica].tables = Some(life.into_tables());
+    }
+
+    /// The last failure of a model that is due to be told: at most one in each
+    /// [`FAILURE_REPORT_PERIOD_NS`] for each model, the first of several.
+    pub fn take_failure_report(&mut self) -> Option<FailureReport> {
+        let model = self.failure_news.pop()?;
+        let news = &mut self.models.get_mut(model)?.failure_news;
+        news.listed = false;
+        Some(FailureReport { model, text: news.text.as_slice().into() })
+    }
+
+    /// A batch or an item failed with these words.
+    pub(crate) fn note_failure(&mut self, now_ns: u64, replica: Id<Replica>, text: &[u8]) {
+        let model = self.replicas[replica].model;
+        let news = &mut self.models[model].failure_news;
+        if news.listed || now_ns < news.quiet_until_ns {
+            return;
+        }
+        news.text.clear();
+        news.text.extend_from_slice(&text[..text.len().min(FAILURE_TEXT_BYTES_MAX)]);
+        news.listed = true;
+        news.quiet_until_ns = now_ns.saturating_add(FAILURE_REPORT_PERIOD_NS);
+        self.failure_news.push(model);
+    }
+
+    /// Fails every call of a model that waits for a replica.
+    pub(crate) fn fail_waiting(
+        &mut self,
+        now_ns: u64,
+        model: Id<Model>,
+        reason: Reason,
+        sink: &mut impl Sink,
+    ) {
+        while let Some(head) = self.models[model].room.queue.pop() {
+            if is_live(&self.applications, &head.value) {
+                self.fail_call(now_ns, head.value.call, reason, &[], sink);
+            }
+        }
+        while let Some(call) = self.take_apart(model) {
+            self.fail_call(now_ns, call, reason, &[], sink);
+        }
+    }
+
+    /// Answers what is due of an application, and sets when to look again.
+    fn look_at_application(&mut self, now_ns: u64, place: usize, sink: &mut impl Sink) {
+        let Some(application) = self.applications.id_at(place) else {
+            return self.deadlines.set(place, NEVER_NS);
+        };
+        while let Some((row, due_ns)) = self.applications[application].queries.first_due() {
+            if due_ns > now_ns {
+                break;
+            }
+            let why = self.why_due(application, row);
+            self.answer_with_what_is_there(now_ns, application, row, why, sink);
+        }
+        self.set_application_deadline(application);
+    }
+
+    /// Why a query that is due has no prediction, if none is there.
+    fn why_due(&self, application: Id<crate::Application>, row: u32) -> (Reason, &'static [u8]) {
+        let calls = self.applications[application].queries.calls(row);
+        let pending = (0..).zip(calls).find(|(_, call)| call.is_pending);
+        pending.map_or((Reason::Late, &[]), |(link, _)| {
+            self.why_late(CallRef { application, row, link })
+        })
+    }
+
+    /// Gives up a replica whose batch hangs, or sets when to look again.
+    fn look_at_replica(&mut self, now_ns: u64, owner: usize, place: usize) {
+        let replica = self.replicas.id_at(place);
+        let life = replica.and_then(|replica| {
+            let state = &self.replicas[replica];
+            let timeout_ns = self.models[state.model].batch_timeout_ns;
+            let life = state.incarnation.as_ref()?;
+            Some((replica, life.running_since_ns()?, life.hangs_ns(timeout_ns)?))
+        });
+        let Some((replica, since_ns, hangs_ns)) = life else {
+            return self.deadlines.set(owner, NEVER_NS);
+        };
+        if hangs_ns > now_ns {
+            return self.deadlines.set(owner, hangs_ns);
+        }
+        // It is told once: the caller takes it away now.
+        self.deadlines.set(owner, NEVER_NS);
+        self.kills.push(Kill { replica, running_ns: now_ns.saturating_sub(since_ns) });
+    }
+
+    /// These were in flight when their container died: each goes out once more, alone.
+    fn crashed(&mut self, now_ns: u64, calls: &[CallRef], sink: &mut impl Sink) {
+        for call in calls {
+            let known = self.call_mut(*call);
+            known.crashes = known.crashes.saturating_add(1);
+            if known.crashes >= CRASHES_MAX {
+                let detail = b"the model's container died each time it was given this input";
+                self.fail_call(now_ns, *call, Reason::ModelError, detail, sink);
+            } else {
+                let model = self.call(*call).model;
+                self.models[model].stats.redispatches.increment();
+                self.wait_as_suspect(*call);
+            }
+        }
+    }
+
+    /// These were in flight when their container was taken away: they wait again where they waited
+    /// before.
+    fn taken_away(
+        &mut self,
+        now_ns: u64,
+        model: Id<Model>,
+        calls: &[CallRef],
+        sink: &mut impl Sink,
+    ) {
+        self.models[model].stats.redispatches.add(calls.len() as u64);
+        let Some(first) = calls.first() else { return };
+        let first = *self.call(*first);
+        if first.crashes > 0 {
+            calls.iter().for_each(|call| self.wait_as_suspect(*call));
+        } else if first.failures > 0 {
+            self.retry(model, calls, None);
+        } else {
+            for call in calls {
+                let deadline_ns = self.deadline_ns(*call);
+                if let Err(reason) = self.enqueue(*call, deadline_ns) {
+                    self.fail_call(now_ns, *call, reason, &[], sink);
+                }
+            }
+        }
+    }
+}

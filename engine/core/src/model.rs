@@ -1,0 +1,131 @@
+//! One model version: what waits for it, and what its batches may take.
+//!
+//! Made by the control thread with all of its memory, moved into the core by a change, and given
+//! back when it is removed.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::apart::Apart;
+use crate::batching::{DeadlineQueue, service_objective_ns};
+use crate::call::{Place, Waiting};
+use crate::failure::FailureNews;
+use crate::ids::Id;
+use crate::limits::{QUEUE_ROOM_PER_ROW, REPLICAS_MAX};
+use crate::replica::Replica;
+use crate::stats::ModelStats;
+
+/// Whether a model can be expected to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// A replica is ready, or is being started and may be ready in time: queries wait.
+    Expected,
+    /// None is ready and none will be soon: queries are answered at once.
+    Down,
+}
+
+/// The memory in which calls to a model wait.
+#[derive(Debug)]
+pub struct Room {
+    pub(crate) queue: DeadlineQueue<Waiting>,
+    pub(crate) apart: Apart,
+    /// The rows of the applications for which it suffices: no more calls can be open.
+    pub(crate) rows: usize,
+}
+
+impl Room {
+    /// For applications that have so many rows together.
+    pub fn new(rows: usize) -> Self {
+        Self {
+            // Every open query has a row, so the queue cannot overflow before the pools.
+            queue: DeadlineQueue::new(QUEUE_ROOM_PER_ROW * rows.max(1)),
+            apart: Apart::new(rows),
+            rows,
+        }
+    }
+}
+
+/// What a model version is made of.
+#[derive(Debug)]
+pub struct ModelPlan {
+    /// The most batches that one of its replicas holds.
+    pub depth: u32,
+    /// A batch that runs longer hangs.
+    pub batch_timeout_ns: u64,
+    pub room: Room,
+    pub stats: Arc<ModelStats>,
+}
+
+/// A model version.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) room: Room,
+    /// How many in the queue are not dead.
+    pub(crate) open_in_queue: usize,
+    /// When a batch formed at this time by any replica would be done, and that time.
+    pub(crate) soonest: Option<(u64, u64)>,
+    pub(crate) failure_news: FailureNews,
+    pub(crate) replicas: Vec<Id<Replica>>,
+    pub(crate) availability: Availability,
+    /// The least and the greatest SLO of the applications that are linked to it.
+    pub(crate) tightest_slo_ns: u64,
+    pub(crate) loosest_slo_ns: u64,
+    pub(crate) depth: u32,
+    pub(crate) batch_timeout_ns: u64,
+    /// What parsing and replying take of a query's time, smoothed.
+    pub(crate) parse_ns: u64,
+    pub(crate) reply_ns: u64,
+    pub(crate) stats: Arc<ModelStats>,
+}
+
+impl Model {
+    /// It has no replica and is linked to nothing yet.
+    pub fn new(plan: ModelPlan) -> Self {
+        let ModelPlan { depth, batch_timeout_ns, room, stats } = plan;
+        Self {
+            room,
+            open_in_queue: 0,
+            soonest: None,
+            failure_news: FailureNews::new(),
+            replicas: Vec::with_capacity(REPLICAS_MAX as usize),
+            availability: Availability::Expected,
+            tightest_slo_ns: u64::MAX,
+            loosest_slo_ns: 1,
+            depth,
+            batch_timeout_ns,
+            parse_ns: 0,
+            reply_ns: 0,
+            stats,
+        }
+    }
+
+    /// Open calls that are in no batch.
+    pub(crate) fn waiting(&self) -> usize {
+        self.open_in_queue + self.room.apart.open()
+    }
+
+    /// An open call went from one place to another, or is over.
+    pub(crate) fn moved(&mut self, from: Place, to: Place) {
+        if let Some(open) = self.open_in(from) {
+            *open -= 1;
+        }
+        if let Some(open) = self.open_in(to) {
+            *open += 1;
+        }
+    }
+
+    /// What a batch's service time may be.
+    pub(crate) fn objective_ns(&self) -> u64 {
+        let batches = NonZeroU32::new(self.depth).unwrap_or(NonZeroU32::MIN);
+        service_objective_ns(self.tightest_slo_ns, self.parse_ns + self.reply_ns, batches)
+    }
+
+    fn open_in(&mut self, place: Place) -> Option<&mut usize> {
+        match place {
+            Place::Queue => Some(&mut self.open_in_queue),
+            Place::Suspects => Some(&mut self.room.apart.open_suspects),
+            Place::Retries => Some(&mut self.room.apart.open_retries),
+            Place::Nowhere | Place::Batch => None,
+        }
+    }
+}

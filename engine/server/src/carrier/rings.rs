@@ -1,0 +1,290 @@
+//! The engine's ends of all replicas: what carries batches between the core and the rings.
+//!
+//! Owner: the engine thread. [`Carrier::serve`] is the whole exchange: take what came back, answer
+//! it, and send what waits. It knows neither sockets nor processes, so it runs the same under the
+//! HTTP server, in a bench without a network, and in tests.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use cutter_core::limits::REPLICAS_TOTAL_MAX;
+use cutter_core::slab::Slab;
+use cutter_core::stats::EngineStats;
+use cutter_core::{BatchResults, Core, Death, Id, ItemResults, Model, Replica, RowRef, Sink};
+use cutter_machine::clock::Clock;
+use cutter_protocol::engine::{self, EngineEnd, Items, Polled, Results};
+use cutter_protocol::limits::BATCH_ITEMS_MAX;
+use cutter_protocol::violation::Violation;
+use cutter_tensor::Item;
+
+use super::wakes::IdleWakes;
+use super::{Carrier, GivenUp, LinkView};
+use crate::limits::WAKES_WITHOUT_NEWS_MAX;
+use crate::messages::KillReason;
+
+/// One incarnation.
+#[derive(Debug)]
+struct Link {
+    incarnation: u64,
+    end: Box<EngineEnd>,
+    idle_wakes: IdleWakes,
+    /// When the completion was first seen that is being copied.
+    seen_ns: Option<u64>,
+}
+
+/// The rings of all replicas that are up.
+#[derive(Debug)]
+pub struct Rings {
+    links: Slab<Link, Replica>,
+    /// Those that are there, so that nobody looks at all places.
+    live: Vec<Id<Replica>>,
+    /// The rows of the batch that is being formed, as the core and as the protocol know them.
+    rows: Vec<RowRef>,
+    sent_rows: Vec<engine::RowRef>,
+    given_up: Vec<GivenUp>,
+    retired: Vec<Box<EngineEnd>>,
+    stats: Arc<EngineStats>,
+}
+
+impl Carrier for Rings {
+    fn up(
+        &mut self,
+        now_ns: u64,
+        replica: Id<Replica>,
+        incarnation: u64,
+        end: Box<EngineEnd>,
+        core: &mut Core,
+    ) {
+        let geometry = *end.geometry();
+        core.replica_up(now_ns, replica, geometry.output, geometry.depth, geometry.items_max);
+        let idle_wakes = IdleWakes::new(now_ns);
+        self.links.put(replica, Link { incarnation, end, idle_wakes, seen_ns: None });
+        self.live.push(replica);
+    }
+
+    fn lost(
+        &mut self,
+        now_ns: u64,
+        replica: Id<Replica>,
+        incarnation: u64,
+        death: Death,
+        core: &mut Core,
+        sink: &mut impl Sink,
+    ) {
+        let current = self.links.get(replica).map(|link| link.incarnation);
+        if current != Some(incarnation) {
+            return;
+        }
+        self.take_completions(now_ns, replica, core, sink);
+        if let Some(link) = self.take(replica) {
+            self.retired.push(link.end);
+            core.replica_lost(now_ns, replica, death, sink);
+        }
+    }
+
+    #[inline]
+    fn serve(&mut self, clock: &impl Clock, core: &mut Core, sink: &mut impl Sink) -> bool {
+        let mut worked = false;
+        // Backwards, since one that breaks the protocol is taken out of the list meanwhile.
+        for index in (0..self.live.len()).rev() {
+            let replica = self.live[index];
+            if self.links[replica].end.has_news() {
+                worked |= self.take_completions(clock.now_ns(), replica, core, sink);
+            }
+        }
+        for index in 0..core.models().len() {
+            let model = core.models()[index];
+            if core.has_waiting(model) {
+                worked |= self.dispatch(clock.now_ns(), model, core, sink);
+            }
+        }
+        worked
+    }
+
+    fn give_up_hanging(&mut self, now_ns: u64, core: &mut Core, sink: &mut impl Sink) {
+        while let Some(kill) = core.take_kill() {
+            let reason = KillReason::Hang { running_ns: kill.running_ns };
+            self.give_up(now_ns, kill.replica, reason, core, sink);
+        }
+    }
+
+    fn take_given_up(&mut self) -> impl Iterator<Item = GivenUp> {
+        self.given_up.drain(..)
+    }
+
+    fn take_retired(&mut self) -> Option<Box<EngineEnd>> {
+        self.retired.pop()
+    }
+
+    fn stop(&mut self) {
+        self.links.iter_mut().for_each(|(_, link)| link.end.stop());
+    }
+
+    fn announce_sleep(&self) -> bool {
+        let links = || self.live.iter().map(|replica| &self.links[*replica]);
+        links().for_each(|link| link.end.announce_sleep());
+        links().any(|link| link.end.has_news())
+    }
+
+    fn retract_sleep(&self) {
+        let links = self.live.iter().map(|replica| &self.links[*replica]);
+        links.for_each(|link| link.end.retract_sleep());
+    }
+
+    fn doorbells(&self) -> impl Iterator<Item = (Id<Replica>, u64, BorrowedFd<'_>)> {
+        let links = self.live.iter().map(|replica| (*replica, &self.links[*replica]));
+        links.map(|(replica, link)| (replica, link.incarnation, link.end.doorbell()))
+    }
+
+    fn view(&self) -> Vec<(Id<Replica>, LinkView)> {
+        let view = |link: &Link| LinkView {
+            incarnation: link.incarnation,
+            wakes_without_news: link.idle_wakes.level,
+            end: link.end.view(),
+        };
+        self.links.iter().map(|(replica, link)| (replica, view(link))).collect()
+    }
+
+    fn on_doorbell(
+        &mut self,
+        now_ns: u64,
+        replica: Id<Replica>,
+        core: &mut Core,
+        sink: &mut impl Sink,
+    ) {
+        let Some(link) = self.links.get_mut(replica) else { return };
+        if link.end.has_news() {
+            return;
+        }
+        let wakes = link.idle_wakes.count(now_ns);
+        if wakes > WAKES_WITHOUT_NEWS_MAX {
+            let reason = Violation::WakeFlood { wakes }.into();
+            self.give_up(now_ns, replica, reason, core, sink);
+        }
+    }
+}
+
+impl Rings {
+    pub fn new(stats: Arc<EngineStats>) -> Self {
+        let replicas = REPLICAS_TOTAL_MAX as usize;
+        Self {
+            links: Slab::new(replicas),
+            live: Vec::with_capacity(replicas),
+            rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
+            sent_rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
+            given_up: Vec::new(),
+            retired: Vec::new(),
+            stats,
+        }
+    }
+
+    fn take(&mut self, replica: Id<Replica>) -> Option<Link> {
+        let link = self.links.remove(replica)?;
+        self.live.retain(|other| *other != replica);
+        Some(link)
+    }
+
+    fn take_completions(
+        &mut self,
+        now_ns: u64,
+        replica: Id<Replica>,
+        core: &mut Core,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let mut worked = false;
+        let violation = loop {
+            let Some(link) = self.links.get_mut(replica) else { return worked };
+            if !link.end.has_news() {
+                return worked;
+            }
+            match link.end.poll() {
+                Ok(Polled::Nothing) => return worked,
+                // A large batch is copied over several turns, so that the others have theirs.
+                Ok(Polled::Copying) => {
+                    link.seen_ns.get_or_insert(now_ns);
+                    return true;
+                }
+                Ok(Polled::Completed(completed)) => {
+                    link.idle_wakes.pay();
+                    let seen_ns = link.seen_ns.take().unwrap_or(now_ns);
+                    let results = match completed.results {
+                        Results::Failed(message) => BatchResults::Failed(message),
+                        Results::Items(items) => BatchResults::Items(Outputs(items)),
+                    };
+                    let slot = completed.ticket.slot;
+                    core.complete(seen_ns, now_ns, replica, slot, &results, sink);
+                    worked = true;
+                }
+                Err(violation) => break violation,
+            }
+        };
+        self.give_up(now_ns, replica, violation.into(), core, sink);
+        true
+    }
+
+    /// Sends batches to the replicas of a model, the least occupied first.
+    fn dispatch(
+        &mut self,
+        now_ns: u64,
+        model: Id<Model>,
+        core: &mut Core,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let mut worked = false;
+        for in_flight in 0..core.depth(model) {
+            for index in 0..core.replicas_of(model).len() {
+                let replica = core.replicas_of(model)[index];
+                if core.in_flight(replica) != Some(in_flight) {
+                    continue;
+                }
+                let plan = core.next_batch(now_ns, replica, &mut self.rows, sink);
+                let (Some(plan), Some(link)) = (plan, self.links.get_mut(replica)) else {
+                    continue;
+                };
+                let as_sent = |row: &RowRef| {
+                    let RowRef { pool, row, bytes } = *row;
+                    engine::RowRef { pool, row, bytes }
+                };
+                self.sent_rows.clear();
+                self.sent_rows.extend(self.rows.iter().map(as_sent));
+                let (ticket, woke) = link.end.submit(&self.sent_rows, plan.deadline_ns);
+                core.sent(now_ns, replica, ticket.slot);
+                if woke {
+                    self.stats.system_calls_wake.increment();
+                }
+                worked = true;
+            }
+            if !core.has_waiting(model) {
+                break;
+            }
+        }
+        worked
+    }
+
+    fn give_up(
+        &mut self,
+        now_ns: u64,
+        replica: Id<Replica>,
+        reason: KillReason,
+        core: &mut Core,
+        sink: &mut impl Sink,
+    ) {
+        let Some(link) = self.take(replica) else { return };
+        if let KillReason::Violation(violation) = reason {
+            core.count_violation(replica, violation.kind());
+        }
+        self.given_up.push(GivenUp { replica, incarnation: link.incarnation, reason });
+        self.retired.push(link.end);
+        core.replica_lost(now_ns, replica, Death::Crash, sink);
+    }
+}
+
+/// The results of a batch, as the core looks at them.
+struct Outputs<'a>(Items<'a>);
+
+impl ItemResults for Outputs<'_> {
+    #[inline]
+    fn get(&self, item: usize) -> Item<'_> {
+        self.0.get(item)
+    }
+}
