@@ -176,7 +176,9 @@ mod tests {
         let mut first: Slab<&str> = Slab::new(3);
         let mut follower: Slab<u32, &str> = Slab::new(3);
         let ids = ["a", "b", "c"].map(|name| first.insert(name).unwrap());
-        [(2, 2), (0, 0), (1, 1)].map(|(index, entry)| follower.put(ids[index], entry));
+        for (index, entry) in [(2, 2), (0, 0), (1, 1)] {
+            follower.put(ids[index], entry);
+        }
         assert_eq!(follower[ids[1]], 1);
         first.remove(ids[1]);
         assert_eq!(follower.remove(ids[1]), Some(1));
