@@ -7,10 +7,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use cutter_admin_api::{Inspection, Stats, inspect, stats};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{INSPECT_SCHEMA, Inspection, STATS_SCHEMA, Stats};
 use crate::limits::{
     ADMIN_ANSWER_BYTES_MAX, ADMIN_CONNECT_NS, ADMIN_EXCHANGE_NS, ADMIN_HEADERS_MAX,
 };
@@ -65,12 +65,12 @@ impl AdminClient {
 
     /// What the engine has counted.
     pub fn stats(&self) -> Result<Stats, AdminError> {
-        self.read("/stats", STATS_SCHEMA).map(|(stats, _)| stats)
+        self.read("/stats", stats::SCHEMA).map(|(stats, _)| stats)
     }
 
     /// How the engine stands, and the same as the text that came.
     pub fn inspect(&self) -> Result<(Inspection, String), AdminError> {
-        self.read("/inspect", INSPECT_SCHEMA)
+        self.read("/inspect", inspect::SCHEMA)
     }
 
     fn read<T: DeserializeOwned>(

@@ -1,7 +1,7 @@
 //! The client of an engine's admin port: what it has counted, and how it stands.
 //!
 //! ```text
-//!   client   GET /stats, GET /inspect      answers     what they say
+//!   client   GET /stats, GET /inspect; what they say is in `cutter-admin-api`
 //!   window   what happened between two answers of /stats
 //!   sampler  a thread that asks again and again, for the engine's part of a load's result
 //! ```
@@ -9,26 +9,14 @@
 //! The engine counts from its start and keeps no windows; whoever reads computes them. So any
 //! number of readers see the same, and none costs the engine more than a copy of its counters.
 
-mod answers;
 mod client;
-mod histogram;
-mod inspection;
 mod sampler;
 #[cfg(test)]
 pub(crate) mod testing;
 mod window;
 pub(crate) mod words;
 
-pub use answers::{
-    ApplicationStats, EngineStats, ModelStats, ReplicaStats, STATS_SCHEMA, Stats, SystemCalls,
-};
 pub use client::{AdminClient, AdminError};
-pub use histogram::Histogram;
-pub use inspection::{
-    EngineAnswer, EngineInspection, INSPECT_SCHEMA, InspectedApplication, InspectedConnections,
-    InspectedLife, InspectedModel, InspectedQuery, InspectedReplica, InspectedRings,
-    InspectedTicket, Inspection, Readiness, ReadyModel, ReadyReplica,
-};
 pub use sampler::Sampler;
 #[cfg(feature = "terminal")]
 pub(crate) use sampler::poll_until;

@@ -8,9 +8,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use cutter_admin_api::Stats;
 use cutter_machine::clock::monotonic_ns;
 
-use super::{AdminClient, AdminError, Stats, Window};
+use super::{AdminClient, AdminError, Window};
 use crate::limits::ADMIN_SAMPLES_MAX;
 use crate::result::load::{EngineSample, EngineSeries, ModelSample, StageResult};
 

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use cutter_admin_api::Stats;
 use serde_json::{Value, json};
 
-use super::{AdminClient, Stats};
+use super::AdminClient;
 
 /// Runs `ask` against a port that answers each of its questions with these bytes.
 pub(crate) fn answering<T>(bytes: &[u8], ask: impl FnOnce(AdminClient) -> T) -> T {

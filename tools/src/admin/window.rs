@@ -1,6 +1,7 @@
 //! What happened between two answers of `/stats`. Pure.
 
-use super::{Histogram, ReplicaStats, Stats, SystemCalls};
+use cutter_admin_api::stats::{Application, Model, Replica, SystemCalls};
+use cutter_admin_api::{Histogram, Stats};
 
 /// What an engine did in a stretch of time.
 #[derive(Clone, Debug)]
@@ -146,11 +147,7 @@ impl Rate {
         is.saturating_sub(was) as f64 / self.seconds
     }
 
-    fn application(
-        self,
-        was: &super::ApplicationStats,
-        is: &super::ApplicationStats,
-    ) -> ApplicationWindow {
+    fn application(self, was: &Application, is: &Application) -> ApplicationWindow {
         let defaults = is.defaults.iter().map(|(reason, count)| {
             let before = was.defaults.get(reason).copied().unwrap_or(0);
             (reason.clone(), self.of(before, *count))
@@ -172,7 +169,7 @@ impl Rate {
         }
     }
 
-    fn model(self, was: &super::ModelStats, is: &super::ModelStats) -> ModelWindow {
+    fn model(self, was: &Model, is: &Model) -> ModelWindow {
         ModelWindow {
             model: is.model.clone(),
             version: is.version.clone(),
@@ -193,7 +190,7 @@ impl Rate {
         }
     }
 
-    fn replica(self, was: &ReplicaStats, is: &ReplicaStats) -> ReplicaWindow {
+    fn replica(self, was: &Replica, is: &Replica) -> ReplicaWindow {
         let batches = is.batches.saturating_sub(was.batches);
         let per_batch = |sum: u64| (batches > 0).then(|| sum as f64 / batches as f64);
         let service_ns = is.service_ns.saturating_sub(was.service_ns);

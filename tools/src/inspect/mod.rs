@@ -5,11 +5,11 @@
 
 mod table;
 
+use cutter_admin_api::inspect::{Engine, EngineAnswer, Life, Query, Replica, Ticket};
+use cutter_admin_api::{Inspection, Readiness, stats};
+
 use crate::admin::words::{time, time_to};
-use crate::admin::{
-    ADMIN_DEFAULT, AdminClient, AdminError, EngineAnswer, EngineInspection, InspectedLife,
-    InspectedQuery, InspectedReplica, InspectedTicket, Inspection, ModelStats, Readiness,
-};
+use crate::admin::{ADMIN_DEFAULT, AdminClient, AdminError};
 use crate::printing::{PrintError, print};
 use crate::text::times;
 use table::Table;
@@ -62,7 +62,7 @@ pub fn dump(inspection: &Inspection) -> String {
     text
 }
 
-fn engine_text(engine: &EngineInspection) -> String {
+fn engine_text(engine: &Engine) -> String {
     let mut text = format!("\nENGINE  {}\n", pulse(engine));
     let connections = &engine.connections;
     text += &format!(
@@ -85,7 +85,7 @@ fn engine_text(engine: &EngineInspection) -> String {
     text
 }
 
-fn pulse(engine: &EngineInspection) -> String {
+fn pulse(engine: &Engine) -> String {
     let state = match engine.asleep_for_ns {
         Some(ns) => format!("had been asleep for {}", time(ns)),
         None => format!("last turn {} ago", time(engine.last_turn_ago_ns)),
@@ -99,7 +99,7 @@ fn pulse(engine: &EngineInspection) -> String {
     )
 }
 
-fn applications(engine: &EngineInspection) -> String {
+fn applications(engine: &Engine) -> String {
     let columns = ["application", "model", "SLO", "rows in use", "next row", "due first"];
     let mut table = Table::new("POOLS", &columns);
     for app in &engine.applications {
@@ -117,7 +117,7 @@ fn applications(engine: &EngineInspection) -> String {
     table.text()
 }
 
-fn models(engine: &EngineInspection) -> String {
+fn models(engine: &Engine) -> String {
     let columns =
         ["model", "available", "queued", "suspects", "objective", "overhead", "hang after", "head"];
     let mut table = Table::new("QUEUES", &columns);
@@ -136,7 +136,7 @@ fn models(engine: &EngineInspection) -> String {
     table.text()
 }
 
-fn replicas(engine: &EngineInspection) -> String {
+fn replicas(engine: &Engine) -> String {
     let columns = [
         "replica",
         "life",
@@ -177,7 +177,7 @@ fn replicas(engine: &EngineInspection) -> String {
     table.text()
 }
 
-fn tickets(engine: &EngineInspection) -> String {
+fn tickets(engine: &Engine) -> String {
     let columns = ["replica", "slot", "generation", "items", "age", "first due", "hangs"];
     let mut table = Table::new("IN FLIGHT", &columns);
     for replica in &engine.replicas {
@@ -187,7 +187,7 @@ fn tickets(engine: &EngineInspection) -> String {
     table.text()
 }
 
-fn ticket_row(replica: &InspectedReplica, ticket: &InspectedTicket) -> [String; 7] {
+fn ticket_row(replica: &Replica, ticket: &Ticket) -> [String; 7] {
     let due = ticket.due_in_ns.map(time_to);
     let hangs = ticket.hangs_in_ns.map(time_to);
     [
@@ -226,7 +226,7 @@ fn processes(readiness: &Readiness) -> String {
 }
 
 /// Models of which batches have failed; nothing when there are none.
-fn failures(models: &[ModelStats]) -> String {
+fn failures(models: &[stats::Model]) -> String {
     let columns = ["model", "failed batches", "failed items", "of the last", "last error"];
     let mut table = Table::new("FAILURES", &columns);
     let failed = models.iter().filter(|model| model.batches_failed > 0 || model.items_failed > 0);
@@ -244,7 +244,7 @@ fn failures(models: &[ModelStats]) -> String {
     if is_empty { String::new() } else { table.text() }
 }
 
-fn query(query: Option<&InspectedQuery>) -> String {
+fn query(query: Option<&Query>) -> String {
     query.map_or_else(
         || NONE.to_owned(),
         |query| {
@@ -262,11 +262,11 @@ fn query(query: Option<&InspectedQuery>) -> String {
     )
 }
 
-fn replica_name(replica: &InspectedReplica) -> String {
+fn replica_name(replica: &Replica) -> String {
     format!("{}:{}/{}", replica.model, replica.version, replica.replica)
 }
 
-fn life_name(life: &InspectedLife) -> String {
+fn life_name(life: &Life) -> String {
     let alone = if life.alone { ", one suspect alone" } else { "" };
     let stopped = if life.stopped { ", stopped" } else { "" };
     format!("{}{alone}{stopped}", life.incarnation)

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::admin::{Stats, Window};
+use cutter_admin_api::Stats;
+
+use crate::admin::Window;
 use crate::limits::{TOP_HISTORY_PERIODS, TOP_QUANTILES_NS};
 
 /// What is remembered.

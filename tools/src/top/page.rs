@@ -3,14 +3,13 @@
 //! Lines that are too long are broken between figures, and columns that do not fit are left out,
 //! the least important first. So the page is right at any width; the screen cuts it at its height.
 
+use cutter_admin_api::Histogram;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::history::{History, Windows};
 use crate::admin::words::{byte_rate, figure, left, right, time};
-use crate::admin::{
-    ApplicationWindow, CallsPerQuery, Histogram, ModelWindow, ReplicaWindow, Window,
-};
+use crate::admin::{ApplicationWindow, CallsPerQuery, ModelWindow, ReplicaWindow, Window};
 use crate::limits::TOP_SAMPLES_BEYOND;
 use crate::text::counted;
 

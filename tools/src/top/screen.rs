@@ -6,6 +6,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use cutter_admin_api::Stats;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
@@ -16,7 +17,7 @@ use ratatui::{DefaultTerminal, Frame};
 use super::TopError;
 use super::history::History;
 use super::page::{self, View};
-use crate::admin::{AdminClient, AdminError, Stats, poll_until};
+use crate::admin::{AdminClient, AdminError, poll_until};
 
 /// How long a key may wait while nothing else happens.
 const LOOK: Duration = Duration::from_millis(50);

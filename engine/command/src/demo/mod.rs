@@ -26,12 +26,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use cutter_core::stats::{EngineStats, Snapshot, Stage};
+use cutter_core::stats::{EngineStats, Stage};
 use cutter_machine::affinity;
 use cutter_machine::clock::monotonic_ns;
 use cutter_server::config::{ConfigErrors, Listen};
 use cutter_server::server::{Host, Server, StartError};
-use cutter_tools::admin::{AdminClient, AdminError, Sampler};
+use cutter_tools::admin::{AdminClient, AdminError, Sampler, Window};
 use cutter_tools::arrivals::{Arrivals, Schedule};
 use cutter_tools::bodies::{self, BodiesError, BodyOptions, Input, Label, Protocol, Questions};
 use cutter_tools::digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
@@ -193,12 +193,13 @@ fn measure(
     };
     line.show("waiting for the first prediction");
     wait_until_ready(&plan, progress)?;
-    let before = Seen::now(server.stats());
     let admin = AdminClient::new(&server.admin().to_string())?;
+    let before = admin.stats()?;
     let sampler = Sampler::start(admin, SAMPLE_PERIOD_MS)?;
     let (recording, limits) = replay_and_watch(&plan, queries, server.stats(), progress, line)?;
     let engine = Some(sampler.stop(recording.start_ns)?);
-    let seen = Seen::now(server.stats()).since(&before);
+    let window = Window::between(&before, &admin.stats()?);
+    let window = window.ok_or(AdminError::Restarted { address: admin.address() })?;
     let reading = reading(&plan, target, &arrivals);
     let result = LoadResult { engine, ..analyse(&recording, reading) };
     let report = Report {
@@ -208,8 +209,8 @@ fn measure(
         planned: queries,
         tally: Tally::of(&recording, &known),
         doubts: result.validity.reasons.clone(),
-        stages: seen.stages(),
-        batch: seen.batch(),
+        stages: stage_times(&window),
+        batch: batch_sizes(&window),
         limits,
     };
     Ok((report, result))
@@ -315,42 +316,18 @@ fn replay_and_watch(
     Ok((recording?, limits))
 }
 
-/// What the engine has counted up to some time.
-struct Seen {
-    stages: [Snapshot; Stage::ALL.len()],
-    batch_size: Snapshot,
+/// The times of the window's queries, in the order of [`Stage::ALL`], which is theirs too.
+fn stage_times(window: &Window) -> [StageTime; Stage::ALL.len()] {
+    window.stages().map(|(_, times)| StageTime {
+        p50_ns: times.quantile(0.5).unwrap_or_default(),
+        p99_ns: times.quantile(0.99).unwrap_or_default(),
+    })
 }
 
-impl Seen {
-    fn now(stats: &EngineStats) -> Self {
-        let (application, model) = (&stats.applications[0], &stats.models[0]);
-        let histogram = |stage| match stage {
-            Stage::Parse => &application.parse,
-            Stage::Queue => &model.queue,
-            Stage::BatchWait => &model.batch_wait,
-            Stage::Service => &model.service,
-            Stage::Reply => &application.reply,
-        };
-        let stages = Stage::ALL.map(|stage| histogram(stage).snapshot());
-        Self { stages, batch_size: model.batch_size.snapshot() }
-    }
-
-    fn since(&self, before: &Self) -> Self {
-        let stages = std::array::from_fn(|stage| self.stages[stage].since(&before.stages[stage]));
-        Self { stages, batch_size: self.batch_size.since(&before.batch_size) }
-    }
-
-    fn stages(&self) -> [StageTime; Stage::ALL.len()] {
-        self.stages.each_ref().map(|stage| StageTime {
-            p50_ns: stage.quantile(0.5).unwrap_or_default(),
-            p99_ns: stage.quantile(0.99).unwrap_or_default(),
-        })
-    }
-
-    fn batch(&self) -> BatchSizes {
-        let mean = self.batch_size.mean().unwrap_or_default();
-        BatchSizes { mean, max: self.batch_size.max() }
-    }
+/// Of the only model.
+fn batch_sizes(window: &Window) -> BatchSizes {
+    let rows = &window.models[0].batch_size;
+    BatchSizes { mean: rows.mean().unwrap_or_default(), max: rows.max }
 }
 
 fn judge(report: &Report) -> Result<(), DemoError> {

@@ -16,7 +16,6 @@
 //! one writer means.
 
 use super::counter::{Counter, Gauge};
-use super::snapshot::Snapshot;
 use crate::limits::{HISTOGRAM_BATCH_MAX_ROWS, HISTOGRAM_PRECISION_BITS, HISTOGRAM_TIME_MAX_NS};
 
 /// How many buckets one power of two is cut into.
@@ -63,14 +62,35 @@ impl Histogram {
         }
     }
 
-    /// Copies the counts for reading. Any thread; allocates.
+    /// How many values were recorded. Any thread, as the next three.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(Counter::get).sum()
+    }
+
+    /// The sum of the values.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.sum.get()
+    }
+
+    /// The greatest value, exactly; 0 without any.
+    #[must_use]
+    pub fn max(&self) -> u64 {
+        self.max.get()
+    }
+
+    /// The buckets that hold anything: upper edge and count, by rising edges. What is beyond the
+    /// range has the edge `u64::MAX`. Edges never move, so that what is read at two instants can be
+    /// compared.
     ///
     /// While the writer goes on, the last few values may be in the counts and not yet in sum and
-    /// maximum, or the other way round. The count of values always equals the sum of the buckets.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let buckets = self.buckets.iter().map(Counter::get).collect();
-        Snapshot::new(buckets, self.sum.get(), self.max.get())
+    /// maximum, or the other way round.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let beyond = self.buckets.len() - 1;
+        let edge = move |bucket| if bucket == beyond { u64::MAX } else { upper_edge(bucket) };
+        let counts = self.buckets.iter().map(Counter::get).enumerate();
+        counts.filter(|(_, count)| *count > 0).map(move |(bucket, count)| (edge(bucket), count))
     }
 
     fn up_to(value_max: u64) -> Self {
@@ -130,8 +150,9 @@ mod tests {
         let (at_once, one_by_one) = (Histogram::of_times(), Histogram::of_times());
         at_once.record_many(70_000, 3);
         (0..3).for_each(|_| one_by_one.record(70_000));
-        assert_eq!(at_once.snapshot(), one_by_one.snapshot());
-        assert_eq!((at_once.snapshot().count(), at_once.snapshot().sum()), (3, 210_000));
+        assert!(at_once.buckets().eq(one_by_one.buckets()));
+        assert_eq!((at_once.count(), at_once.sum(), at_once.max()), (3, 210_000, 70_000));
+        assert_eq!((one_by_one.sum(), one_by_one.max()), (210_000, 70_000));
     }
 
     #[test]
@@ -140,9 +161,17 @@ mod tests {
         histogram.record(HISTOGRAM_TIME_MAX_NS);
         histogram.record(HISTOGRAM_TIME_MAX_NS + 1);
         histogram.record(u64::MAX);
-        let snapshot = histogram.snapshot();
-        assert_eq!((snapshot.count(), snapshot.max()), (3, u64::MAX));
-        assert_eq!(snapshot.count_at_most(HISTOGRAM_TIME_MAX_NS), 1);
+        assert_eq!((histogram.count(), histogram.max()), (3, u64::MAX));
+        let listed: Vec<_> = histogram.buckets().collect();
+        assert_eq!(listed, [(HISTOGRAM_TIME_MAX_NS, 1), (u64::MAX, 2)]);
+    }
+
+    #[test]
+    fn only_buckets_that_hold_anything_are_listed_by_their_edges() {
+        let histogram = Histogram::of_times();
+        [3, 3, 257, 1_000_001].into_iter().for_each(|value| histogram.record(value));
+        let listed: Vec<_> = histogram.buckets().collect();
+        assert_eq!(listed, [(3, 2), (258, 1), (1_003_520, 1)]);
     }
 
     #[test]
@@ -150,12 +179,11 @@ mod tests {
         let histogram = Histogram::of_times();
         std::thread::scope(|scope| {
             scope.spawn(|| (1..=20_000).for_each(|value| histogram.record(value)));
-            let counts = (0..50).map(|_| histogram.snapshot().count()).collect::<Vec<_>>();
+            let counts = (0..50).map(|_| histogram.count()).collect::<Vec<_>>();
             assert!(counts.is_sorted(), "{counts:?}");
         });
-        let snapshot = histogram.snapshot();
-        assert_eq!((snapshot.count(), snapshot.max()), (20_000, 20_000));
-        assert_eq!(snapshot.sum(), 20_000 * 20_001 / 2);
+        assert_eq!((histogram.count(), histogram.max()), (20_000, 20_000));
+        assert_eq!(histogram.sum(), 20_000 * 20_001 / 2);
     }
 
     proptest! {

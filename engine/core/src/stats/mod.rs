@@ -22,16 +22,16 @@
 #![forbid(unsafe_code)]
 
 mod counter;
+mod edges;
 mod histogram;
 mod labels;
-mod snapshot;
 
 use std::sync::Arc;
 
 pub use counter::{Counter, Gauge};
+pub use edges::{BATCH_EDGES_ROWS, TIME_EDGES_NS};
 pub use histogram::Histogram;
 pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage};
-pub use snapshot::{BATCH_EDGES_ROWS, Snapshot, TIME_EDGES_NS};
 
 /// All counters, gauges and histograms of one engine thread.
 #[derive(Debug)]

@@ -16,6 +16,8 @@ use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cutter_admin_api::inspect::{self, EngineAnswer};
+use cutter_admin_api::{Health, Inspection, Stats};
 use cutter_core::stats::EngineStats;
 use cutter_machine::clock::monotonic_ns;
 use serde::Serialize;
@@ -23,7 +25,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::answers::{EngineAnswer, InspectAnswer, Process, StatsAnswer};
+use super::answers::{self, Process};
 use super::board::Board;
 use super::door::Door;
 use crate::config::Config;
@@ -63,7 +65,7 @@ fn router(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/stats", get(stats))
-        .route("/inspect", get(inspect))
+        .route("/inspect", get(inspected))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(admin)
@@ -73,22 +75,20 @@ fn router(admin: Admin) -> Router {
 /// closes when that thread ends. A thread that runs but hangs is not found out here.
 async fn healthz(State(admin): State<Admin>) -> Response {
     let running = admin.board.lock().unwrap_or_else(PoisonError::into_inner).is_engine_running();
-    match running {
-        true => answer(StatusCode::OK, &json!({ "status": "ok" })),
-        false => {
-            answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "engine thread ended" }))
-        }
-    }
+    let (status, said) = if running {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "engine thread ended")
+    };
+    written(status, &Health { status: said.to_owned() })
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
     let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
-    let view = board.view(monotonic_ns());
-    let status = match view.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    written(status, &view)
+    let readiness = board.readiness(monotonic_ns());
+    let is_ready = readiness.is_ready();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    written(status, &readiness)
 }
 
 async fn metrics(State(admin): State<Admin>, asked: HeaderMap) -> Response {
@@ -108,13 +108,13 @@ async fn metrics(State(admin): State<Admin>, asked: HeaderMap) -> Response {
 /// Everything that is counted, for a reader who computes windows from two of these.
 async fn stats(State(admin): State<Admin>) -> Response {
     let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
-    written(StatusCode::OK, &admin.stats_answer(&board))
+    written(StatusCode::OK, &admin.stats(&board))
 }
 
 /// How everything stands, from the engine thread, and whatever is known without it.
 ///
 /// Those who ask at the same time wait for one answer.
-async fn inspect(State(admin): State<Admin>) -> Response {
+async fn inspected(State(admin): State<Admin>) -> Response {
     let mut inspected = admin.inspected.lock().await;
     let now_ns = monotonic_ns();
     let is_fresh = |last: &&Inspected| now_ns.saturating_sub(last.at_ns) < INSPECT_PERIOD_NS;
@@ -134,8 +134,8 @@ async fn look(admin: &Admin) -> serde_json::Result<String> {
     let (reply, answer) = oneshot::channel();
     admin.engine.send(ToEngine::Inspect { reply });
     let answer = timeout(Duration::from_nanos(INSPECT_ANSWER_NS), answer).await;
-    let engine = match &answer {
-        Ok(Ok(inspection)) => EngineAnswer::new(inspection, &admin.config),
+    let engine = match answer {
+        Ok(Ok(seen)) => EngineAnswer::Says(Box::new(answers::engine(&seen, &admin.config))),
         Ok(Err(_)) => EngineAnswer::Silent("no answer: the engine thread has ended".to_owned()),
         Err(_) => EngineAnswer::Silent(format!(
             "no answer within {} s: the engine thread is stuck",
@@ -143,17 +143,18 @@ async fn look(admin: &Admin) -> serde_json::Result<String> {
         )),
     };
     let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
-    let stats = admin.stats_answer(&board);
-    let readiness = board.view(stats.at_ns);
-    serde_json::to_string(&InspectAnswer::new(readiness, engine, stats))
+    let stats = admin.stats(&board);
+    let readiness = board.readiness(stats.at_ns);
+    let schema = inspect::SCHEMA.to_owned();
+    serde_json::to_string(&Inspection { schema, readiness, engine, stats })
 }
 
 impl Admin {
-    fn stats_answer<'a>(&'a self, board: &Board) -> StatsAnswer<'a> {
+    fn stats(&self, board: &Board) -> Stats {
         let now_ns = monotonic_ns();
         let uptime_ns = now_ns.saturating_sub(self.started_ns);
         let process = Process { uptime_ns, log_lines_dropped: (self.log_lines_dropped)() };
-        StatsAnswer::new(now_ns, process, &self.stats, &self.config, board)
+        answers::stats(now_ns, process, &self.stats, &self.config, board)
     }
 }
 

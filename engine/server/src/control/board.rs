@@ -5,8 +5,8 @@
 //! theirs, since the HTTP stack wants its state to be `Send`, and is never waited for. Pure: time
 //! is passed in.
 
+use cutter_admin_api::readyz::{self, Readiness};
 use cutter_core::Availability;
-use serde::Serialize;
 
 use super::Slot;
 use super::health::{Counts, Health};
@@ -31,7 +31,8 @@ pub(super) enum State {
 }
 
 impl State {
-    const fn name(self) -> &'static str {
+    /// Its name in answers.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Loading { .. } => "loading",
@@ -211,9 +212,9 @@ impl Board {
         (slot.state.name(), slot.restarts())
     }
 
-    /// What `/readyz` shows.
-    pub(super) fn view(&self, now_ns: u64) -> View<'_> {
-        let models: Vec<ModelView<'_>> = self.models.iter().map(|m| m.view(now_ns)).collect();
+    /// What `/readyz` answers.
+    pub(super) fn readiness(&self, now_ns: u64) -> Readiness {
+        let models: Vec<readyz::Model> = self.models.iter().map(|m| m.said(now_ns)).collect();
         let mut reasons: Vec<String> = models
             .iter()
             .filter(|model| !model.ready)
@@ -225,13 +226,13 @@ impl Board {
         let is_ready = reasons.is_empty();
         reasons.extend(self.degradations());
         let status = match (self.draining, is_ready, reasons.is_empty()) {
-            (true, ..) => "draining",
-            (false, false, _) => "not_ready",
-            (false, true, false) => "degraded",
-            (false, true, true) => "ready",
+            (true, ..) => readyz::DRAINING,
+            (false, false, _) => readyz::NOT_READY,
+            (false, true, false) => readyz::DEGRADED,
+            (false, true, true) => readyz::READY,
         };
-        let applications_without_model = &self.applications_without_model;
-        View { status, reasons, models, applications_without_model }
+        let applications_without_model = self.applications_without_model.clone();
+        Readiness { status: status.to_owned(), reasons, models, applications_without_model }
     }
 
     /// What is not as it was meant to be, though queries are answered.
@@ -260,14 +261,14 @@ impl Board {
 }
 
 impl ModelEntry {
-    fn view(&self, now_ns: u64) -> ModelView<'_> {
+    fn said(&self, now_ns: u64) -> readyz::Model {
         let replicas = self.slots.iter().enumerate();
-        ModelView {
-            name: &self.name,
-            version: &self.version,
+        readyz::Model {
+            name: self.name.clone(),
+            version: self.version.clone(),
             ready: self.slots.iter().any(|slot| matches!(slot.state, State::Up { .. })),
-            last_error: self.last_error.as_deref(),
-            replicas: replicas.map(|(ordinal, slot)| slot.view(ordinal, now_ns)).collect(),
+            last_error: self.last_error.clone(),
+            replicas: replicas.map(|(ordinal, slot)| slot.said(ordinal, now_ns)).collect(),
         }
     }
 }
@@ -277,11 +278,11 @@ impl SlotEntry {
         self.incarnation.saturating_sub(1)
     }
 
-    fn view(&self, replica: usize, now_ns: u64) -> ReplicaView<'_> {
+    fn said(&self, replica: usize, now_ns: u64) -> readyz::Replica {
         let ms_until = |until_ns: u64| until_ns.saturating_sub(now_ns) / 1_000_000;
-        ReplicaView {
+        readyz::Replica {
             replica,
-            state: self.state.name(),
+            state: self.state.name().to_owned(),
             for_ms: now_ns.saturating_sub(self.since_ns) / 1_000_000,
             pid: self.state.pid(),
             incarnation: self.incarnation,
@@ -290,54 +291,10 @@ impl SlotEntry {
                 State::BackingOff { until_ns } => Some(ms_until(until_ns)),
                 _ => None,
             },
-            last_error: self.last_error.as_deref(),
-            not_pinned: self.unpinned.as_deref(),
+            last_error: self.last_error.clone(),
+            not_pinned: self.unpinned.clone(),
         }
     }
-}
-
-/// The body of `/readyz`.
-#[derive(Debug, Serialize)]
-pub(super) struct View<'a> {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasons: Vec<String>,
-    models: Vec<ModelView<'a>>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    applications_without_model: &'a [String],
-}
-
-impl View<'_> {
-    pub(super) fn is_ready(&self) -> bool {
-        matches!(self.status, "ready" | "degraded")
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct ModelView<'a> {
-    name: &'a str,
-    version: &'a str,
-    ready: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<&'a str>,
-    replicas: Vec<ReplicaView<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ReplicaView<'a> {
-    replica: usize,
-    state: &'static str,
-    for_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pid: Option<u32>,
-    incarnation: u64,
-    restarts: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_in_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_pinned: Option<&'a str>,
 }
 
 #[cfg(test)]
@@ -357,8 +314,8 @@ mod tests {
         (Board::new(&config, 0), slots(&config))
     }
 
-    fn view(board: &Board, now_ns: u64) -> Value {
-        serde_json::to_value(board.view(now_ns)).unwrap()
+    fn said(board: &Board, now_ns: u64) -> Value {
+        serde_json::to_value(board.readiness(now_ns)).unwrap()
     }
 
     const TWO: &str = "[[model]]\nname = \"m\"\ncommand = [\"m\"]\nreplicas = 2\n";
@@ -379,12 +336,12 @@ mod tests {
     #[test]
     fn one_replica_up_makes_its_model_ready() {
         let (mut board, slots) = board(TWO);
-        assert!(!board.view(0).is_ready());
+        assert!(!board.readiness(0).is_ready());
         assert_eq!(board.next_incarnation(slots[1]), 1);
         board.set(slots[0], State::BackingOff { until_ns: 30 * MS }, 10 * MS);
         board.note_error(slots[0], "it is not there");
         board.set(slots[1], State::Up { pid: 7 }, 10 * MS);
-        assert!(board.view(0).is_ready());
+        assert!(board.readiness(0).is_ready());
         let expected = json!({
             "status": "ready",
             "models": [{ "name": "m", "version": "1", "ready": true, "replicas": [
@@ -395,15 +352,15 @@ mod tests {
             ]}],
             "applications_without_model": ["alone"],
         });
-        assert_eq!(view(&board, 15 * MS), expected);
+        assert_eq!(said(&board, 15 * MS), expected);
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let (mut board, _) = board(TWO);
-        assert_eq!(view(&board, 0)["reasons"], json!(["no replica of model m is up"]));
+        assert_eq!(said(&board, 0)["reasons"], json!(["no replica of model m is up"]));
         board.note_engine_ended();
-        assert_eq!(view(&board, 0)["reasons"][0], "the engine thread has ended");
+        assert_eq!(said(&board, 0)["reasons"][0], "the engine thread has ended");
         assert!(!board.is_engine_running());
     }
 
@@ -412,8 +369,8 @@ mod tests {
         let (mut board, slots) = board(TWO);
         board.set(slots[0], State::Up { pid: 7 }, 0);
         board.begin_drain();
-        assert!(!board.view(0).is_ready());
-        assert_eq!(view(&board, 0)["status"], "draining");
+        assert!(!board.readiness(0).is_ready());
+        assert_eq!(said(&board, 0)["status"], "draining");
     }
 
     #[test]
@@ -432,9 +389,9 @@ mod tests {
         let (mut board, slots) = board(TWO);
         assert!(board.note_unpinned(slots[0], Some("refused".to_owned())));
         assert!(!board.note_unpinned(slots[0], Some("refused".to_owned())));
-        assert_eq!(view(&board, 0)["models"][0]["replicas"][0]["not_pinned"], "refused");
+        assert_eq!(said(&board, 0)["models"][0]["replicas"][0]["not_pinned"], "refused");
         assert!(!board.note_unpinned(slots[0], None));
-        assert_eq!(view(&board, 0)["models"][0]["replicas"][0]["not_pinned"], Value::Null);
+        assert_eq!(said(&board, 0)["models"][0]["replicas"][0]["not_pinned"], Value::Null);
     }
 
     #[test]
@@ -443,7 +400,7 @@ mod tests {
         let loading = |is_expected| State::Loading { pid: 7, is_expected };
         board.set(slots[0], loading(true), 10 * MS);
         board.set(slots[0], loading(false), 12 * MS);
-        let shown = &view(&board, 15 * MS)["models"][0]["replicas"][0];
+        let shown = &said(&board, 15 * MS)["models"][0]["replicas"][0];
         assert_eq!((&shown["state"], &shown["for_ms"]), (&json!("loading"), &json!(5)));
     }
 
@@ -453,7 +410,7 @@ mod tests {
         let loading = |is_expected| State::Loading { pid: 7, is_expected };
         assert_eq!(board.set(slots[0], loading(true), 0), None);
         assert_eq!(board.set(slots[0], loading(false), 0), Some(Availability::Down));
-        assert_eq!(view(&board, 0)["status"], "not_ready");
+        assert_eq!(said(&board, 0)["status"], "not_ready");
         assert_eq!(board.set(slots[0], State::Up { pid: 7 }, 0), Some(Availability::Expected));
     }
 
@@ -464,15 +421,15 @@ mod tests {
         board.note_model_failed(0, "7 is not a probability");
         let failing = board.look_at_model(0, Counts { batches: 4, failed: 4 });
         assert_eq!(failing, Some((true, Counts { batches: 4, failed: 4 })));
-        assert!(board.view(0).is_ready());
-        let shown = view(&board, 0);
+        assert!(board.readiness(0).is_ready());
+        let shown = said(&board, 0);
         assert_eq!(shown["status"], "degraded");
         assert_eq!(shown["reasons"], json!(["model m fails: 4 of its last 4 batches"]));
         assert_eq!(shown["models"][0]["last_error"], "7 is not a probability");
         assert_eq!(board.failures(0), (1.0, Some("7 is not a probability")));
         let again = board.look_at_model(0, Counts { batches: 14, failed: 4 });
         assert_eq!(again, Some((false, Counts { batches: 14, failed: 4 })));
-        assert_eq!(view(&board, 0)["status"], "ready");
+        assert_eq!(said(&board, 0)["status"], "ready");
     }
 
     #[test]
@@ -487,7 +444,7 @@ mod tests {
             "the engine thread is not pinned: core 99 is not there",
             "replica 1 of model m is not pinned: core 7 is not there",
         ]);
-        let shown = view(&board, 0);
+        let shown = said(&board, 0);
         assert_eq!((&shown["status"], &shown["reasons"]), (&json!("degraded"), &reasons));
     }
 }

@@ -16,6 +16,8 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::answers::distribution;
+
 /// What a scrape is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -480,19 +482,19 @@ impl Families<'_> {
         let mut family =
             self.encoder.encode_descriptor(name, help, Some(unit), MetricType::Histogram)?;
         samples.into_iter().try_for_each(|(labels, histogram)| {
-            let snapshot = histogram.snapshot();
+            let histogram = distribution(histogram);
             // The crate wants the count of each bucket by itself and adds them up on its own.
             let mut below = 0;
             let mut buckets = Vec::with_capacity(edges.len() + 1);
             for &edge in edges {
-                let at_most = snapshot.count_at_most(edge);
+                let at_most = histogram.count_at_most(edge);
                 buckets.push((to_unit(edge), at_most - below));
                 below = at_most;
             }
-            buckets.push((f64::INFINITY, snapshot.count() - below));
-            let sum = to_unit(snapshot.sum());
+            buckets.push((f64::INFINITY, histogram.count - below));
+            let sum = to_unit(histogram.sum);
             let mut sample = family.encode_family(&labels)?;
-            sample.encode_histogram::<NoLabelSet>(sum, snapshot.count(), &buckets, None)
+            sample.encode_histogram::<NoLabelSet>(sum, histogram.count, &buckets, None)
         })
     }
 }

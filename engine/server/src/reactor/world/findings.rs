@@ -182,7 +182,7 @@ fn a_request_does_not_wait_for_the_large_body_of_another() {
     plan.input = PLENTY;
     plan.bytes_in_max = usize::MAX;
     let world = plan.run();
-    let parse = world.stats.applications[QUICK].parse.snapshot();
+    let parse = &world.stats.applications[QUICK].parse;
     assert_eq!(parse.count(), 20);
     let turn_ns = (BULK_RECEIVES_MAX * 4 * KIB) as u64;
     assert!(parse.max() <= 4 * turn_ns, "{} ns", parse.max());
@@ -213,7 +213,7 @@ fn end_to_end_ends_when_the_answer_is_handed_over() {
     plan.service_ns[LARGE] = 30 * MS;
     let world = plan.run();
     // The quick answer waits for the large one before it.
-    let quick = world.stats.applications[QUICK].end_to_end.snapshot();
+    let quick = &world.stats.applications[QUICK].end_to_end;
     assert_eq!(quick.count(), 1);
     assert!(quick.sum() >= 15 * MS, "{} ns", quick.sum());
 }
