@@ -25,6 +25,9 @@ pub const HELLO_MAGIC: u64 = u64::from_le_bytes(*b"CUTTERhi");
 pub const ANSWER_MAGIC: u64 = u64::from_le_bytes(*b"CUTTERan");
 pub const READY_MAGIC: u64 = u64::from_le_bytes(*b"CUTTERok");
 
+/// Descriptors of an accepting answer besides those of the pools.
+pub const FIXED_DESCRIPTORS: usize = 4;
+
 pub const ANSWER_REFUSED: u32 = 0;
 pub const ANSWER_ACCEPTED: u32 = 1;
 

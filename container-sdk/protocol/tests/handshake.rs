@@ -10,11 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use bytemuck::Zeroable;
-use cutter_protocol::container::ContainerEnd;
+use cutter_protocol::container::{ContainerEnd, ContainerError};
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::handshake::{
-    ContainerError, Hello, HelloError, connect, is_ready, join, receive_from_container,
-    send_refusal,
+    Hello, HelloError, connect, is_ready, join, receive_from_container, send_refusal,
 };
 use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::{

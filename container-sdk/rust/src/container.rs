@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use cutter_protocol::container::{ContainerEnd, Next};
-use cutter_protocol::handshake::{self, ContainerError, ENV_MODEL, Hello};
+use cutter_protocol::container::{ContainerEnd, ContainerError, Next};
+use cutter_protocol::handshake::{self, ENV_MODEL, Hello};
 use cutter_tensor::TensorSpec;
 
 use crate::batch::{Batch, BatchError};

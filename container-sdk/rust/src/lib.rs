@@ -34,7 +34,8 @@ mod element;
 
 pub use batch::{Batch, BatchError, Dense, Rows};
 pub use container::{Container, Model, Pull, serve};
-pub use cutter_protocol::handshake::{ContainerError, ENV_FD, ENV_MODEL, ENV_SOCKET};
+pub use cutter_protocol::container::ContainerError;
+pub use cutter_protocol::handshake::{ENV_FD, ENV_MODEL, ENV_SOCKET};
 pub use cutter_tensor::{ElementType, Extent, Shape, SpecError, TensorSpec};
 pub use element::Element;
 

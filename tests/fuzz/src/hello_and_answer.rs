@@ -11,8 +11,9 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use bytemuck::Zeroable;
+use cutter_protocol::container::ContainerError;
 use cutter_protocol::engine::EngineEnd;
-use cutter_protocol::handshake::{ContainerError, Hello, is_ready, join, receive_from_container};
+use cutter_protocol::handshake::{Hello, is_ready, join, receive_from_container};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{
     BATCH_ITEMS_MAX, DEPTH_DEFAULT, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX, REFUSAL_BYTES,

@@ -7,13 +7,18 @@
 //!
 //! What a model does not write is never given back as an output: see `places`.
 
+mod error;
 mod places;
+mod pool;
+
+pub use self::error::ContainerError;
+pub(crate) use self::pool::Pool;
+pub use self::pool::Rows;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
-use cutter_tensor::TensorSpec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
@@ -24,7 +29,6 @@ use crate::entry::{
     Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_PREDICT, OPCODE_STOP,
     RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
 };
-use crate::handshake::{ContainerError, Granted};
 use crate::layout::{
     COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
     SUBMISSION_RING_WORD,
@@ -33,7 +37,7 @@ use crate::limits::{CONTAINER_SLEEP_NS, MESSAGE_AREA_BYTES, MESSAGE_BYTES_MAX};
 use crate::ring::{Consumer, Producer};
 use crate::segment::Segment;
 use crate::sleep::{AsleepFlag, KickWord};
-use crate::wait::{Idle, Patience};
+use crate::wait::{Idle, Patience, WaitStrategy};
 use crate::words::{SharedWords, Words};
 
 /// What clients read of outputs that a model forgot.
@@ -68,27 +72,17 @@ pub struct ContainerEnd {
     completions_segment: Segment,
 }
 
-/// An application's rows, as a container maps them.
+/// What the engine granted, as the container holds it.
 #[derive(Debug)]
-pub struct Pool {
-    pub rows: u32,
-    pub stride: u32,
-    pub input: TensorSpec,
-    segment: Segment,
-}
-
-impl Pool {
-    pub fn new(rows: u32, stride: u32, input: TensorSpec, segment: Segment) -> Self {
-        assert!(rows as usize * stride as usize <= segment.bytes());
-        Self { rows, stride, input, segment }
-    }
-
-    fn slice(&self, first: u32, bytes: usize) -> &[u8] {
-        let address = self.segment.address(first as usize * self.stride as usize, bytes);
-        // SAFETY: mapped, as `address` asserts, while `self` lives; not written while the batch is
-        // in flight, by the promise in the module comment.
-        unsafe { std::slice::from_raw_parts(address.as_ptr(), bytes) }
-    }
+pub(crate) struct Granted {
+    pub geometry: Geometry,
+    pub wait: WaitStrategy,
+    pub control: Segment,
+    pub completions: Segment,
+    pub outputs: Segment,
+    pub doorbell: OwnedFd,
+    pub socket: OwnedFd,
+    pub pools: Vec<Pool>,
 }
 
 /// The batch in hand.
@@ -110,52 +104,6 @@ pub enum Next {
     Stop,
     /// Nothing came in the time allowed.
     Idle,
-}
-
-/// The rows of the batch in hand.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    pools: &'a [Pool],
-    dense: Option<RowEntry>,
-    table: &'a [RowEntry],
-    count: usize,
-}
-
-impl<'a> Rows<'a> {
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The bytes of row `index`. Panics beyond the batch.
-    pub fn get(&self, index: usize) -> &'a [u8] {
-        assert!(index < self.count, "row {index} of a batch of {}", self.count);
-        let entry = match self.dense {
-            Some(first) => RowEntry { row: first.row + to_u32(index), ..first },
-            None => self.table[index],
-        };
-        self.pools[entry.pool as usize].slice(entry.row, entry.bytes as usize)
-    }
-
-    /// The type of row `index`, as its application sends it. Panics beyond the batch.
-    pub fn input(&self, index: usize) -> TensorSpec {
-        assert!(index < self.count, "row {index} of a batch of {}", self.count);
-        let pool = self.dense.map_or_else(|| self.table[index].pool, |first| first.pool);
-        self.pools[pool as usize].input
-    }
-
-    /// All rows as one matrix, when they lie so: its bytes from the first row to the end of the
-    /// last, and the distance between two rows.
-    pub fn dense(&self) -> Option<(&'a [u8], usize)> {
-        let first = self.dense?;
-        let pool = &self.pools[first.pool as usize];
-        let stride = pool.stride as usize;
-        let bytes = stride * (self.count - 1) + first.bytes as usize;
-        Some((pool.slice(first.row, bytes), stride))
-    }
 }
 
 impl ContainerEnd {

@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use cutter_protocol::container::{ContainerEnd, Next};
+use cutter_protocol::container::{ContainerEnd, ContainerError, Next};
 use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results, RowRef};
 use cutter_protocol::handshake::{
-    ContainerError, Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant,
+    Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant,
 };
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::ROW_ALIGN_BYTES;

@@ -1,8 +1,8 @@
 //! Containers that connect to the container socket; the test itself is one.
 
 use cutter_core::scheduler::Death;
-use cutter_protocol::container::ContainerEnd;
-use cutter_protocol::handshake::{ContainerError, Hello, connect, join};
+use cutter_protocol::container::{ContainerEnd, ContainerError};
+use cutter_protocol::handshake::{Hello, connect, join};
 use cutter_tensor::{ElementType, TensorSpec};
 
 use super::containers::hello;
