@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cutter_tensor::{SpecError, TensorSpec};
+use cutter_tensor::{SignatureError, TensorSpec};
 
 use crate::environment::{ENV_FD, ENV_SOCKET};
 use crate::ring::BrokenStamp;
@@ -24,7 +24,7 @@ pub enum ContainerError {
     )]
     InheritedSocketTaken,
     #[error("the model's {which} type cannot be used: {why}")]
-    Spec { which: &'static str, why: SpecError },
+    Signature { which: &'static str, why: SignatureError },
     #[error("cannot connect to the engine at {path}: {source}")]
     Connect {
         path: PathBuf,
@@ -35,6 +35,8 @@ pub enum ContainerError {
     Socket(#[from] std::io::Error),
     #[error("the engine's answer to the hello is not one of this protocol")]
     BadAnswer,
+    #[error("the {which} type that the engine grants cannot be used: {why}")]
+    GrantedSignature { which: &'static str, why: SignatureError },
     #[error("the engine refused this container: {text}")]
     Refused { text: String },
     #[error(transparent)]
@@ -45,6 +47,18 @@ pub enum ContainerError {
     BrokenStamp(BrokenStamp),
     #[error("submission with opcode {opcode} and {item_count} items: not of this protocol")]
     Submission { opcode: u16, item_count: u32 },
+    #[error(
+        "the engine's batch has rows of pool {pool}, which is not mapped: not of this protocol"
+    )]
+    UnmappedPool { pool: u32 },
+    #[error("the engine asks to {step} pool {pool}, {why}: not of this protocol")]
+    PoolChange { step: &'static str, pool: u32, why: &'static str },
+    #[error("the engine asks to map pool {pool}, whose descriptor cannot be received: {source}")]
+    PoolMessage {
+        pool: u32,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("item {item}: {bytes} bytes are not an output of type {output}")]
     OutputLength { item: u32, bytes: usize, output: TensorSpec },
     #[error("item {item} of a batch of {count}")]

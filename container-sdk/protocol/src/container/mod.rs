@@ -6,14 +6,20 @@
 //! model see its rows as slices.
 //!
 //! What a model does not write is never given back as an output: see `places`.
+//!
+//! Pools come and go while the container runs: `changes` maps and unmaps them, in the order of the
+//! submissions, and the model notices nothing.
 
+mod changes;
 mod error;
+mod granted;
 mod places;
 mod pool;
 
 pub use self::error::ContainerError;
-pub(crate) use self::pool::Pool;
+pub(crate) use self::granted::{Granted, granted_spec};
 pub use self::pool::Rows;
+pub(crate) use self::pool::{Pool, Pools};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -26,8 +32,9 @@ use rustix::time::Timespec;
 use self::places::Places;
 use crate::clock::monotonic_ns;
 use crate::entry::{
-    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_PREDICT, OPCODE_STOP,
-    RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_MAP_POOL,
+    OPCODE_PREDICT, OPCODE_STOP, OPCODE_UNMAP_POOL, RowEntry, STATUS_FAILED, STATUS_OK, Submission,
+    Ticket,
 };
 use crate::layout::{
     COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
@@ -37,7 +44,7 @@ use crate::limits::{CONTAINER_SLEEP_NS, MESSAGE_AREA_BYTES, MESSAGE_BYTES_MAX};
 use crate::ring::{Consumer, Producer};
 use crate::segment::Segment;
 use crate::sleep::{AsleepFlag, KickWord};
-use crate::wait::{Idle, Patience, WaitStrategy};
+use crate::wait::{Idle, Patience};
 use crate::words::{SharedWords, Words};
 
 /// What clients read of outputs that a model forgot.
@@ -66,23 +73,10 @@ pub struct ContainerEnd {
     doorbell: OwnedFd,
     socket: OwnedFd,
     // Declared last, so that nothing above outlives the mappings.
-    pools: Box<[Pool]>,
+    pools: Pools,
     outputs: Segment,
     _control: Segment,
     completions_segment: Segment,
-}
-
-/// What the engine granted, as the container holds it.
-#[derive(Debug)]
-pub(crate) struct Granted {
-    pub geometry: Geometry,
-    pub wait: WaitStrategy,
-    pub control: Segment,
-    pub completions: Segment,
-    pub outputs: Segment,
-    pub doorbell: OwnedFd,
-    pub socket: OwnedFd,
-    pub pools: Vec<Pool>,
 }
 
 /// The batch in hand.
@@ -128,7 +122,7 @@ impl ContainerEnd {
             rows: vec![RowEntry::default(); geometry.items_max as usize].into(),
             doorbell,
             socket,
-            pools: pools.into(),
+            pools,
             outputs,
             _control: control,
             completions_segment: completions,
@@ -312,16 +306,31 @@ impl ContainerEnd {
         self.current.expect("a batch is in hand")
     }
 
-    /// Takes the next submission, if one is there.
+    /// Takes the next submission that is the model's, if one is there. Changes of the pools before
+    /// it are made.
     fn take(&mut self) -> Result<Option<Next>, ContainerError> {
-        let entry = self.submissions.take().map_err(ContainerError::BrokenStamp)?;
-        let Some(entry) = entry else { return Ok(None) };
-        let submission: Submission = bytemuck::cast(entry);
+        loop {
+            let entry = self.submissions.take().map_err(ContainerError::BrokenStamp)?;
+            let Some(entry) = entry else { return Ok(None) };
+            let submission: Submission = bytemuck::cast(entry);
+            match submission.opcode {
+                OPCODE_PREDICT => return self.take_batch(&submission).map(Some),
+                OPCODE_STOP => return Ok(Some(Next::Stop)),
+                OPCODE_MAP_POOL => self.map_pool(&submission)?,
+                OPCODE_UNMAP_POOL => self.unmap_pool(&submission)?,
+                opcode => {
+                    let item_count = submission.item_count;
+                    return Err(ContainerError::Submission { opcode, item_count });
+                }
+            }
+        }
+    }
+
+    fn take_batch(&mut self, submission: &Submission) -> Result<Next, ContainerError> {
         let count = submission.item_count;
-        match submission.opcode {
-            OPCODE_STOP => return Ok(Some(Next::Stop)),
-            OPCODE_PREDICT if (1..=self.geometry.items_max).contains(&count) => {}
-            opcode => return Err(ContainerError::Submission { opcode, item_count: count }),
+        if !(1..=self.geometry.items_max).contains(&count) {
+            let opcode = submission.opcode;
+            return Err(ContainerError::Submission { opcode, item_count: count });
         }
         let dense = (submission.flags & FLAG_DENSE != 0).then_some(RowEntry {
             pool: submission.pool,
@@ -336,7 +345,10 @@ impl ContainerEnd {
                     [self.control.load_relaxed(table), self.control.load_relaxed(table + 1)];
                 *row = bytemuck::cast(words);
                 table += 2;
+                self.pools.check(row.pool)?;
             }
+        } else {
+            self.pools.check(submission.pool)?;
         }
         self.places.begin(submission.ticket.slot, count as usize);
         self.current = Some(Current {
@@ -346,7 +358,7 @@ impl ContainerEnd {
             deadline_ns: submission.deadline_ns,
             message_bytes: 0,
         });
-        Ok(Some(Next::Batch))
+        Ok(Next::Batch)
     }
 
     fn publish(
@@ -370,7 +382,11 @@ impl ContainerEnd {
             reserved: 0,
             reserved_word: 0,
         };
-        self.completions.publish(&bytemuck::cast(completion));
+        self.send(&completion);
+    }
+
+    fn send(&mut self, completion: &Completion) {
+        self.completions.publish(&bytemuck::cast(*completion));
         if self.engine_asleep.is_set_after_publish() {
             // The counter cannot fill up; a dead engine is noticed by `next`.
             let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());

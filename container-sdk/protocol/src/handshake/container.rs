@@ -12,7 +12,7 @@ use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::Hello;
-use crate::container::{ContainerEnd, ContainerError, Granted, Pool};
+use crate::container::{ContainerEnd, ContainerError, Granted, Pool, Pools, granted_spec};
 use crate::environment::{ENV_FD, ENV_SOCKET};
 use crate::layout::Geometry;
 use crate::limits::POOLS_MAX;
@@ -65,9 +65,10 @@ pub fn join(socket: OwnedFd, hello: &Hello) -> Result<ContainerEnd, ContainerErr
 /// Introduces itself and maps what the engine grants. The engine sends no batch before
 /// [`say_ready`].
 pub fn enter(socket: OwnedFd, hello: &Hello) -> Result<ContainerEnd, ContainerError> {
-    let wrong = |which| move |why| ContainerError::Spec { which, why };
-    hello.input.map_or(Ok(()), |input| input.check()).map_err(wrong("input"))?;
-    hello.output.check().map_err(wrong("output"))?;
+    for (which, signature) in [("input", hello.input.as_ref()), ("output", Some(&hello.output))] {
+        let only = signature.map_or(Ok(()), |signature| signature.only().map(drop));
+        only.map_err(|why| ContainerError::Signature { which, why })?;
+    }
     send(socket.as_fd(), bytemuck::bytes_of(&hello.write()), &[])?;
     let (answer, descriptors) = receive_answer(&socket)?;
     Ok(ContainerEnd::new(map_grant(&answer, descriptors, socket)?))
@@ -89,7 +90,7 @@ fn map_grant(
     descriptors: Vec<OwnedFd>,
     socket: OwnedFd,
 ) -> Result<Granted, ContainerError> {
-    let output = answer.output.read().ok().flatten().ok_or(ContainerError::BadAnswer)?;
+    let output = granted_spec("output", &answer.output)?;
     let geometry = Geometry::fit(answer.depth, answer.items_max, output)
         .ok()
         .filter(|geometry| geometry.items_max == answer.items_max)
@@ -108,12 +109,11 @@ fn map_grant(
         (completions, Segment::open_writable(next()?, geometry.outputs_bytes())?)
     };
     let doorbell = next()?;
-    let mut pools = Vec::with_capacity(pool_count);
+    let mut pools = Pools::default();
     for wire in &answer.pools[..pool_count] {
-        let input = wire.input.read().ok().flatten().ok_or(ContainerError::BadAnswer)?;
-        let bytes = wire.rows as usize * wire.stride as usize;
-        let segment = Segment::open(next()?, bytes)?;
-        pools.push(Pool::new(wire.stride, input, segment));
+        let pool = Pool::open(wire, next()?)?;
+        let is_free = pools.is_free(wire.index);
+        is_free.then(|| pools.put(wire.index, pool)).ok_or(ContainerError::BadAnswer)?;
     }
     let wait = WaitStrategy::from_wire(answer.wait).ok_or(ContainerError::BadAnswer)?;
     Ok(Granted { geometry, wait, control, completions, outputs, doorbell, socket, pools })

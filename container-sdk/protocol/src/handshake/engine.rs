@@ -5,7 +5,7 @@
 use std::os::fd::BorrowedFd;
 
 use bytemuck::Zeroable;
-use cutter_tensor::TensorSpec;
+use cutter_tensor::Signature;
 use rustix::io::retry_on_intr;
 use rustix::net::RecvFlags;
 
@@ -15,7 +15,8 @@ use crate::socket::send;
 use crate::wait::WaitStrategy;
 use crate::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, ANSWER_REFUSED, FIXED_DESCRIPTORS,
-    READY_MAGIC, WireAnswer, WireHello, WirePool, WireReady, text_field,
+    POOL_MAGIC, READY_MAGIC, WireAnswer, WireHello, WirePool, WirePoolMessage, WireReady,
+    text_field,
 };
 
 /// What the engine grants: the sizes, the waiting, and the pools to read.
@@ -23,22 +24,26 @@ use crate::wire::{
 pub struct Grant<'a> {
     pub incarnation: u64,
     pub geometry: Geometry,
+    /// What the container said that it gives: of the type that `geometry` has.
+    pub output: &'a Signature,
     pub wait: WaitStrategy,
     /// The descriptors of `EngineEnd::descriptors`.
     pub descriptors: [BorrowedFd<'a>; FIXED_DESCRIPTORS],
     pub pools: Vec<GrantedPool<'a>>,
 }
 
-/// One pool of a grant.
+/// A pool that a container may read.
 #[derive(Debug)]
 pub struct GrantedPool<'a> {
+    /// By which batches name it: below [`POOLS_MAX`], and no other pool of the replica has it.
+    pub index: u32,
     pub rows: u32,
     pub stride: u32,
-    pub input: TensorSpec,
+    pub input: Signature,
     pub segment: BorrowedFd<'a>,
 }
 
-/// Sends the descriptors. The message is small and the socket fresh, so it does not block.
+/// Sends the descriptors. The pools need not be numbered without gaps. The message is small and the socket fresh, so it does not block.
 pub fn send_grant(socket: BorrowedFd<'_>, grant: &Grant<'_>) -> std::io::Result<()> {
     assert!(grant.pools.len() <= POOLS_MAX);
     let mut answer = empty_answer(ANSWER_ACCEPTED);
@@ -46,15 +51,21 @@ pub fn send_grant(socket: BorrowedFd<'_>, grant: &Grant<'_>) -> std::io::Result<
     answer.depth = grant.geometry.depth;
     answer.items_max = grant.geometry.items_max;
     answer.wait = grant.wait as u32;
-    answer.output = Some(grant.geometry.output).into();
+    answer.output = grant.output.into();
     let mut descriptors = grant.descriptors.to_vec();
     for (wire, pool) in answer.pools.iter_mut().zip(&grant.pools) {
-        let input = Some(pool.input).into();
-        *wire = WirePool { rows: pool.rows, stride: pool.stride, input };
+        *wire = pool.wire();
         descriptors.push(pool.segment);
         answer.pool_count += 1;
     }
     send(socket, bytemuck::bytes_of(&answer), &descriptors)
+}
+
+/// Sends the descriptor of a pool to a container that serves already, before the engine's end asks
+/// to map it. The message is small and one change is under way at a time, so it does not block.
+pub fn send_pool(socket: BorrowedFd<'_>, pool: &GrantedPool<'_>) -> std::io::Result<()> {
+    let message = WirePoolMessage { magic: POOL_MAGIC, pool: pool.wire() };
+    send(socket, bytemuck::bytes_of(&message), &[pool.segment])
 }
 
 /// Sends a refusal; the container prints the text.
@@ -78,6 +89,14 @@ pub fn receive_from_container(socket: BorrowedFd<'_>) -> std::io::Result<Vec<u8>
 pub fn is_ready(message: &[u8]) -> bool {
     let ready = WireReady { magic: READY_MAGIC };
     message.starts_with(bytemuck::bytes_of(&ready))
+}
+
+impl GrantedPool<'_> {
+    fn wire(&self) -> WirePool {
+        assert!((self.index as usize) < POOLS_MAX);
+        let Self { index, rows, stride, .. } = *self;
+        WirePool { index, rows, stride, reserved: 0, input: (&self.input).into() }
+    }
 }
 
 fn empty_answer(accepted: u32) -> WireAnswer {

@@ -12,15 +12,17 @@ mod engine;
 
 pub use self::container::{connect, enter, join, say_ready, socket_from_environment};
 pub use self::engine::{
-    Grant, GrantedPool, is_ready, receive_from_container, send_grant, send_refusal,
+    Grant, GrantedPool, is_ready, receive_from_container, send_grant, send_pool, send_refusal,
 };
 pub use crate::environment::{ENV_FD, ENV_MODEL, ENV_SOCKET};
 
 use bytemuck::Zeroable;
-use cutter_tensor::{SpecError, TensorSpec};
+use cutter_tensor::{Signature, SignatureError, TensorSpec};
 
 use crate::entry::{Completion, ItemEntry, RowEntry, Submission};
-use crate::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, WireHello, field_text, text_field};
+use crate::wire::{
+    ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, WireHello, WireSignature, field_text, text_field,
+};
 
 const STRUCT_BYTES: [u16; 4] = [
     narrow(size_of::<Submission>()),
@@ -33,8 +35,8 @@ const STRUCT_BYTES: [u16; 4] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// `None`: whatever the application sends.
-    pub input: Option<TensorSpec>,
-    pub output: TensorSpec,
+    pub input: Option<Signature>,
+    pub output: Signature,
     /// The largest batch that the model takes.
     pub items_max: Option<u32>,
     pub sdk: String,
@@ -58,7 +60,7 @@ pub enum HelloError {
     #[error("the container's shared structs have {found:?} bytes, the engine's {STRUCT_BYTES:?}")]
     Structs { found: [u16; 4] },
     #[error("the container's {which} type cannot be used: {why}")]
-    Spec { which: &'static str, why: SpecError },
+    Signature { which: &'static str, why: SignatureError },
     #[error("the container declares no output type")]
     NoOutput,
 }
@@ -82,9 +84,9 @@ impl Hello {
         if wire.struct_bytes != STRUCT_BYTES {
             return Err(HelloError::Structs { found: wire.struct_bytes });
         }
-        let wrong = |which| move |why| HelloError::Spec { which, why };
+        let wrong = |which| move |why| HelloError::Signature { which, why };
         let output = wire.output.read().map_err(wrong("output"))?;
-        Ok(Hello {
+        let hello = Hello {
             input: wire.input.read().map_err(wrong("input"))?,
             output: output.ok_or(HelloError::NoOutput)?,
             items_max: (wire.items_max > 0).then_some(wire.items_max),
@@ -93,7 +95,20 @@ impl Hello {
             model: field_text(&wire.model),
             model_version: field_text(&wire.model_version),
             pid: wire.pid,
-        })
+        };
+        hello.specs()?;
+        Ok(hello)
+    }
+
+    /// The types of what is served in this version: one tensor goes in, if the container says
+    /// which, and one comes out.
+    pub fn specs(&self) -> Result<(Option<TensorSpec>, TensorSpec), HelloError> {
+        let only = |which, signature: &Signature| match signature.only() {
+            Ok(tensor) => Ok(tensor.spec()),
+            Err(why) => Err(HelloError::Signature { which, why }),
+        };
+        let input = self.input.as_ref().map(|input| only("input", input)).transpose()?;
+        Ok((input, only("output", &self.output)?))
     }
 
     fn write(&self) -> WireHello {
@@ -106,8 +121,8 @@ impl Hello {
             features: 0,
             pid: self.pid,
             items_max: self.items_max.unwrap_or(0),
-            input: self.input.into(),
-            output: Some(self.output).into(),
+            input: self.input.as_ref().map_or_else(WireSignature::zeroed, Into::into),
+            output: (&self.output).into(),
             sdk: text_field(&self.sdk),
             sdk_version: text_field(&self.sdk_version),
             model: text_field(&self.model),
