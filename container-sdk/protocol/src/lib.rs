@@ -24,8 +24,8 @@
 //! # Rooms
 //! [`entry`] messages and tables · [`layout`] where they lie ·
 //! [`ring`], [`sleep`] the two algorithms, over [`words`] · [`segment`] the memory ·
-//! [`engine`], [`container`] the two ends · [`wire`], `socket`, [`handshake`] how both sides come to
-//! share it: `handshake` knows both ends, and neither end knows it.
+//! [`engine`], [`container`] the two ends · [`wire`], `socket`, [`handshake`] how both sides come
+//! to share it: `handshake` knows both ends, and neither end knows it.
 
 pub mod clock;
 pub mod container;

@@ -25,7 +25,8 @@ cutter_limits::limits! {
         COPY_BYTES_MAX: usize = 64 << 10, "bytes";
         /// Input pools that one replica can read at a time: the applications that link its model.
         POOLS_MAX: usize = 16, "pools";
-        /// Bytes for the messages of failed items, for each ticket; and for that of a failed change.
+        /// Bytes for the messages of failed items, for each ticket; and for that of a failed change
+        /// of the pools.
         MESSAGE_AREA_BYTES: usize = 4096, "bytes";
         /// Bytes of one failure message; a longer one is cut.
         MESSAGE_BYTES_MAX: usize = 512, "bytes";

@@ -155,33 +155,35 @@ fn a_change_that_failed_has_up_to_the_whole_area_for_its_message() {
     assert_eq!(changed(|_| {}), Ok(Ok(())));
 }
 
+type Tamper = fn(&mut Completion);
+
 #[test]
 fn a_completion_of_a_change_that_is_not_in_order_is_not_believed() {
     let generation = |found| Violation::Generation { slot: 2, found, expected: 1 };
     let status = |status, flags| Violation::Status { status, flags };
     let items = |found| Violation::ItemCount { found, expected: 0 };
     let length = |found, most| Violation::Length { found, most };
-    let cases: [(&dyn Fn(&mut Completion), Violation); 20] = [
-        (&|it| it.ticket.slot = 0, Violation::NotInFlight { slot: 0 }),
-        (&|it| it.ticket.slot = 3, Violation::Slot { slot: 3, depth: 2 }),
-        (&|it| it.ticket.slot = u32::MAX, Violation::Slot { slot: u32::MAX, depth: 2 }),
-        (&|it| it.ticket.generation = 0, generation(0)),
-        (&|it| it.ticket.generation = 2, generation(2)),
-        (&|it| it.status = 2, status(2, 0)),
-        (&|it| it.flags = FLAG_UNIFORM, status(STATUS_OK, FLAG_UNIFORM)),
-        (&|it| it.flags = FLAG_INLINE, status(STATUS_OK, FLAG_INLINE)),
-        (&|it| it.flags = FLAG_UNIFORM | FLAG_INLINE, status(STATUS_OK, 3)),
-        (&|it| (it.status, it.flags) = (STATUS_FAILED, 1), status(STATUS_FAILED, 1)),
-        (&|it| it.item_count = 1, items(1)),
-        (&|it| it.item_count = u32::MAX, items(u32::MAX)),
-        (&|it| it.output_bytes = 1, length(1, 0)),
-        (&|it| it.output_bytes = u64::MAX, length(u64::MAX, 0)),
-        (&|it| it.message_bytes = 1, length(1, 0)),
-        (&|it| (it.status, it.message_bytes) = (STATUS_FAILED, 4097), length(4097, 4096)),
-        (&|it| (it.status, it.output_bytes) = (STATUS_FAILED, 1), length(1, 0)),
-        (&|it| it.inline[1] = 1, Violation::Reserved),
-        (&|it| it.reserved = 1, Violation::Reserved),
-        (&|it| it.reserved_word = 1, Violation::Reserved),
+    let cases: [(Tamper, Violation); 20] = [
+        (|it| it.ticket.slot = 0, Violation::NotInFlight { slot: 0 }),
+        (|it| it.ticket.slot = 3, Violation::Slot { slot: 3, depth: 2 }),
+        (|it| it.ticket.slot = u32::MAX, Violation::Slot { slot: u32::MAX, depth: 2 }),
+        (|it| it.ticket.generation = 0, generation(0)),
+        (|it| it.ticket.generation = 2, generation(2)),
+        (|it| it.status = 2, status(2, 0)),
+        (|it| it.flags = FLAG_UNIFORM, status(STATUS_OK, FLAG_UNIFORM)),
+        (|it| it.flags = FLAG_INLINE, status(STATUS_OK, FLAG_INLINE)),
+        (|it| it.flags = FLAG_UNIFORM | FLAG_INLINE, status(STATUS_OK, 3)),
+        (|it| (it.status, it.flags) = (STATUS_FAILED, 1), status(STATUS_FAILED, 1)),
+        (|it| it.item_count = 1, items(1)),
+        (|it| it.item_count = u32::MAX, items(u32::MAX)),
+        (|it| it.output_bytes = 1, length(1, 0)),
+        (|it| it.output_bytes = u64::MAX, length(u64::MAX, 0)),
+        (|it| it.message_bytes = 1, length(1, 0)),
+        (|it| (it.status, it.message_bytes) = (STATUS_FAILED, 4097), length(4097, 4096)),
+        (|it| (it.status, it.output_bytes) = (STATUS_FAILED, 1), length(1, 0)),
+        (|it| it.inline[1] = 1, Violation::Reserved),
+        (|it| it.reserved = 1, Violation::Reserved),
+        (|it| it.reserved_word = 1, Violation::Reserved),
     ];
     for (tamper, expected) in cases {
         assert_eq!(changed(tamper), Err(expected));
@@ -196,9 +198,9 @@ fn a_change_is_completed_once_and_only_when_it_was_asked_for() {
         peer.publish(peer.changed(Ticket { slot: 2, generation }));
         engine.poll().map(drop)
     };
-    assert_eq!(complete(&mut engine, 0), Err(not_in_flight.clone()));
+    assert_eq!(complete(&mut engine, 0), Err(not_in_flight));
     submit(&mut engine, 1);
-    assert_eq!(complete(&mut engine, 1), Err(not_in_flight.clone()));
+    assert_eq!(complete(&mut engine, 1), Err(not_in_flight));
     change(&mut engine, MAP);
     assert_eq!(complete(&mut engine, 1), Ok(()));
     assert_eq!(complete(&mut engine, 1), Err(not_in_flight));

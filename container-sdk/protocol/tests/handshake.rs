@@ -407,12 +407,10 @@ fn a_grant_that_means_nothing_is_a_bad_answer() {
 
 #[test]
 fn a_grant_of_several_tensors_is_refused_for_now() {
-    let tampers: [(&str, fn(&mut WireAnswer)); 2] = [
-        ("output", |answer| answer.output = (&two()).into()),
-        ("input", |answer| answer.pools[1].input = (&two()).into()),
-    ];
-    for (which, tamper) in tampers {
-        let refused = granted_with(tamper).unwrap_err().to_string();
+    let output = granted_with(|answer| answer.output = (&two()).into());
+    let input = granted_with(|answer| answer.pools[1].input = (&two()).into());
+    for (which, outcome) in [("output", output), ("input", input)] {
+        let refused = outcome.unwrap_err().to_string();
         let due = format!("the {which} type that the engine grants cannot be used: 2 tensors; one");
         assert!(refused.starts_with(&due), "{refused}");
     }

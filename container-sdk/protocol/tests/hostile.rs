@@ -566,8 +566,8 @@ fn soak_for(words: u64) {
     let kinds: Vec<String> =
         Violation::KINDS.iter().zip(violations).map(|(kind, n)| format!("{kind} {n}")).collect();
     eprintln!(
-        "soak: {written} words written by replicas; {polls} looks, {believed} batches and {changes} changes believed, \
-         {pieces} pieces copied, none inconsistent; violations: {}",
+        "soak: {written} words written by replicas; {polls} looks, {believed} batches and \
+         {changes} changes believed, {pieces} pieces copied, none inconsistent; violations: {}",
         kinds.join(", ")
     );
     assert!(

@@ -5,10 +5,11 @@
 //!  input: the type of an output · steps: a byte, which one, and what it needs
 //! ```
 //!
-//! Oracle: a completion is believed only if it is for a batch in flight, with its count of items, or
-//! for the change of the pools under way, with none; and gives what lies in the replica's memory within the declared type; everything else is a
-//! violation, or nothing. What is in flight is what was submitted and not completed. An output that
-//! was kept stays what it was, whatever is written and completed afterwards.
+//! Oracle: a completion is believed only if it is for a batch in flight, with its count of items,
+//! or for the change of the pools under way, with none; and gives what lies in the replica's memory
+//! within the declared type; everything else is a violation, or nothing. What is in flight is what
+//! was submitted and not completed. An output that was kept stays what it was, whatever is written
+//! and completed afterwards.
 
 use cutter_protocol::engine::{EngineEnd, Polled, PoolChange, PoolChanged, Results};
 use cutter_protocol::entry::{

@@ -4,8 +4,9 @@
 //! the completions and the outputs. A completion is copied once and the copy is checked against
 //! private tables; item tables, messages and outputs are copied once before anyone reads them.
 //! Whatever the replica does, [`EngineEnd::poll`] ends in bounded time with a completed batch, a
-//! change of the pools, nothing, or a [`Violation`]; and it copies at most `limits::COPY_BYTES_MAX` of outputs: a batch
-//! with more comes back after several calls ([`Polled::Copying`]).
+//! change of the pools, nothing, or a [`Violation`]; and it copies at most
+//! `limits::COPY_BYTES_MAX` of outputs: a batch with more comes back after several calls
+//! ([`Polled::Copying`]).
 //!
 //! Parts: `changes` of the pools, `intake` the copies, `outputs` what is shown of them.
 

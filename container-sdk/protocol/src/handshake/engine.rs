@@ -43,7 +43,8 @@ pub struct GrantedPool<'a> {
     pub segment: BorrowedFd<'a>,
 }
 
-/// Sends the descriptors. The pools need not be numbered without gaps. The message is small and the socket fresh, so it does not block.
+/// Sends the descriptors. The indexes of the pools may have gaps. The message is small and the
+/// socket fresh, so it does not block.
 pub fn send_grant(socket: BorrowedFd<'_>, grant: &Grant<'_>) -> std::io::Result<()> {
     assert!(grant.pools.len() <= POOLS_MAX);
     let mut answer = empty_answer(ANSWER_ACCEPTED);
