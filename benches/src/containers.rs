@@ -12,7 +12,7 @@ use cutter_protocol::handshake::{
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::{ElementType, Shape, TensorSpec};
+use cutter_tensor::{ElementType, INPUT_NAME, Shape, Signature, TensorSpec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -59,18 +59,21 @@ pub fn start(
     drop(theirs);
     pin_child(process.child(), cpu)?;
     let hello = Hello::read(&receive_from_container(ours.as_fd())?).map_err(io::Error::other)?;
-    let geometry = Geometry::fit(DEPTH_DEFAULT, ITEMS_MAX, hello.output);
+    let (_, output) = hello.specs().map_err(io::Error::other)?;
+    let geometry = Geometry::fit(DEPTH_DEFAULT, ITEMS_MAX, output);
     let geometry = geometry.map_err(io::Error::other)?;
     let end = EngineEnd::create(geometry).map_err(io::Error::other)?;
     let grant = Grant {
         incarnation: 1,
         geometry,
+        output: &hello.output,
         wait,
         descriptors: end.descriptors(),
         pools: vec![GrantedPool {
+            index: 0,
             rows: POOL_ROWS,
             stride: u32::try_from(ROW_BYTES).map_err(io::Error::other)?,
-            input: input(),
+            input: Signature::of_one(INPUT_NAME, input()).map_err(io::Error::other)?,
             segment: pool,
         }],
     };

@@ -125,9 +125,11 @@ pub unsafe extern "C" fn cutter_next(
     })
 }
 
-/// A descriptor that becomes readable when the engine is gone, for an event loop; -1 for NULL.
+/// A descriptor that becomes readable when the engine is gone or has something to say, for an event
+/// loop; -1 for NULL.
 ///
-/// Batches do not show on it: ask cutter_next() with a timeout of 0.
+/// Then call cutter_next() with a timeout of 0: it hears what there is, and tells an end as an
+/// error. Batches do not show on it: ask cutter_next() all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cutter_socket(container: *const Connection) -> c_int {
     // SAFETY: null or a connection that is open by the promise of C.

@@ -106,13 +106,17 @@ fn container_status(error: &ContainerError) -> Status {
         | ContainerError::Connect { .. }
         | ContainerError::Socket(_)
         | ContainerError::BadAnswer
+        | ContainerError::GrantedSignature { .. }
         | ContainerError::Segment(_) => Status::CutterErrorConnect,
-        ContainerError::Spec { .. } => Status::CutterErrorArgument,
+        ContainerError::Signature { .. } => Status::CutterErrorArgument,
         ContainerError::Unwritten { .. } => Status::CutterErrorUnwritten,
         ContainerError::Refused { .. } => Status::CutterErrorRefused,
         ContainerError::EngineGone
         | ContainerError::BrokenStamp(_)
-        | ContainerError::Submission { .. } => Status::CutterErrorEngine,
+        | ContainerError::Submission { .. }
+        | ContainerError::UnmappedPool { .. }
+        | ContainerError::PoolChange { .. }
+        | ContainerError::PoolMessage { .. } => Status::CutterErrorEngine,
         ContainerError::OutputLength { .. } => Status::CutterErrorLength,
         ContainerError::NoSuchItem { .. } => Status::CutterErrorItem,
     }

@@ -82,8 +82,7 @@ fn a_cpp_model_built_through_cmake_reads_rows_every_way() {
     let mut shared_engine =
         MiniEngine::start(&mut Command::new(consumer("matrix-shared")), vector(4));
     for engine in [&mut static_engine, &mut shared_engine] {
-        assert_eq!(engine.hello().input, Some(vector(4)));
-        assert_eq!(engine.hello().output, vector(3));
+        assert_eq!(engine.hello().specs(), Ok((Some(vector(4)), vector(3))));
         assert_eq!(engine.hello().items_max, Some(16));
         assert_eq!(
             (engine.hello().model.as_str(), engine.hello().model_version.as_str()),

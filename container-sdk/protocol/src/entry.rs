@@ -17,18 +17,19 @@ pub struct Ticket {
     pub generation: u32,
 }
 
-/// Engine to replica: predict these rows.
+/// Engine to replica: predict these rows, or what else the opcode says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Submission {
     pub stamp: u64,
     pub ticket: Ticket,
-    /// [`OPCODE_PREDICT`] or [`OPCODE_STOP`].
+    /// [`OPCODE_PREDICT`], [`OPCODE_STOP`], [`OPCODE_MAP_POOL`] or [`OPCODE_UNMAP_POOL`].
     pub opcode: u16,
     /// [`FLAG_DENSE`] or nothing.
     pub flags: u16,
     pub item_count: u32,
-    /// DENSE only: the pool, the first row, and the bytes that every row holds.
+    /// DENSE: the pool, the first row, and the bytes that every row holds. MAP and UNMAP: the pool
+    /// alone.
     pub pool: u32,
     pub first_row: u32,
     pub row_bytes: u32,
@@ -42,6 +43,12 @@ pub struct Submission {
 pub const OPCODE_PREDICT: u16 = 1;
 /// Nothing follows: end in good order.
 pub const OPCODE_STOP: u16 = 2;
+/// A pool's message waits on the socket with its descriptor: map it and complete this ticket.
+/// Batches behind may have rows of it. The slot of the ticket is the depth, behind those of all
+/// batches; there is one change at a time.
+pub const OPCODE_MAP_POOL: u16 = 3;
+/// No batch behind has rows of this pool: unmap it and complete this ticket, as above.
+pub const OPCODE_UNMAP_POOL: u16 = 4;
 /// The rows lie one after another in one pool and all have the same length; no row table is used.
 pub const FLAG_DENSE: u16 = 1;
 
@@ -55,7 +62,7 @@ pub struct RowEntry {
     pub reserved: u32,
 }
 
-/// Replica to engine: this batch is done.
+/// Replica to engine: this batch is done, or this change of the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Completion {
@@ -70,15 +77,16 @@ pub struct Completion {
     pub output_bytes: u64,
     /// INLINE only: the outputs themselves, in the bytes of these words.
     pub inline: [u64; 2],
-    /// Failed batch: bytes of the message, which starts the ticket's message area.
+    /// Failed batch or change: bytes of the message, which starts the ticket's message area.
     pub message_bytes: u32,
     pub reserved: u32,
     pub reserved_word: u64,
 }
 
-/// Every item has an output, or an entry in the item table that says why not.
+/// Every item has an output, or an entry in the item table that says why not; or the change is
+/// made.
 pub const STATUS_OK: u16 = 0;
-/// The whole batch failed, for the reason in the message area.
+/// The whole batch failed, or the change, for the reason in the message area.
 pub const STATUS_FAILED: u16 = 1;
 /// Every item succeeded and has the declared exact size: the item table is not used.
 pub const FLAG_UNIFORM: u16 = 1;
@@ -156,6 +164,19 @@ mod tests {
         golden[32] = 0x66;
         golden[40] = 0x77;
         assert_eq!(bytemuck::bytes_of(&submission), golden);
+    }
+
+    #[test]
+    fn a_change_of_the_pools_has_its_golden_bytes() {
+        let mut submission = Submission::zeroed();
+        submission.ticket = Ticket { slot: 2, generation: 0x22 };
+        (submission.opcode, submission.pool) = (OPCODE_UNMAP_POOL, 0x44);
+        let mut golden = [0u8; 64];
+        for (offset, byte) in [(8, 2), (12, 0x22), (16, 4), (24, 0x44)] {
+            golden[offset] = byte;
+        }
+        assert_eq!(bytemuck::bytes_of(&submission), golden);
+        assert_eq!([OPCODE_PREDICT, OPCODE_STOP, OPCODE_MAP_POOL], [1, 2, 3]);
     }
 
     #[test]

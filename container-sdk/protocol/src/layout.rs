@@ -5,7 +5,7 @@
 //!   0    engine-asleep flag        0    replica-asleep flag         0     slot of ticket 0
 //!   128  kick word                 128  completion ring             slot  slot of ticket 1
 //!   256  submission ring           …    item tables, one a ticket   …
-//!   …    row tables, one a ticket  …    message areas, one a ticket
+//!   …    row tables, one a ticket  …    message areas, one a ticket, and one for changes
 //! ```
 //!
 //! Engine and container compute the layout from the same [`Geometry`], which the engine sends in
@@ -90,9 +90,9 @@ impl Geometry {
         matches!(self.output.extent, Extent::Exact(_))
     }
 
-    /// Entries of either ring: every ticket, and the stop.
+    /// Entries of either ring: every ticket, the stop, and a change of the pools.
     pub fn ring_capacity(&self) -> u32 {
-        capacity_for(self.depth + 1)
+        capacity_for(self.depth + 2)
     }
 
     /// Distance between the outputs of two items.
@@ -114,7 +114,7 @@ impl Geometry {
     }
 
     pub fn completions_bytes(&self) -> usize {
-        self.message_area_word(self.depth) * WORD_BYTES
+        self.message_area_word(self.depth + 1) * WORD_BYTES
     }
 
     /// The shared memory of one incarnation.
@@ -142,6 +142,7 @@ impl Geometry {
         COMPLETION_RING_WORD + self.ring_words() + self.item_table_words() * slot as usize
     }
 
+    /// That of slot `depth` is for the change of the pools.
     pub(crate) fn message_area_word(&self, slot: u32) -> usize {
         self.item_table_word(self.depth) + MESSAGE_AREA_BYTES / WORD_BYTES * slot as usize
     }
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(geometry.row_table_word(0), 32 + 4 * 8);
         assert_eq!(geometry.row_table_word(1) - geometry.row_table_word(0), 1664 / 8);
         assert_eq!(geometry.control_bytes(), 256 + 256 + 2 * 1664);
-        assert_eq!(geometry.completions_bytes(), 128 + 256 + 2 * 896 + 2 * 4096);
+        assert_eq!(geometry.completions_bytes(), 128 + 256 + 2 * 896 + 3 * 4096);
         assert_eq!(geometry.output_stride(), 40);
         assert_eq!(geometry.slot_bytes(), 4032);
         assert_eq!(geometry.outputs_bytes(), 8064);

@@ -24,19 +24,21 @@
 //! # Rooms
 //! [`entry`] messages and tables · [`layout`] where they lie ·
 //! [`ring`], [`sleep`] the two algorithms, over [`words`] · [`segment`] the memory ·
-//! [`wire`], [`handshake`] how both sides come to share it · [`engine`], [`container`] the two
-//! ends.
+//! [`engine`], [`container`] the two ends · [`wire`], `socket`, [`handshake`] how both sides come
+//! to share it: `handshake` knows both ends, and neither end knows it.
 
 pub mod clock;
 pub mod container;
 pub mod engine;
 pub mod entry;
+mod environment;
 pub mod handshake;
 pub mod layout;
 pub mod limits;
 pub mod ring;
 pub mod segment;
 pub mod sleep;
+mod socket;
 #[cfg(test)]
 mod testing;
 pub mod violation;

@@ -2,7 +2,7 @@
 //!
 //! Those of tensors are in `cutter_tensor::limits`.
 
-use cutter_tensor::limits::ITEM_BYTES_MAX;
+use cutter_tensor::limits::{ITEM_BYTES_MAX, TENSOR_ALIGN_BYTES};
 
 cutter_limits::limits! {
     "Protocol" {
@@ -23,13 +23,14 @@ cutter_limits::limits! {
         /// Bytes of outputs that one look at a replica copies; a batch with more is copied in
         /// pieces.
         COPY_BYTES_MAX: usize = 64 << 10, "bytes";
-        /// Input pools that one replica can read: the applications that link its model.
+        /// Input pools that one replica can read at a time: the applications that link its model.
         POOLS_MAX: usize = 16, "pools";
-        /// Bytes for the messages of failed items, for each ticket.
+        /// Bytes for the messages of failed items, for each ticket; and for that of a failed change
+        /// of the pools.
         MESSAGE_AREA_BYTES: usize = 4096, "bytes";
         /// Bytes of one failure message; a longer one is cut.
         MESSAGE_BYTES_MAX: usize = 512, "bytes";
-        /// Bytes of a name in the handshake: model, version, SDK.
+        /// Bytes of a name in the handshake: model, version, SDK, tensor.
         NAME_BYTES: usize = 64, "bytes";
         /// Bytes of the text with which the engine refuses a container.
         REFUSAL_BYTES: usize = 512, "bytes";
@@ -42,7 +43,7 @@ cutter_limits::limits! {
         ADAPTIVE_WINDOW_NS: u64 = 100_000, "ns";
         /// How long a container sleeps before it looks whether the engine is still there.
         CONTAINER_SLEEP_NS: u64 = 1_000_000_000, "ns";
-        /// How long a container waits for each message of the handshake.
+        /// How long a container waits for each message of the engine.
         HANDSHAKE_NS: u64 = 10_000_000_000, "ns";
     }
 }
@@ -53,6 +54,7 @@ const _: () = {
     assert!(ITEM_BYTES_MAX <= OUTPUT_SLOT_BYTES_MAX);
     assert!(OUTPUT_SLOT_BYTES_MAX <= u32::MAX as usize);
     assert!(ROW_ALIGN_BYTES.is_power_of_two());
+    assert!(ROW_ALIGN_BYTES.is_multiple_of(TENSOR_ALIGN_BYTES));
     assert!(COPY_BYTES_MAX.is_multiple_of(size_of::<u64>()) && COPY_BYTES_MAX > 0);
     // A replica of the default depth can have the largest output slots, and their tables.
     let most = (DEPTH_DEFAULT as usize + 1) * OUTPUT_SLOT_BYTES_MAX + (1 << 20);

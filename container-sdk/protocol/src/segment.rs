@@ -45,6 +45,10 @@ pub enum SegmentError {
     },
     #[error("a segment has {found} bytes where {expected} were announced")]
     Size { found: u64, expected: usize },
+    #[error(
+        "the size of a segment of {bytes} bytes is not sealed: it may be cut off under its readers"
+    )]
+    Unsealed { bytes: usize },
 }
 
 /// A mapped memfd.
@@ -98,12 +102,13 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Maps a segment that another process made, read-only, after checking its size.
+    /// Maps a segment that another process made, read-only, after checking its size and that this
+    /// is sealed.
     pub fn open(fd: OwnedFd, bytes: usize) -> Result<Segment, SegmentError> {
         Self::open_as(fd, bytes, false)
     }
 
-    /// Maps a segment that another process made, to write it, after checking its size.
+    /// Maps a segment that another process made, to write it, after the same checks.
     ///
     /// # Safety
     /// While the segment lives, nobody else writes this memory, in this process or another, and
@@ -113,6 +118,11 @@ impl Segment {
     }
 
     fn open_as(fd: OwnedFd, bytes: usize, writable: bool) -> Result<Segment, SegmentError> {
+        // What has no seals cannot be asked for them.
+        let seals = rustix::fs::fcntl_get_seals(&fd).unwrap_or(SealFlags::empty());
+        if !seals.contains(SealFlags::SHRINK | SealFlags::GROW) {
+            return Err(SegmentError::Unsealed { bytes });
+        }
         let stat =
             rustix::fs::fstat(&fd).map_err(|errno| step_error("look at", bytes, errno.into()))?;
         let found = u64::try_from(stat.st_size).unwrap_or(0);
@@ -249,6 +259,18 @@ mod tests {
         let fd = maker.as_fd().try_clone_to_owned().unwrap();
         let refused = Segment::open(fd, 8192).unwrap_err();
         assert_eq!(refused.to_string(), "a segment has 4096 bytes where 8192 were announced");
+    }
+
+    #[test]
+    fn a_segment_whose_size_is_not_sealed_is_refused() {
+        for seals in [SealFlags::empty(), SealFlags::GROW, SealFlags::SHRINK] {
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let fd = rustix::fs::memfd_create(c"cutter-test", flags).unwrap();
+            rustix::fs::ftruncate(&fd, 4096).unwrap();
+            rustix::fs::fcntl_add_seals(&fd, seals).unwrap();
+            let refused = Segment::open(fd, 4096).unwrap_err();
+            assert!(matches!(refused, SegmentError::Unsealed { bytes: 4096 }), "{refused}");
+        }
     }
 
     #[test]

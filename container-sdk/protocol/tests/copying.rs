@@ -41,6 +41,7 @@ fn poll_to_the_end(engine: &mut EngineEnd) -> (usize, Answer) {
             Polled::Nothing => panic!("nothing where a batch was under way"),
             Polled::Copying => pieces += 1,
             Polled::Completed(completed) => return (pieces, answer(&completed)),
+            Polled::PoolChanged(changed) => panic!("not asked for: {changed:?}"),
         }
     }
 }

@@ -99,6 +99,32 @@ fn an_incarnation_leaves_nothing_behind() {
     }
 }
 
+#[test]
+fn a_pool_that_is_unmapped_leaves_nothing_behind() {
+    let _counting = counting();
+    let served = Setup::new(exact_bytes(24)).run(
+        |end| serve(end, echo),
+        |engine| {
+            engine.submit(0, 1);
+            engine.next();
+            let before = held();
+            for _ in 0..20 {
+                let pool = engine.map_pool(5, (8, 24));
+                engine.next_change().1.unwrap();
+                // The engine's, and the container's.
+                assert_eq!(held(), (before.0 + 2, before.1 + 2));
+                engine.end.unmap_pool(5);
+                engine.next_change().1.unwrap();
+                assert_eq!(held(), (before.0 + 1, before.1 + 1));
+                drop(pool);
+                assert_eq!(held(), before);
+            }
+            engine.stop();
+        },
+    );
+    assert_eq!(served.unwrap(), 1);
+}
+
 /// Descriptors of the kinds that an incarnation has, in a program that this process starts.
 fn inherited() -> usize {
     let listing = std::process::Command::new("ls").args(["-l", "/proc/self/fd"]).output();

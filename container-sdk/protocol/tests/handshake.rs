@@ -10,11 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use bytemuck::Zeroable;
-use cutter_protocol::container::ContainerEnd;
+use cutter_protocol::container::{ContainerEnd, ContainerError};
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::handshake::{
-    ContainerError, Hello, HelloError, connect, is_ready, join, receive_from_container,
-    send_refusal,
+    Hello, HelloError, connect, is_ready, join, receive_from_container, send_refusal,
 };
 use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::{
@@ -23,14 +22,16 @@ use cutter_protocol::limits::{
 use cutter_protocol::segment::{Segment, SegmentError, Writer};
 use cutter_protocol::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, ANSWER_MAGIC, HELLO_MAGIC, READY_MAGIC, SPEC_EXACT,
-    WireAnswer, WireHello, WirePool, WireSpec, field_text,
+    WireAnswer, WireHello, WirePool, WireSignature, WireSpec, field_text,
 };
 use cutter_tensor::limits::ITEM_BYTES_MAX;
-use cutter_tensor::{ElementType, Shape, SpecError, TensorSpec};
+use cutter_tensor::{ElementType, Shape, Signature, SignatureError, SpecError, TensorSpec};
 use proptest::prelude::*;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
 
-use support::{Setup, at_most_bytes, exact_bytes, hello, receive, serve, socket_pair};
+use support::{
+    Setup, at_most_bytes, exact_bytes, hello, input_of, output_of, receive, serve, socket_pair,
+};
 
 /// The bytes of the hello that a container with this description sends.
 fn hello_message(hello: &Hello) -> Vec<u8> {
@@ -38,6 +39,10 @@ fn hello_message(hello: &Hello) -> Vec<u8> {
     send_refusal(engine.as_fd(), "only the hello matters").unwrap();
     join(container, hello).unwrap_err();
     receive(&engine)
+}
+
+fn named(name: &str, spec: TensorSpec) -> Signature {
+    Signature::of_one(name, spec).unwrap()
 }
 
 /// What the engine makes of a hello in which something was changed.
@@ -55,7 +60,8 @@ fn a_hello_arrives_as_it_was_said() {
     let said = [
         hello(exact_bytes(8)),
         hello(at_most_bytes(1)),
-        Hello { input: Some(input), items_max: None, ..hello(at_most_bytes(9)) },
+        Hello { input: Some(input_of(input)), items_max: None, ..hello(at_most_bytes(9)) },
+        Hello { output: named("dense/BiasAdd", at_most_bytes(9)), ..hello(at_most_bytes(9)) },
         Hello { model: String::new(), model_version: "é".repeat(32), ..hello(exact_bytes(1)) },
     ];
     for said in said {
@@ -138,34 +144,75 @@ fn structs_of_another_size_are_refused() {
 
 #[test]
 fn a_type_that_means_nothing_is_refused() {
+    let none = WireSignature::zeroed();
     let any = WireSpec::zeroed();
     let unknown = WireSpec { element: 5, ..any };
     let huge = WireSpec { extent: SPEC_EXACT, rank: 1, ..any };
     let huge = WireSpec { dims: [u32::MAX, 0, 0, 0, 0, 0, 0, 0], ..huge };
     let hollow = WireSpec { rank: 2, dims: [u32::MAX, 0, 0, 0, 0, 0, 0, 0], ..huge };
     // A container must say what it gives, and need not say what it takes.
-    assert!(read_with(|wire| wire.input = any).is_ok());
-    assert_eq!(read_with(|wire| wire.output = any), Err(HelloError::NoOutput));
+    assert!(read_with(|wire| wire.input = none).is_ok());
+    assert_eq!(read_with(|wire| wire.output = none), Err(HelloError::NoOutput));
     for (spec, why) in [
         (unknown, SpecError::Element { element: 5 }),
         (huge, SpecError::Bytes { bytes: u32::MAX as usize }),
         (hollow, SpecError::EmptyShape { dimension: 1 }),
         (WireSpec { extent: 3, ..any }, SpecError::Extent { extent: 3 }),
     ] {
-        let output = Err(HelloError::Spec { which: "output", why });
-        assert_eq!(read_with(|wire| wire.output = spec), output);
-        let input = Err(HelloError::Spec { which: "input", why });
-        assert_eq!(read_with(|wire| wire.input = spec), input);
+        let name = "output".to_owned();
+        let refused = |which| {
+            let why = SignatureError::Spec { name: name.clone(), why };
+            Err(HelloError::Signature { which, why })
+        };
+        assert_eq!(read_with(|wire| wire.output.tensors[0].spec = spec), refused("output"));
+        let input = |wire: &mut WireHello| {
+            wire.input = wire.output;
+            wire.input.tensors[0].spec = spec;
+        };
+        assert_eq!(read_with(input), refused("input"));
     }
 }
 
 #[test]
 fn a_container_hears_of_a_type_that_cannot_be_used_before_it_says_hello() {
     let (_engine, socket) = socket_pair();
-    let refused = join(socket, &hello(at_most_bytes(0))).unwrap_err().to_string();
-    let due = "the model's output type cannot be used: a bound of 0 bytes has no room for one \
-               element of type bytes";
-    assert_eq!(refused, due);
+    let refused = join(socket, &Hello { output: two(), ..hello(exact_bytes(8)) }).unwrap_err();
+    let due = "the model's output type cannot be used: 2 tensors; one is served in this version";
+    assert_eq!(refused.to_string(), due);
+    let (_engine, socket) = socket_pair();
+    let refused = join(socket, &Hello { input: Some(two()), ..hello(exact_bytes(8)) }).unwrap_err();
+    assert_eq!(refused.to_string(), due.replace("output", "input"));
+}
+
+fn two() -> Signature {
+    Signature::new(&[("a", exact_bytes(8)), ("b", exact_bytes(8))]).unwrap()
+}
+
+#[test]
+fn a_hello_of_several_tensors_is_refused_for_now() {
+    let why = SignatureError::Several { count: 2 };
+    let refused = |which| Err(HelloError::Signature { which, why: why.clone() });
+    assert_eq!(read_with(|wire| wire.output = (&two()).into()), refused("output"));
+    assert_eq!(read_with(|wire| wire.input = (&two()).into()), refused("input"));
+    let text = HelloError::Signature { which: "output", why }.to_string();
+    let due =
+        "the container's output type cannot be used: 2 tensors; one is served in this version";
+    assert_eq!(text, due);
+}
+
+#[test]
+fn a_hello_of_the_first_version_is_told_of_the_versions() {
+    // As it was: shorter, with one type for the input and one for the output.
+    let mut message = [0; 392];
+    message[..8].copy_from_slice(b"CUTTERhi");
+    message[8..10].copy_from_slice(&[1, 0]);
+    message[12..16].copy_from_slice(&392u32.to_le_bytes());
+    message[16..24].copy_from_slice(&[64, 0, 64, 0, 16, 0, 8, 0]);
+    let refused = Hello::read(&message).unwrap_err();
+    assert_eq!(refused, HelloError::Version { major: 1, minor: 0 });
+    let due = "the container speaks ABI 1.0, the engine 2.0; build the container with this \
+               engine's SDK";
+    assert_eq!(refused.to_string(), due);
 }
 
 proptest! {
@@ -180,11 +227,12 @@ proptest! {
         wire.magic = HELLO_MAGIC;
         (wire.abi_major, wire.abi_minor) = (ABI_MAJOR, ABI_MINOR);
         wire.struct_bytes = [64, 64, 16, 8];
-        wire.output = Some(at_most_bytes(9)).into();
+        wire.output = (&output_of(at_most_bytes(9))).into();
         let mut message = [bytemuck::bytes_of(&wire), &[0; size_of::<WireHello>()]].concat();
         changes.into_iter().for_each(|(place, byte)| message[place] = byte);
         let heard = Hello::read(&message[..cut.max(16)]);
-        let specs = heard.iter().flat_map(|hello| hello.input.into_iter().chain([hello.output]));
+        let specs = heard.iter().map(|hello| hello.specs().unwrap());
+        let specs = specs.flat_map(|(input, output)| input.into_iter().chain([output]));
         prop_assert!(specs.into_iter().all(|spec| spec.bytes_max() <= ITEM_BYTES_MAX));
         let names = heard.iter().flat_map(|it| [&it.sdk, &it.sdk_version, &it.model]);
         // A byte that is not text becomes a mark of three.
@@ -290,10 +338,12 @@ impl Grantor {
         (answer.abi_major, answer.abi_minor) = (ABI_MAJOR, ABI_MINOR);
         answer.accepted = ANSWER_ACCEPTED;
         (answer.depth, answer.items_max) = (geometry.depth, geometry.items_max);
-        answer.output = Some(geometry.output).into();
-        let input = Some(at_most_bytes(64)).into();
-        let pool = WirePool { rows: Self::POOL_ROWS, stride: Self::POOL_STRIDE, input };
-        answer.pools[..2].fill(pool);
+        answer.output = (&output_of(geometry.output)).into();
+        let input = (&input_of(at_most_bytes(64))).into();
+        let (rows, stride) = (Self::POOL_ROWS, Self::POOL_STRIDE);
+        let pool = |index| WirePool { index, rows, stride, reserved: 0, input };
+        // An application has left.
+        (answer.pools[0], answer.pools[1]) = (pool(0), pool(7));
         answer.pool_count = 2;
         answer
     }
@@ -331,7 +381,7 @@ fn a_grant_is_taken_as_it_was_meant() {
 
 #[test]
 fn a_grant_that_means_nothing_is_a_bad_answer() {
-    let tampers: [fn(&mut WireAnswer); 13] = [
+    let tampers: [fn(&mut WireAnswer); 16] = [
         |answer| answer.magic ^= 1,
         |answer| answer.depth = 0,
         |answer| answer.depth = DEPTH_MAX + 1,
@@ -342,13 +392,27 @@ fn a_grant_that_means_nothing_is_a_bad_answer() {
         |answer| answer.pool_count = 1,
         |answer| answer.pool_count = 3,
         |answer| answer.pool_count = u32::MAX,
-        |answer| answer.output = WireSpec::zeroed(),
-        |answer| answer.pools[1].input = WireSpec::zeroed(),
-        |answer| answer.pools[0].input.element = 5,
+        |answer| answer.output = WireSignature::zeroed(),
+        |answer| answer.output.count = u32::MAX,
+        |answer| answer.pools[1].input = WireSignature::zeroed(),
+        |answer| answer.pools[0].input.tensors[0].spec.element = 5,
+        |answer| answer.pools[1].index = 0,
+        |answer| answer.pools[1].index = u32::try_from(POOLS_MAX).unwrap(),
     ];
     for (index, tamper) in tampers.into_iter().enumerate() {
         let outcome = granted_with(tamper);
         assert!(is_bad_answer(&outcome), "{index}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_grant_of_several_tensors_is_refused_for_now() {
+    let output = granted_with(|answer| answer.output = (&two()).into());
+    let input = granted_with(|answer| answer.pools[1].input = (&two()).into());
+    for (which, outcome) in [("output", output), ("input", input)] {
+        let refused = outcome.unwrap_err().to_string();
+        let due = format!("the {which} type that the engine grants cannot be used: 2 tensors; one");
+        assert!(refused.starts_with(&due), "{refused}");
     }
 }
 
@@ -370,7 +434,7 @@ fn a_grant_whose_sizes_are_not_those_of_the_segments_is_refused() {
     let tampers: [fn(&mut WireAnswer); 5] = [
         |answer| answer.depth = 3,
         |answer| answer.items_max = 100,
-        |answer| answer.output = Some(exact_bytes(16)).into(),
+        |answer| answer.output = (&output_of(exact_bytes(16))).into(),
         |answer| answer.pools[0].rows += 1,
         |answer| answer.pools[1].stride += 64,
     ];

@@ -7,13 +7,13 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results};
+use cutter_protocol::engine::{Completed, EngineEnd, Polled, PoolChange, PoolChanged, Results};
 use cutter_protocol::entry::{Completion, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket};
 use cutter_protocol::violation::Violation;
 use cutter_tensor::{Extent, Item, TensorSpec};
 use proptest::prelude::*;
 
-use support::peer::{DEPTH, ITEMS_MAX, Peer, ends, failed, ok, submit};
+use support::peer::{DEPTH, ITEMS_MAX, Peer, change, ends, failed, ok, submit};
 use support::{SetOnDrop, at_most_bytes, exact_bytes};
 
 /// The item table flickers between good and bad while the engine checks it and copies by it.
@@ -79,6 +79,8 @@ enum Step {
     Submit {
         items: u32,
     },
+    /// Asks for a change of the pools.
+    Change(PoolChange),
     Poll,
     /// Overwrites a word of the completions, counted from the start of a region.
     Scribble {
@@ -94,6 +96,11 @@ enum Step {
     Complete {
         which: usize,
         form: Form,
+        tamper: Option<(usize, u64)>,
+    },
+    /// Completes the change in good order, or as one that failed, but for one word.
+    CompleteChange {
+        failed: Option<u32>,
         tamper: Option<(usize, u64)>,
     },
     /// Goes back to where the engine looks.
@@ -120,6 +127,7 @@ struct World {
     engine: EngineEnd,
     peer: Peer,
     in_flight: Vec<(Ticket, u32)>,
+    change: Option<(Ticket, PoolChange)>,
     /// Completions that the engine took from the ring, believed or not.
     taken: u64,
 }
@@ -127,12 +135,13 @@ struct World {
 impl World {
     fn new(output: TensorSpec) -> Self {
         let (engine, peer) = ends(output);
-        Self { engine, peer, in_flight: vec![], taken: 0 }
+        Self { engine, peer, in_flight: vec![], change: None, taken: 0 }
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Submit { items } => self.submit(items),
+            Step::Change(change) => self.ask(change),
             Step::Poll => self.poll(),
             Step::Scribble { region, word, value } => {
                 let words = match region {
@@ -144,10 +153,35 @@ impl World {
             }
             Step::ScribbleOutputs { slot, byte } => self.peer.outputs(slot).fill(byte),
             Step::Complete { which, form, tamper } => self.complete(which, &form, tamper),
+            Step::CompleteChange { failed, tamper } => self.complete_change(failed, tamper),
             Step::Return => self.peer.position = self.taken,
         }
         assert_eq!(self.engine.in_flight() as usize, self.in_flight.len());
         assert_eq!(self.engine.has_free_ticket(), self.in_flight.len() < DEPTH as usize);
+        assert_eq!(self.engine.has_free_change(), self.change.is_none());
+    }
+
+    fn ask(&mut self, wanted: PoolChange) {
+        if self.engine.has_free_change() {
+            self.change = Some((change(&mut self.engine, wanted), wanted));
+        }
+    }
+
+    fn complete_change(&mut self, failed: Option<u32>, tamper: Option<(usize, u64)>) {
+        let Some((ticket, _)) = self.change else { return };
+        let mut completion = self.peer.changed(ticket);
+        if let Some(bytes) = failed {
+            (completion.status, completion.message_bytes) = (STATUS_FAILED, bytes);
+        }
+        self.publish(completion, tamper);
+    }
+
+    /// Publishes a completion, but for one word.
+    fn publish(&mut self, mut completion: Completion, tamper: Option<(usize, u64)>) {
+        completion.stamp = self.peer.position + 1;
+        let mut words: [u64; 8] = bytemuck::cast(completion);
+        tamper.into_iter().for_each(|(word, value)| words[word] = value);
+        self.peer.publish_stamped(bytemuck::cast(words));
     }
 
     fn submit(&mut self, items: u32) {
@@ -180,10 +214,7 @@ impl World {
                 }
             }
         }
-        completion.stamp = self.peer.position + 1;
-        let mut words: [u64; 8] = bytemuck::cast(completion);
-        tamper.into_iter().for_each(|(word, value)| words[word] = value);
-        self.peer.publish_stamped(bytemuck::cast(words));
+        self.publish(completion, tamper);
     }
 
     /// Nothing is written meanwhile, so what the engine finds can be told beforehand.
@@ -205,6 +236,15 @@ impl World {
                 self.taken += 1;
             }
             Ok(Polled::Copying) => panic!("a batch of a few bytes is copied at once"),
+            Ok(Polled::PoolChanged(PoolChanged { change, result })) => {
+                assert_eq!(entry.stamp, expected);
+                assert_eq!(self.change.take(), Some((entry.ticket, change)));
+                let bytes = entry.message_bytes as usize;
+                let message = &self.peer.messages(DEPTH)[..bytes];
+                let failed = entry.status == STATUS_FAILED;
+                assert_eq!(result, if failed { Err(message) } else { Ok(()) });
+                self.taken += 1;
+            }
             Ok(Polled::Completed(completed)) => {
                 assert_eq!(entry.stamp, expected);
                 let known = (completed.ticket, completed.item_count);
@@ -261,13 +301,21 @@ fn form() -> impl Strategy<Value = Form> {
 fn step() -> impl Strategy<Value = Step> {
     const REGIONS: &[Region] = &[Region::Ring, Region::Ring, Region::ItemTables, Region::Anywhere];
     let scribble = (proptest::sample::select(REGIONS), any::<usize>(), value());
-    let tamper = proptest::option::weighted(0.3, (0..8usize, value()));
+    let tamper = || proptest::option::weighted(0.3, (0..8usize, value()));
+    let pool_change = prop_oneof![
+        (0..16u32).prop_map(|pool| PoolChange::Map { pool }),
+        (0..16u32).prop_map(|pool| PoolChange::Unmap { pool }),
+    ];
+    let failed = proptest::option::weighted(0.3, 0..=4097u32);
     prop_oneof![
+        2 => pool_change.prop_map(Step::Change),
+        3 => (failed, tamper())
+            .prop_map(|(failed, tamper)| Step::CompleteChange { failed, tamper }),
         4 => (1..=ITEMS_MAX).prop_map(|items| Step::Submit { items }),
         8 => Just(Step::Poll),
         3 => scribble.prop_map(|(region, word, value)| Step::Scribble { region, word, value }),
         1 => (0..DEPTH, any::<u8>()).prop_map(|(slot, byte)| Step::ScribbleOutputs { slot, byte }),
-        6 => (0..2usize, form(), tamper)
+        6 => (0..2usize, form(), tamper())
             .prop_map(|(which, form, tamper)| Step::Complete { which, form, tamper }),
         2 => Just(Step::Return),
     ]
@@ -333,6 +381,8 @@ struct Soak {
     /// The ticket submitted last, and its items.
     ticket: AtomicU64,
     items: AtomicU64,
+    /// The ticket of the change of the pools under way.
+    change: AtomicU64,
     written: AtomicU64,
     /// Looks of the engine.
     looks: AtomicU64,
@@ -345,6 +395,7 @@ struct Tally {
     polls: u64,
     pieces: u64,
     believed: u64,
+    changes: u64,
     violations: [u64; Violation::KINDS.len()],
 }
 
@@ -389,6 +440,11 @@ fn write_noise(mut peer: Peer, soak: &Soak, words: u64, seed: u64) {
         if form == 2 && noise.below(2) == 0 {
             (completion.status, completion.flags) = (STATUS_FAILED, 0);
             (completion.output_bytes, completion.message_bytes) = (0, 99);
+        }
+        if noise.below(8) == 0 {
+            let ticket = bytemuck::cast(soak.change.load(Ordering::Relaxed));
+            completion =
+                Completion { ticket, flags: 0, item_count: 0, output_bytes: 0, ..completion };
         }
         let mut entry: [u64; 8] = bytemuck::cast(completion);
         if noise.below(3) == 0 {
@@ -437,6 +493,10 @@ fn poll_noise(engine: &mut EngineEnd, soak: &Soak, tally: &mut Tally) {
             let ticket = submit(engine, items);
             in_flight.push((ticket, items));
         }
+        if engine.has_free_change() {
+            let ticket = change(engine, PoolChange::Map { pool: 1 });
+            soak.change.store(bytemuck::cast(ticket), Ordering::Relaxed);
+        }
         let (ticket, items) = in_flight[in_flight.len() - 1];
         soak.items.store(u64::from(items), Ordering::Relaxed);
         soak.ticket.store(bytemuck::cast(ticket), Ordering::Relaxed);
@@ -452,6 +512,11 @@ fn poll_noise(engine: &mut EngineEnd, soak: &Soak, tally: &mut Tally) {
                 in_flight.remove(index.expect("only what is in flight completes"));
                 check_stays(&output, &completed);
                 (is_copying, tally.believed) = (false, tally.believed + 1);
+            }
+            Ok(Polled::PoolChanged(changed)) => {
+                assert!(!is_copying);
+                assert_eq!(changed.change, PoolChange::Map { pool: 1 });
+                tally.changes += 1;
             }
             Err(violation) => {
                 assert!(!is_copying);
@@ -497,13 +562,15 @@ fn soak_for(words: u64) {
         });
         written += soak.written.load(Ordering::Relaxed);
     }
-    let Tally { polls, pieces, believed, violations } = tally;
+    let Tally { polls, pieces, believed, changes, violations } = tally;
     let kinds: Vec<String> =
         Violation::KINDS.iter().zip(violations).map(|(kind, n)| format!("{kind} {n}")).collect();
     eprintln!(
-        "soak: {written} words written by replicas; {polls} looks, {believed} batches believed, \
-         {pieces} pieces copied, none inconsistent; violations: {}",
+        "soak: {written} words written by replicas; {polls} looks, {believed} batches and \
+         {changes} changes believed, {pieces} pieces copied, none inconsistent; violations: {}",
         kinds.join(", ")
     );
-    assert!(believed > 0 && violations.iter().filter(|count| **count > 0).count() > 3);
+    assert!(
+        believed > 0 && changes > 0 && violations.iter().filter(|count| **count > 0).count() > 3
+    );
 }

@@ -7,9 +7,8 @@ mod support;
 use std::sync::mpsc;
 use std::thread;
 
-use cutter_protocol::container::{ContainerEnd, Next};
+use cutter_protocol::container::{ContainerEnd, ContainerError, Next};
 use cutter_protocol::engine::{Polled, Results};
-use cutter_protocol::handshake::ContainerError;
 use cutter_protocol::wait::WaitStrategy;
 use cutter_tensor::{ElementType, TensorSpec};
 

@@ -4,7 +4,7 @@
 mod support;
 
 use cutter_protocol::container::ContainerEnd;
-use cutter_protocol::handshake::ContainerError;
+use cutter_protocol::container::ContainerError;
 use cutter_protocol::limits::PLACE_CLEAR_BYTES;
 use cutter_tensor::TensorSpec;
 

@@ -82,7 +82,8 @@ fn a_ticket_that_is_not_in_flight_is_not_completed() {
     assert_violations(
         exact_bytes(8),
         [
-            (|it| it.ticket.slot = 2, Violation::Slot { slot: 2, depth: 2 }),
+            (|it| it.ticket.slot = 2, Violation::NotInFlight { slot: 2 }),
+            (|it| it.ticket.slot = 3, Violation::Slot { slot: 3, depth: 2 }),
             (|it| it.ticket.slot = u32::MAX, Violation::Slot { slot: u32::MAX, depth: 2 }),
             (|it| it.ticket.slot = 1, Violation::NotInFlight { slot: 1 }),
             (

@@ -2,8 +2,7 @@
 
 use std::ptr::NonNull;
 
-use cutter_protocol::container::ContainerEnd;
-use cutter_protocol::handshake::ContainerError;
+use cutter_protocol::container::{ContainerEnd, ContainerError};
 use cutter_tensor::{ElementType, TensorSpec};
 
 use crate::element::Element;

@@ -5,9 +5,9 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use cutter_protocol::container::{ContainerEnd, Next};
-use cutter_protocol::handshake::{self, ContainerError, ENV_MODEL, Hello};
-use cutter_tensor::TensorSpec;
+use cutter_protocol::container::{ContainerEnd, ContainerError, Next};
+use cutter_protocol::handshake::{self, ENV_MODEL, Hello};
+use cutter_tensor::{INPUT_NAME, OUTPUT_NAME, Signature, TensorSpec};
 
 use crate::batch::{Batch, BatchError};
 
@@ -16,6 +16,8 @@ use crate::batch::{Batch, BatchError};
 pub struct Model {
     output: TensorSpec,
     input: Option<TensorSpec>,
+    input_name: String,
+    output_name: String,
     items_max: Option<u32>,
     name: String,
     version: String,
@@ -24,13 +26,27 @@ pub struct Model {
 impl Model {
     /// A model that gives one `output` for each item and takes whatever the application sends.
     pub fn new(output: TensorSpec) -> Self {
-        let (name, version) = (String::new(), String::new());
-        Self { output, input: None, items_max: None, name, version }
+        Self {
+            output,
+            input: None,
+            input_name: INPUT_NAME.to_owned(),
+            output_name: OUTPUT_NAME.to_owned(),
+            items_max: None,
+            name: String::new(),
+            version: String::new(),
+        }
     }
 
     /// The engine refuses to link the model with an application of another input.
     pub fn input(mut self, input: TensorSpec) -> Self {
         self.input = Some(input);
+        self
+    }
+
+    /// How clients call the two tensors; without this, `input` and `output`. A name has 1 to 63
+    /// printable ASCII characters and no space.
+    pub fn tensor_names(mut self, input: &str, output: &str) -> Self {
+        (self.input_name, self.output_name) = (input.to_owned(), output.to_owned());
         self
     }
 
@@ -47,7 +63,7 @@ impl Model {
         self
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self) -> Result<Hello, ContainerError> {
         let (model, model_version) = match std::env::var(ENV_MODEL) {
             Ok(text) => match text.split_once(':') {
                 Some((name, version)) => (name.to_owned(), version.to_owned()),
@@ -55,16 +71,21 @@ impl Model {
             },
             Err(_) => (self.name.clone(), self.version.clone()),
         };
-        Hello {
-            input: self.input,
-            output: self.output,
+        let named = |which, name: &str, spec| {
+            let signature = Signature::of_one(name, spec);
+            signature.map_err(|why| ContainerError::Signature { which, why })
+        };
+        let input = self.input.map(|input| named("input", &self.input_name, input)).transpose()?;
+        Ok(Hello {
+            input,
+            output: named("output", &self.output_name, self.output)?,
             items_max: self.items_max,
             sdk: env!("CARGO_PKG_NAME").to_owned(),
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,
             model_version,
             pid: std::process::id(),
-        }
+        })
     }
 }
 
@@ -82,7 +103,7 @@ impl Container {
     /// [`Container::next_within`] on: a model may load before that.
     pub fn connect(model: &Model) -> Result<Container, ContainerError> {
         let socket = handshake::socket_from_environment()?;
-        let end = handshake::enter(socket, &model.hello())?;
+        let end = handshake::enter(socket, &model.hello()?)?;
         Ok(Container { end, is_ready: false })
     }
 
@@ -121,7 +142,8 @@ impl Container {
         self.end.has_batch().then(|| Batch::new(&mut self.end))
     }
 
-    /// Becomes readable when the engine is gone.
+    /// Becomes readable when the engine is gone or has something to say; [`Container::next_within`]
+    /// hears it, and tells an end as an error.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.end.socket()
     }

@@ -34,12 +34,15 @@ mod element;
 
 pub use batch::{Batch, BatchError, Dense, Rows};
 pub use container::{Container, Model, Pull, serve};
-pub use cutter_protocol::handshake::{ContainerError, ENV_FD, ENV_MODEL, ENV_SOCKET};
-pub use cutter_tensor::{ElementType, Extent, Shape, SpecError, TensorSpec};
+pub use cutter_protocol::container::ContainerError;
+pub use cutter_protocol::handshake::{ENV_FD, ENV_MODEL, ENV_SOCKET};
+pub use cutter_tensor::{ElementType, Extent, Shape, SignatureError, SpecError, TensorSpec};
 pub use element::Element;
 
 /// Limits that a model meets.
 pub mod limits {
     pub use cutter_protocol::limits::{BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, OUTPUT_SLOT_BYTES_MAX};
-    pub use cutter_tensor::limits::{ITEM_BYTES_MAX, ITEM_LISTS_MAX, RANK_MAX};
+    pub use cutter_tensor::limits::{
+        ITEM_BYTES_MAX, ITEM_LISTS_MAX, RANK_MAX, TENSOR_NAME_BYTES_MAX,
+    };
 }

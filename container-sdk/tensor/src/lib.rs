@@ -4,9 +4,10 @@
 //! front end writes one and renders the other, and the core passes both on. All of them use the
 //! words of this crate, so that none of them needs the protocol for it.
 //!
-//! [`spec`](TensorSpec) what an item is: element type, shape, bound · [`output`](OutputBytes) the
-//! bytes of an output, for a moment or for as long as they are needed · [`limits`] how large both
-//! may be.
+//! [`spec`](TensorSpec) what an item is: element type, shape, bound · [`signature`](Signature) the
+//! named tensors of an item and their places in a row · [`output`](OutputBytes) the bytes of an
+//! output, for a moment or for as long as they are needed · [`limits`] how large all of them may
+//! be.
 //!
 //! ```
 //! use cutter_tensor::{ElementType, Shape, TensorSpec};
@@ -21,7 +22,9 @@
 
 pub mod limits;
 mod output;
+mod signature;
 mod spec;
 
 pub use output::{Item, KeptOutput, OutputBytes, OutputWords};
+pub use signature::{INPUT_NAME, OUTPUT_NAME, Signature, SignatureError, Tensor};
 pub use spec::{ElementType, Extent, Shape, SpecError, TensorSpec};

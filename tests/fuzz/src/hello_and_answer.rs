@@ -1,7 +1,8 @@
 //! Both messages of the handshake, from a peer that writes what it wants.
 //!
 //! ```text
-//!  input: a byte, what it is · even: a hello, whole · odd: which descriptors, then an answer
+//!  input: a byte, what it is, and whether zeros fill it up to the whole message
+//!         even: a hello · odd: which descriptors, then an answer
 //! ```
 //!
 //! Oracle: a hello that is accepted and sent anew by the SDK is read as the same; what a container
@@ -11,8 +12,9 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use bytemuck::Zeroable;
+use cutter_protocol::container::ContainerError;
 use cutter_protocol::engine::EngineEnd;
-use cutter_protocol::handshake::{ContainerError, Hello, is_ready, join, receive_from_container};
+use cutter_protocol::handshake::{Hello, is_ready, join, receive_from_container};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{
     BATCH_ITEMS_MAX, DEPTH_DEFAULT, NAME_BYTES, OUTPUT_SLOT_BYTES_MAX, REFUSAL_BYTES,
@@ -21,7 +23,7 @@ use cutter_protocol::limits::{
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::wire::{ANSWER_MAGIC, ANSWER_REFUSED, WireAnswer, WireHello, text_field};
 use cutter_tensor::limits::ITEM_BYTES_MAX;
-use cutter_tensor::{ElementType, TensorSpec};
+use cutter_tensor::{ElementType, OUTPUT_NAME, Signature, Tensor, TensorSpec};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
@@ -39,13 +41,22 @@ const ERROR_BYTES_MAX: usize = 1024;
 
 pub fn hello_and_answer(data: &[u8]) {
     let mut source = Source::new(data);
-    let is_hello = source.below(2) == 0;
-    if is_hello {
-        hello(source.rest());
+    let form = source.u8();
+    if form & 1 == 0 {
+        hello(&filled(form, source.rest(), size_of::<WireHello>()));
     } else {
         let descriptors = source.u8();
-        answer(descriptors, source.rest());
+        answer(descriptors, &filled(form, source.rest(), size_of::<WireAnswer>()));
     }
+}
+
+/// The message, filled up if the form says so: most of a whole one are places for more tensors.
+fn filled(form: u8, message: &[u8], whole: usize) -> Vec<u8> {
+    let mut message = message.to_vec();
+    if form & 2 != 0 {
+        message.resize(message.len().max(whole), 0);
+    }
+    message
 }
 
 fn hello(message: &[u8]) {
@@ -76,10 +87,10 @@ fn hello(message: &[u8]) {
 /// What the engine would grant, were the model's own bound the largest.
 fn check_within_limits(hello: &Hello) {
     assert!(hello.items_max != Some(0));
-    let specs = [hello.input, Some(hello.output)];
-    assert!(specs.iter().flatten().all(|spec| spec.bytes_max() <= ITEM_BYTES_MAX));
+    let (input, output) = hello.specs().expect("it was read");
+    assert!([input, Some(output)].iter().flatten().all(|spec| spec.bytes_max() <= ITEM_BYTES_MAX));
     let wanted = hello.items_max.unwrap_or(BATCH_ITEMS_MAX);
-    let geometry = match Geometry::fit(DEPTH_DEFAULT, wanted, hello.output) {
+    let geometry = match Geometry::fit(DEPTH_DEFAULT, wanted, output) {
         Ok(geometry) => geometry,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
@@ -123,7 +134,8 @@ fn answer(descriptors: u8, message: &[u8]) {
             let said: WireAnswer = bytemuck::pod_read_unaligned(said);
             let found = container.geometry();
             assert_eq!((found.depth, found.items_max), (said.depth, said.items_max));
-            assert_eq!(Ok(Some(found.output)), said.output.read());
+            let granted = said.output.read().ok().flatten().expect("it was taken");
+            assert_eq!(granted.only().map(Tensor::spec), Ok(found.output));
             // It could only map what has the right size.
             assert_eq!(found.outputs_bytes(), geometry.outputs_bytes());
             assert_eq!(found.completions_bytes(), geometry.completions_bytes());
@@ -142,7 +154,7 @@ fn own_hello(output: TensorSpec) -> Hello {
     let text = str::to_owned;
     Hello {
         input: None,
-        output,
+        output: Signature::of_one(OUTPUT_NAME, output).expect("a small output"),
         items_max: None,
         sdk: text("rust"),
         sdk_version: text("0.1.0"),

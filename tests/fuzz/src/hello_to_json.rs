@@ -18,10 +18,12 @@ use cutter_protocol::entry::{FLAG_UNIFORM, ItemEntry, STATUS_FAILED};
 use cutter_protocol::handshake::Hello;
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{COPY_BYTES_MAX, DEPTH_DEFAULT, MESSAGE_AREA_BYTES};
-use cutter_protocol::wire::{ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, SPEC_EXACT, WireHello, WireSpec};
+use cutter_protocol::wire::{
+    ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, SPEC_EXACT, WireHello, WireSpec, WireTensor, text_field,
+};
 use cutter_server::limits::DETAIL_BYTES_MAX;
 use cutter_server::port::http::{Explanation, Face};
-use cutter_tensor::{ElementType, Item, TensorSpec};
+use cutter_tensor::{ElementType, Item, OUTPUT_NAME, TensorSpec};
 use cutter_wire::clipper::{DefaultAnswer, close_prediction, open_prediction, write_default};
 use cutter_wire::json::render::TextRule;
 use serde_json::value::RawValue;
@@ -78,7 +80,7 @@ pub fn hello_to_json(data: &[u8]) {
                 return check_answers(&completed, &geometry.output);
             }
             Ok(Polled::Copying) => {}
-            Ok(Polled::Nothing) => panic!("it was published"),
+            Ok(Polled::Nothing | Polled::PoolChanged(_)) => panic!("a batch was published"),
             // The replica ends: nothing is rendered.
             Err(_) => return,
         }
@@ -92,7 +94,8 @@ fn granted(output: WireSpec, items: u32) -> Option<Geometry> {
     let dims = output.dims.iter().take(output.rank as usize);
     let is_empty = output.extent == SPEC_EXACT && dims.clone().any(|dim| *dim == 0);
     assert!(!is_empty || read.is_err(), "any number of brackets around nothing: {output:?}");
-    let geometry = Geometry::fit(DEPTH_DEFAULT, items, read.ok()?.output).ok()?;
+    let (_, output) = read.ok()?.specs().expect("it was read");
+    let geometry = Geometry::fit(DEPTH_DEFAULT, items, output).ok()?;
     (geometry.slot_bytes() <= SLOT_BYTES_MAX).then_some(geometry)
 }
 
@@ -102,7 +105,8 @@ fn wire_hello(output: WireSpec) -> WireHello {
     (hello.abi_major, hello.abi_minor) = (ABI_MAJOR, ABI_MINOR);
     // Submission, completion, row entry, item entry.
     hello.struct_bytes = [64, 64, 16, 8];
-    hello.output = output;
+    hello.output.count = 1;
+    hello.output.tensors[0] = WireTensor { name: text_field(OUTPUT_NAME), spec: output };
     hello
 }
 

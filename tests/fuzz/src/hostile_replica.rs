@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Oracle: a completion is believed only if it is for a batch in flight, with its count of items,
-//! and gives what lies in the replica's memory within the declared type; everything else is a
-//! violation, or nothing. What is in flight is what was submitted and not completed. An output that
-//! was kept stays what it was, whatever is written and completed afterwards.
+//! or for the change of the pools under way, with none; and gives what lies in the replica's memory
+//! within the declared type; everything else is a violation, or nothing. What is in flight is what
+//! was submitted and not completed. An output that was kept stays what it was, whatever is written
+//! and completed afterwards.
 
-use cutter_protocol::engine::{EngineEnd, Polled, Results};
+use cutter_protocol::engine::{EngineEnd, Polled, PoolChange, PoolChanged, Results};
 use cutter_protocol::entry::{
     Completion, FLAG_INLINE, FLAG_UNIFORM, ItemEntry, STATUS_FAILED, Ticket,
 };
@@ -20,13 +21,17 @@ use cutter_protocol::violation::Violation;
 use cutter_tensor::{Item, KeptOutput, TensorSpec};
 
 use crate::Source;
-use crate::replica::peer::{DEPTH, ITEMS_MAX, Peer, failed, ok, submit};
+use crate::replica::peer::{DEPTH, ITEMS_MAX, Peer, change, failed, ok, submit};
 use crate::typed::small_spec;
 
 /// Of one input; the time that it takes is theirs.
 const STEPS_MAX: usize = 256;
 /// After so many looks a batch is copied.
 const LOOKS_MAX: usize = (1 << 20) / COPY_BYTES_MAX + 1;
+/// Steps of this number on are those of changes of the pools; they are few in a script.
+const RARE_STEPS: u8 = 128;
+/// Pools of the changes.
+const POOLS: u8 = 16;
 /// Words of a completion.
 const COMPLETION_WORDS: u8 = 8;
 
@@ -50,6 +55,7 @@ struct World {
     engine: EngineEnd,
     peer: Peer,
     in_flight: Vec<(Ticket, u32)>,
+    change: Option<(Ticket, PoolChange)>,
     /// Completions that the engine took from the ring, believed or not.
     taken: u64,
     /// Outputs that were kept, and what they were.
@@ -61,20 +67,58 @@ impl World {
         let geometry = Geometry::fit(DEPTH, ITEMS_MAX, output).ok()?;
         let engine = EngineEnd::create(geometry).expect("memory for a small incarnation");
         let peer = Peer::of(&engine);
-        Some(Self { engine, peer, in_flight: Vec::new(), taken: 0, kept: Vec::new() })
+        let (in_flight, kept) = (Vec::new(), Vec::new());
+        Some(Self { engine, peer, in_flight, change: None, taken: 0, kept })
     }
 
     fn step(&mut self, source: &mut Source<'_>) {
-        match source.below(8) {
+        let step = source.u8();
+        match step % 8 {
             0 => self.submit(source),
             1 => self.scribble(source),
             2 => self.scribble_outputs(source),
             3 | 4 => self.complete(source),
             5 => self.peer.position = self.taken,
+            6 if step >= RARE_STEPS => self.ask(source),
+            7 if step >= RARE_STEPS => self.complete_change(source),
             _ => self.poll(),
         }
         assert_eq!(self.engine.in_flight() as usize, self.in_flight.len());
         assert_eq!(self.engine.has_free_ticket(), self.in_flight.len() < DEPTH as usize);
+        assert_eq!(self.engine.has_free_change(), self.change.is_none());
+    }
+
+    /// Asks for a change of the pools.
+    fn ask(&mut self, source: &mut Source<'_>) {
+        let pool = u32::from(source.below(POOLS));
+        let changes = [PoolChange::Map { pool }, PoolChange::Unmap { pool }];
+        let wanted = changes[usize::from(source.below(2))];
+        if self.engine.has_free_change() {
+            self.change = Some((change(&mut self.engine, wanted), wanted));
+        }
+    }
+
+    /// Completes the change in good order, but for one word now and then.
+    fn complete_change(&mut self, source: &mut Source<'_>) {
+        let Some((ticket, _)) = self.change else { return };
+        let form = source.u8();
+        let mut completion = self.peer.changed(ticket);
+        if form & 1 != 0 {
+            completion.status = STATUS_FAILED;
+            completion.message_bytes = u32::from(source.u16());
+        }
+        self.publish(completion, form >> 1 & 3 == 3, source);
+    }
+
+    /// Publishes a completion, but for one word if it is to be tampered with.
+    fn publish(&mut self, mut completion: Completion, tamper: bool, source: &mut Source<'_>) {
+        completion.stamp = self.peer.position + 1;
+        let mut words: [u64; COMPLETION_WORDS as usize] = bytemuck::cast(completion);
+        if tamper {
+            let word = usize::from(source.below(COMPLETION_WORDS));
+            words[word] = value(source);
+        }
+        self.peer.publish_stamped(bytemuck::cast(words));
     }
 
     fn submit(&mut self, source: &mut Source<'_>) {
@@ -127,13 +171,7 @@ impl World {
                 }
             }
         }
-        completion.stamp = self.peer.position + 1;
-        let mut words: [u64; COMPLETION_WORDS as usize] = bytemuck::cast(completion);
-        if form >> 3 & 3 == 3 {
-            let word = usize::from(source.below(COMPLETION_WORDS));
-            words[word] = value(source);
-        }
-        self.peer.publish_stamped(bytemuck::cast(words));
+        self.publish(completion, form >> 3 & 3 == 3, source);
     }
 
     /// What a replica may say of an item, or nearly.
@@ -167,6 +205,14 @@ impl World {
         let expected = self.taken + 1;
         match self.engine.poll() {
             Ok(Polled::Copying) => return true,
+            Ok(Polled::PoolChanged(PoolChanged { change, result })) => {
+                assert_eq!(entry.stamp, expected);
+                assert_eq!(self.change.take(), Some((entry.ticket, change)));
+                let message = &self.peer.messages(DEPTH)[..entry.message_bytes as usize];
+                let is_failure = entry.status == STATUS_FAILED;
+                assert_eq!(result, if is_failure { Err(message) } else { Ok(()) });
+                self.taken += 1;
+            }
             Ok(Polled::Nothing) => assert!(!has_news),
             Err(Violation::Stamp { found, expected: due }) => {
                 assert_eq!((found, due), (entry.stamp, expected));

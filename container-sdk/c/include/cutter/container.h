@@ -193,9 +193,11 @@ cutter_status cutter_connect(const cutter_model *model, cutter_container **conta
 // CUTTER_OK, *batch is NULL.
 cutter_status cutter_next(cutter_container *container, int64_t timeout_ns, cutter_batch **batch);
 
-// A descriptor that becomes readable when the engine is gone, for an event loop; -1 for NULL.
+// A descriptor that becomes readable when the engine is gone or has something to say, for an event
+// loop; -1 for NULL.
 //
-// Batches do not show on it: ask cutter_next() with a timeout of 0.
+// Then call cutter_next() with a timeout of 0: it hears what there is, and tells an end as an
+// error. Batches do not show on it: ask cutter_next() all the same.
 int cutter_socket(const cutter_container *container);
 
 // Ends the connection. A batch in hand fails. NULL is allowed.

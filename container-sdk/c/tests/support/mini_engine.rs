@@ -23,7 +23,7 @@ use cutter_protocol::limits::{DEPTH_DEFAULT, ROW_ALIGN_BYTES};
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::violation::Violation;
 use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::{Item, TensorSpec};
+use cutter_tensor::{INPUT_NAME, Item, Signature, TensorSpec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -85,7 +85,7 @@ impl MiniEngine {
         let (socket, mut child) = spawn(command);
         let hello = receive_hello(&socket, &mut child);
         let items_max = hello.items_max.unwrap_or(ITEMS_MAX).min(ITEMS_MAX);
-        let geometry = Geometry::fit(DEPTH_DEFAULT, items_max, hello.output).unwrap();
+        let geometry = Geometry::fit(DEPTH_DEFAULT, items_max, hello.specs().unwrap().1).unwrap();
         let end = EngineEnd::create(geometry).unwrap();
         let stride = input.bytes_max().next_multiple_of(ROW_ALIGN_BYTES).max(ROW_ALIGN_BYTES);
         // Scattered rows take every second place.
@@ -95,12 +95,14 @@ impl MiniEngine {
         let grant = Grant {
             incarnation: 1,
             geometry,
+            output: &hello.output,
             wait: WaitStrategy::Adaptive,
             descriptors: end.descriptors(),
             pools: vec![GrantedPool {
+                index: 0,
                 rows,
                 stride: u32::try_from(stride).unwrap(),
-                input,
+                input: Signature::of_one(INPUT_NAME, input).unwrap(),
                 segment: pool.as_fd(),
             }],
         };
@@ -164,6 +166,7 @@ impl MiniEngine {
                     return answer(&completed.results, inputs.len());
                 }
                 Ok(Polled::Nothing | Polled::Copying) => {}
+                Ok(Polled::PoolChanged(changed)) => panic!("not asked for: {changed:?}"),
             }
             // A completion may have been published just before the end.
             if let Some(status) = self.child.ended().filter(|_| !self.end.has_news()) {

@@ -6,14 +6,25 @@
 //! model see its rows as slices.
 //!
 //! What a model does not write is never given back as an output: see `places`.
+//!
+//! Pools come and go while the container runs: `changes` maps and unmaps them, in the order of the
+//! submissions, and the model notices nothing.
 
+mod changes;
+mod error;
+mod granted;
 mod places;
+mod pool;
+
+pub use self::error::ContainerError;
+pub(crate) use self::granted::{Granted, granted_spec};
+pub use self::pool::Rows;
+pub(crate) use self::pool::{Pool, Pools};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
-use cutter_tensor::TensorSpec;
 use rustix::event::{PollFd, PollFlags};
 use rustix::thread::futex;
 use rustix::time::Timespec;
@@ -21,10 +32,10 @@ use rustix::time::Timespec;
 use self::places::Places;
 use crate::clock::monotonic_ns;
 use crate::entry::{
-    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_PREDICT, OPCODE_STOP,
-    RowEntry, STATUS_FAILED, STATUS_OK, Submission, Ticket,
+    Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_MAP_POOL,
+    OPCODE_PREDICT, OPCODE_STOP, OPCODE_UNMAP_POOL, RowEntry, STATUS_FAILED, STATUS_OK, Submission,
+    Ticket,
 };
-use crate::handshake::{ContainerError, Granted};
 use crate::layout::{
     COMPLETION_RING_WORD, ENGINE_ASLEEP_WORD, Geometry, KICK_WORD, REPLICA_ASLEEP_WORD,
     SUBMISSION_RING_WORD,
@@ -62,33 +73,10 @@ pub struct ContainerEnd {
     doorbell: OwnedFd,
     socket: OwnedFd,
     // Declared last, so that nothing above outlives the mappings.
-    pools: Box<[Pool]>,
+    pools: Pools,
     outputs: Segment,
     _control: Segment,
     completions_segment: Segment,
-}
-
-/// An application's rows, as a container maps them.
-#[derive(Debug)]
-pub struct Pool {
-    pub rows: u32,
-    pub stride: u32,
-    pub input: TensorSpec,
-    segment: Segment,
-}
-
-impl Pool {
-    pub fn new(rows: u32, stride: u32, input: TensorSpec, segment: Segment) -> Self {
-        assert!(rows as usize * stride as usize <= segment.bytes());
-        Self { rows, stride, input, segment }
-    }
-
-    fn slice(&self, first: u32, bytes: usize) -> &[u8] {
-        let address = self.segment.address(first as usize * self.stride as usize, bytes);
-        // SAFETY: mapped, as `address` asserts, while `self` lives; not written while the batch is
-        // in flight, by the promise in the module comment.
-        unsafe { std::slice::from_raw_parts(address.as_ptr(), bytes) }
-    }
 }
 
 /// The batch in hand.
@@ -110,52 +98,6 @@ pub enum Next {
     Stop,
     /// Nothing came in the time allowed.
     Idle,
-}
-
-/// The rows of the batch in hand.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    pools: &'a [Pool],
-    dense: Option<RowEntry>,
-    table: &'a [RowEntry],
-    count: usize,
-}
-
-impl<'a> Rows<'a> {
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The bytes of row `index`. Panics beyond the batch.
-    pub fn get(&self, index: usize) -> &'a [u8] {
-        assert!(index < self.count, "row {index} of a batch of {}", self.count);
-        let entry = match self.dense {
-            Some(first) => RowEntry { row: first.row + to_u32(index), ..first },
-            None => self.table[index],
-        };
-        self.pools[entry.pool as usize].slice(entry.row, entry.bytes as usize)
-    }
-
-    /// The type of row `index`, as its application sends it. Panics beyond the batch.
-    pub fn input(&self, index: usize) -> TensorSpec {
-        assert!(index < self.count, "row {index} of a batch of {}", self.count);
-        let pool = self.dense.map_or_else(|| self.table[index].pool, |first| first.pool);
-        self.pools[pool as usize].input
-    }
-
-    /// All rows as one matrix, when they lie so: its bytes from the first row to the end of the
-    /// last, and the distance between two rows.
-    pub fn dense(&self) -> Option<(&'a [u8], usize)> {
-        let first = self.dense?;
-        let pool = &self.pools[first.pool as usize];
-        let stride = pool.stride as usize;
-        let bytes = stride * (self.count - 1) + first.bytes as usize;
-        Some((pool.slice(first.row, bytes), stride))
-    }
 }
 
 impl ContainerEnd {
@@ -180,7 +122,7 @@ impl ContainerEnd {
             rows: vec![RowEntry::default(); geometry.items_max as usize].into(),
             doorbell,
             socket,
-            pools: pools.into(),
+            pools,
             outputs,
             _control: control,
             completions_segment: completions,
@@ -364,16 +306,31 @@ impl ContainerEnd {
         self.current.expect("a batch is in hand")
     }
 
-    /// Takes the next submission, if one is there.
+    /// Takes the next submission that is the model's, if one is there. Changes of the pools before
+    /// it are made.
     fn take(&mut self) -> Result<Option<Next>, ContainerError> {
-        let entry = self.submissions.take().map_err(ContainerError::BrokenStamp)?;
-        let Some(entry) = entry else { return Ok(None) };
-        let submission: Submission = bytemuck::cast(entry);
+        loop {
+            let entry = self.submissions.take().map_err(ContainerError::BrokenStamp)?;
+            let Some(entry) = entry else { return Ok(None) };
+            let submission: Submission = bytemuck::cast(entry);
+            match submission.opcode {
+                OPCODE_PREDICT => return self.take_batch(&submission).map(Some),
+                OPCODE_STOP => return Ok(Some(Next::Stop)),
+                OPCODE_MAP_POOL => self.map_pool(&submission)?,
+                OPCODE_UNMAP_POOL => self.unmap_pool(&submission)?,
+                opcode => {
+                    let item_count = submission.item_count;
+                    return Err(ContainerError::Submission { opcode, item_count });
+                }
+            }
+        }
+    }
+
+    fn take_batch(&mut self, submission: &Submission) -> Result<Next, ContainerError> {
         let count = submission.item_count;
-        match submission.opcode {
-            OPCODE_STOP => return Ok(Some(Next::Stop)),
-            OPCODE_PREDICT if (1..=self.geometry.items_max).contains(&count) => {}
-            opcode => return Err(ContainerError::Submission { opcode, item_count: count }),
+        if !(1..=self.geometry.items_max).contains(&count) {
+            let opcode = submission.opcode;
+            return Err(ContainerError::Submission { opcode, item_count: count });
         }
         let dense = (submission.flags & FLAG_DENSE != 0).then_some(RowEntry {
             pool: submission.pool,
@@ -388,7 +345,10 @@ impl ContainerEnd {
                     [self.control.load_relaxed(table), self.control.load_relaxed(table + 1)];
                 *row = bytemuck::cast(words);
                 table += 2;
+                self.pools.check(row.pool)?;
             }
+        } else {
+            self.pools.check(submission.pool)?;
         }
         self.places.begin(submission.ticket.slot, count as usize);
         self.current = Some(Current {
@@ -398,7 +358,7 @@ impl ContainerEnd {
             deadline_ns: submission.deadline_ns,
             message_bytes: 0,
         });
-        Ok(Some(Next::Batch))
+        Ok(Next::Batch)
     }
 
     fn publish(
@@ -422,7 +382,11 @@ impl ContainerEnd {
             reserved: 0,
             reserved_word: 0,
         };
-        self.completions.publish(&bytemuck::cast(completion));
+        self.send(&completion);
+    }
+
+    fn send(&mut self, completion: &Completion) {
+        self.completions.publish(&bytemuck::cast(*completion));
         if self.engine_asleep.is_set_after_publish() {
             // The counter cannot fill up; a dead engine is noticed by `next`.
             let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());

@@ -3,22 +3,26 @@
 //! Owner: the engine thread. The replica is not trusted: it may write anything at any time over
 //! the completions and the outputs. A completion is copied once and the copy is checked against
 //! private tables; item tables, messages and outputs are copied once before anyone reads them.
-//! Whatever the replica does, [`EngineEnd::poll`] ends in bounded time with a completed batch,
-//! nothing, or a [`Violation`]; and it copies at most `limits::COPY_BYTES_MAX` of outputs: a batch
-//! with more comes back after several calls ([`Polled::Copying`]).
+//! Whatever the replica does, [`EngineEnd::poll`] ends in bounded time with a completed batch, a
+//! change of the pools, nothing, or a [`Violation`]; and it copies at most
+//! `limits::COPY_BYTES_MAX` of outputs: a batch with more comes back after several calls
+//! ([`Polled::Copying`]).
 //!
-//! Parts: `intake` the copies, `outputs` what is shown of them.
+//! Parts: `changes` of the pools, `intake` the copies, `outputs` what is shown of them.
 
+mod changes;
 mod intake;
 mod outputs;
 
-pub use outputs::{Completed, Items, Polled, Results};
+pub use changes::PoolChange;
+pub use outputs::{Completed, Items, Polled, PoolChanged, Results};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::EventfdFlags;
 use rustix::thread::futex;
 
+use self::changes::ChangeSlot;
 use self::intake::{Copying, Intake};
 use crate::entry::{
     Completion, FLAG_DENSE, FLAG_INLINE, FLAG_UNIFORM, INLINE_BYTES, OPCODE_PREDICT, OPCODE_STOP,
@@ -46,7 +50,7 @@ pub struct RowRef {
     pub bytes: u32,
 }
 
-/// The engine's end: submits batches, takes completions.
+/// The engine's end: submits batches and changes of the pools, takes completions.
 #[derive(Debug)]
 pub struct EngineEnd {
     geometry: Geometry,
@@ -58,6 +62,7 @@ pub struct EngineEnd {
     shared: Shared,
     slots: Box<[Slot]>,
     in_flight: u32,
+    change: ChangeSlot,
     stopped: bool,
     intake: Intake,
     /// The completion whose outputs are being copied.
@@ -114,6 +119,8 @@ pub struct EndView {
     pub stopped: bool,
     /// The tickets in flight and their item counts.
     pub tickets: Vec<(Ticket, u32)>,
+    /// The change of the pools under way.
+    pub change: Option<(Ticket, PoolChange)>,
 }
 
 impl EngineEnd {
@@ -146,6 +153,7 @@ impl EngineEnd {
             shared,
             slots: vec![Slot::default(); geometry.depth as usize].into(),
             in_flight: 0,
+            change: ChangeSlot::default(),
             stopped: false,
             intake: Intake::new(&geometry),
             underway: None,
@@ -174,7 +182,7 @@ impl EngineEnd {
         self.doorbell.as_fd()
     }
 
-    /// Tickets in flight.
+    /// Batches in flight.
     #[inline]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
@@ -201,6 +209,7 @@ impl EngineEnd {
             kicks: self.kick.value(),
             stopped: self.stopped,
             tickets: in_flight.map(ticket).collect(),
+            change: self.change_in_flight(),
         }
     }
 
@@ -260,7 +269,11 @@ impl EngineEnd {
         }
         let Some(entry) = self.completions.take()? else { return Ok(Polled::Nothing) };
         let completion: Completion = bytemuck::cast(entry);
-        let slot = self.checked_slot(&completion)?;
+        let index = completion.ticket.slot as usize;
+        let Some(slot) = self.slots.get(index).copied() else {
+            return self.take_change(&completion);
+        };
+        check_ticket(completion.ticket, slot)?;
         self.check_header(&completion, slot)?;
         self.take_results(&completion)
     }
@@ -305,20 +318,6 @@ impl EngineEnd {
             self.shared.control.store_relaxed(table + 2 * index, words[0]);
             self.shared.control.store_relaxed(table + 2 * index + 1, words[1]);
         }
-    }
-
-    fn checked_slot(&self, completion: &Completion) -> Result<Slot, Violation> {
-        let Ticket { slot, generation } = completion.ticket;
-        let depth = self.geometry.depth;
-        let known = *self.slots.get(slot as usize).ok_or(Violation::Slot { slot, depth })?;
-        if !known.in_flight {
-            return Err(Violation::NotInFlight { slot });
-        }
-        if generation != known.generation {
-            let expected = known.generation;
-            return Err(Violation::Generation { slot, found: generation, expected });
-        }
-        Ok(known)
     }
 
     fn check_header(&self, completion: &Completion, slot: Slot) -> Result<(), Violation> {
@@ -420,6 +419,19 @@ impl EngineEnd {
         };
         Completed { ticket: completion.ticket, item_count: completion.item_count, results }
     }
+}
+
+/// Whether the ticket is what is in flight in its slot.
+fn check_ticket(ticket: Ticket, known: Slot) -> Result<(), Violation> {
+    let Ticket { slot, generation } = ticket;
+    if !known.in_flight {
+        return Err(Violation::NotInFlight { slot });
+    }
+    if generation != known.generation {
+        let expected = known.generation;
+        return Err(Violation::Generation { slot, found: generation, expected });
+    }
+    Ok(())
 }
 
 fn is_dense(rows: &[RowRef]) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cutter_tensor::{Item, OutputBytes, OutputWords};
 
+use super::PoolChange;
 use crate::entry::{ITEM_OK, ItemEntry, Ticket};
 
 /// What a look at the completions came to.
@@ -17,6 +18,7 @@ pub enum Polled<'a> {
     /// The outputs of a batch are being copied. The next look goes on.
     Copying,
     Completed(Completed<'a>),
+    PoolChanged(PoolChanged<'a>),
 }
 
 impl<'a> Polled<'a> {
@@ -24,9 +26,18 @@ impl<'a> Polled<'a> {
     pub fn completed(self) -> Option<Completed<'a>> {
         match self {
             Self::Completed(completed) => Some(completed),
-            Self::Nothing | Self::Copying => None,
+            Self::Nothing | Self::Copying | Self::PoolChanged(_) => None,
         }
     }
+}
+
+/// A change of the pools that the replica has made, or could not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolChanged<'a> {
+    pub change: PoolChange,
+    /// A failure has the reason that the replica gives. A pool whose unmapping failed may still be
+    /// mapped; no container of the SDK fails at that.
+    pub result: Result<(), &'a [u8]>,
 }
 
 /// A batch that came back, with copies of its results.

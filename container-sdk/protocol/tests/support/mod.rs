@@ -8,16 +8,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use cutter_protocol::container::{ContainerEnd, Next};
-use cutter_protocol::engine::{Completed, EngineEnd, Polled, Results, RowRef};
+use cutter_protocol::container::{ContainerEnd, ContainerError, Next};
+use cutter_protocol::engine::{
+    Completed, EngineEnd, Polled, PoolChange, PoolChanged, Results, RowRef,
+};
 use cutter_protocol::handshake::{
-    ContainerError, Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant,
+    Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant, send_pool,
 };
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::{ElementType, Item, Shape, TensorSpec};
+use cutter_tensor::{ElementType, INPUT_NAME, Item, OUTPUT_NAME, Shape, Signature, TensorSpec};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::time::Timespec;
@@ -89,15 +91,12 @@ impl Engine {
         let hello = Hello::read(&receive(&socket)).expect("a hello of this version");
         let end = EngineEnd::create(setup.geometry).expect("memory for a small incarnation");
         let pools: Vec<Segment> = (0..).zip(&setup.pools).map(pool_of).collect();
-        let granted = pools.iter().zip(&setup.pools).map(|(segment, (rows, bytes))| GrantedPool {
-            rows: *rows,
-            stride: stride(*bytes),
-            input: TensorSpec::at_most(ElementType::Bytes, *bytes),
-            segment: segment.as_fd(),
-        });
+        let granted = (0..).zip(&pools).zip(&setup.pools);
+        let granted = granted.map(|((index, segment), sizes)| granted_pool(index, *sizes, segment));
         let grant = Grant {
             incarnation: 1,
             geometry: setup.geometry,
+            output: &hello.output,
             wait: setup.wait,
             descriptors: end.descriptors(),
             pools: granted.collect(),
@@ -122,6 +121,7 @@ impl Engine {
                 Polled::Nothing => panic!("there were news"),
                 Polled::Copying => {}
                 Polled::Completed(completed) => return answer(&completed),
+                Polled::PoolChanged(changed) => panic!("before the batch: {changed:?}"),
             }
         }
     }
@@ -137,6 +137,26 @@ impl Engine {
     pub fn next(&mut self) -> Completed<'_> {
         self.await_news();
         self.end.poll().expect("the container keeps to the protocol").completed().expect("news")
+    }
+
+    /// Asks for a pool more, whose rows are of these sizes.
+    pub fn map_pool(&mut self, index: u32, sizes: (u32, u32)) -> Segment {
+        let segment = pool_of((index, &sizes));
+        let pool = granted_pool(index, sizes, &segment);
+        send_pool(self.socket.as_fd(), &pool).expect("the container is there");
+        self.end.map_pool(index);
+        segment
+    }
+
+    /// The change of the pools that comes next, with what the container says of its failure.
+    pub fn next_change(&mut self) -> (PoolChange, Result<(), String>) {
+        self.await_news();
+        match self.end.poll().expect("the container keeps to the protocol") {
+            Polled::PoolChanged(PoolChanged { change, result }) => {
+                (change, result.map_err(|text| String::from_utf8(text.to_vec()).expect("text")))
+            }
+            other => panic!("before the change: {other:?}"),
+        }
     }
 
     /// Sleeps until the doorbell rings.
@@ -255,7 +275,7 @@ pub fn receive(socket: &OwnedFd) -> Vec<u8> {
 pub fn hello(output: TensorSpec) -> Hello {
     Hello {
         input: None,
-        output,
+        output: output_of(output),
         items_max: Some(16),
         sdk: "test".to_owned(),
         sdk_version: "1.2.3".to_owned(),
@@ -263,6 +283,19 @@ pub fn hello(output: TensorSpec) -> Hello {
         model_version: "7".to_owned(),
         pid: std::process::id(),
     }
+}
+
+pub fn input_of(spec: TensorSpec) -> Signature {
+    Signature::of_one(INPUT_NAME, spec).expect("within the limits")
+}
+
+pub fn output_of(spec: TensorSpec) -> Signature {
+    Signature::of_one(OUTPUT_NAME, spec).expect("within the limits")
+}
+
+pub fn granted_pool(index: u32, (rows, bytes): (u32, u32), segment: &Segment) -> GrantedPool<'_> {
+    let input = input_of(at_most_bytes(bytes));
+    GrantedPool { index, rows, stride: stride(bytes), input, segment: segment.as_fd() }
 }
 
 pub fn exact_bytes(bytes: u32) -> TensorSpec {

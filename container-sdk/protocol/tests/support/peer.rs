@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 
-use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::engine::{EngineEnd, PoolChange};
 use cutter_protocol::entry::{
     Completion, FLAG_UNIFORM, ITEM_FAILED, ITEM_OK, ItemEntry, STATUS_OK, Ticket,
 };
@@ -110,7 +110,7 @@ impl Peer {
         bytemuck::pod_read_unaligned(self.completions.bytes_mut(place, ENTRY))
     }
 
-    /// The area for the messages of a slot.
+    /// The area for the messages of a slot, which for changes of the pools is the depth.
     pub fn messages(&mut self, slot: u32) -> &mut [u8] {
         let place = self.message(slot);
         self.completions.bytes_mut(place, MESSAGE_AREA)
@@ -143,6 +143,11 @@ impl Peer {
         }
     }
 
+    /// What a replica says of a change of the pools that it has made.
+    pub fn changed(&self, ticket: Ticket) -> Completion {
+        Completion { output_bytes: 0, ..self.by_table(ticket, 0) }
+    }
+
     /// Publishes at the next place of the ring, whatever the stamp in `completion` says.
     pub fn publish(&mut self, completion: Completion) {
         let stamp = self.position + 1;
@@ -159,7 +164,7 @@ impl Peer {
 
     /// Entries of the completion ring.
     pub fn ring_entries(&self) -> usize {
-        (self.geometry.depth as usize + 1).next_power_of_two()
+        (self.geometry.depth as usize + 2).next_power_of_two()
     }
 
     fn ring_entry(&self, position: u64) -> usize {
@@ -188,6 +193,17 @@ pub fn ends(output: TensorSpec) -> (EngineEnd, Peer) {
 pub fn submit(engine: &mut EngineEnd, items: u32) -> Ticket {
     let rows: Vec<_> = (0..items).map(|row| super::row_ref(0, row, 8)).collect();
     engine.submit(&rows, 0).0
+}
+
+/// Asks for a change of the pools. Gives its ticket.
+pub fn change(engine: &mut EngineEnd, change: PoolChange) -> Ticket {
+    match change {
+        PoolChange::Map { pool } => engine.map_pool(pool),
+        PoolChange::Unmap { pool } => engine.unmap_pool(pool),
+    };
+    let (ticket, under_way) = engine.view().change.expect("asked for above");
+    assert_eq!(under_way, change);
+    ticket
 }
 
 pub fn ok(bytes: u32) -> ItemEntry {

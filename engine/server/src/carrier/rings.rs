@@ -215,6 +215,10 @@ impl Rings {
                     core.complete(seen_ns, now_ns, replica, slot, &results, sink);
                     worked = true;
                 }
+                Ok(Polled::PoolChanged(_)) => {
+                    link.idle_wakes.pay();
+                    worked = true;
+                }
                 Err(violation) => break violation,
             }
         };

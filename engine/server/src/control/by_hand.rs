@@ -283,7 +283,7 @@ fn free_slot(shared: &Shared, model: usize) -> Result<Slot, DoorError> {
 mod tests {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-    use cutter_tensor::{ElementType, TensorSpec};
+    use cutter_tensor::{ElementType, OUTPUT_NAME, Signature, TensorSpec};
 
     use super::*;
 
@@ -297,9 +297,10 @@ mod tests {
     }
 
     fn chosen(config: &Config, model: &str, version: &str) -> Result<usize, String> {
+        let output = TensorSpec::scalar(ElementType::Int32);
         let hello = Hello {
             input: None,
-            output: TensorSpec::scalar(ElementType::Int32),
+            output: Signature::of_one(OUTPUT_NAME, output).unwrap(),
             items_max: None,
             sdk: String::new(),
             sdk_version: String::new(),

@@ -20,7 +20,7 @@ use cutter_protocol::handshake::{
 use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::segment::SegmentError;
-use cutter_tensor::{Extent, TensorSpec};
+use cutter_tensor::{Extent, INPUT_NAME, Signature, TensorSpec};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
@@ -154,20 +154,24 @@ pub(super) async fn grant(
 ) -> Result<Box<EngineEnd>, GreetError> {
     let model = shared.model(slot);
     let geometry = agree(&shared.config, model, hello)?;
-    check_output(model, hello.output, shared.output_of(slot.model))?;
+    let output = geometry.output;
+    check_output(model, output, shared.output_of(slot.model))?;
     let end = Box::new(EngineEnd::create(geometry)?);
-    let pools = model.applications.iter().map(|index| {
+    let pools = (0..).zip(&model.applications).map(|(place, index)| {
         let application = &shared.config.applications[*index];
+        let input = Signature::of_one(INPUT_NAME, application.input);
         GrantedPool {
+            index: place,
             rows: application.rows,
             stride: u32::try_from(application.row_stride()).expect("bounded by ITEM_BYTES_MAX"),
-            input: application.input,
+            input: input.expect("checked with the configuration"),
             segment: shared.pools[*index].as_fd(),
         }
     });
     let grant = Grant {
         incarnation,
         geometry,
+        output: &hello.output,
         wait: model.wait,
         descriptors: end.descriptors(),
         pools: pools.collect(),
@@ -179,13 +183,14 @@ pub(super) async fn grant(
         return Err(GreetError::NotThatItIsReady);
     }
     // Another replica may have come up while this one was mapping.
-    check_output(model, hello.output, shared.output_of(slot.model))?;
+    check_output(model, output, shared.output_of(slot.model))?;
     Ok(end)
 }
 
 /// What both sides can do.
 fn agree(config: &Config, model: &Model, hello: &Hello) -> Result<Geometry, GreetError> {
-    if let Some(container) = hello.input {
+    let (input, output) = hello.specs()?;
+    if let Some(container) = input {
         let linked = model.applications.iter().map(|index| &config.applications[*index]);
         let mut others = linked.filter(|application| !takes(&container, &application.input));
         if let Some(other) = others.next() {
@@ -194,7 +199,6 @@ fn agree(config: &Config, model: &Model, hello: &Hello) -> Result<Geometry, Gree
         }
     }
     let wanted = hello.items_max.map_or(model.batch.max(), |most| most.min(model.batch.max()));
-    let output = hello.output;
     Ok(Geometry::fit(DEPTH_DEFAULT, wanted, output)?)
 }
 
@@ -224,7 +228,7 @@ fn check_output(
 mod tests {
     use std::path::Path;
 
-    use cutter_tensor::{ElementType, Shape};
+    use cutter_tensor::{ElementType, OUTPUT_NAME, Shape};
 
     use super::*;
 
@@ -250,6 +254,8 @@ mod tests {
     fn hello(input: Option<TensorSpec>, output: TensorSpec, items_max: Option<u32>) -> Hello {
         let (sdk, sdk_version) = (String::new(), String::new());
         let (model, model_version) = (String::new(), String::new());
+        let input = input.map(|input| Signature::of_one(INPUT_NAME, input).unwrap());
+        let output = Signature::of_one(OUTPUT_NAME, output).unwrap();
         Hello { input, output, items_max, sdk, sdk_version, model, model_version, pid: 1 }
     }
 

@@ -66,8 +66,9 @@ fn run(mode: &str) -> Result<()> {
         "hollow" => {
             let socket = socket()?;
             let mut hello = hello();
-            (hello.output.extent, hello.output.rank) = (SPEC_EXACT, 2);
-            hello.output.dims[0] = u32::MAX;
+            let spec = &mut hello.output.tensors[0].spec;
+            (spec.extent, spec.rank) = (SPEC_EXACT, 2);
+            spec.dims[0] = u32::MAX;
             say(&socket, bytemuck::bytes_of(&hello))?;
             sleep_for_ever()
         }

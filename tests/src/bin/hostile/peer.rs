@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use bytemuck::Zeroable;
 use cutter_protocol::entry::{
-    Completion, FLAG_UNIFORM, ItemEntry, OPCODE_STOP, RowEntry, STATUS_OK, Submission,
+    Completion, FLAG_UNIFORM, ItemEntry, OPCODE_PREDICT, OPCODE_STOP, RowEntry, STATUS_OK,
+    Submission,
 };
 use cutter_protocol::handshake::socket_from_environment;
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::wire::{
     ABI_MAJOR, ABI_MINOR, ANSWER_ACCEPTED, HELLO_MAGIC, READY_MAGIC, WireAnswer, WireHello,
 };
-use cutter_tensor::{ElementType, TensorSpec};
+use cutter_tensor::{ElementType, OUTPUT_NAME, Signature, TensorSpec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
@@ -61,7 +62,9 @@ pub fn hello() -> WireHello {
     let ([a, b], [c, d]) = (narrow(&sizes), narrow(&tables));
     hello.struct_bytes = [a, b, c, d];
     hello.pid = std::process::id();
-    hello.output = Some(TensorSpec::scalar(ElementType::Float32)).into();
+    let output = TensorSpec::scalar(ElementType::Float32);
+    let output = Signature::of_one(OUTPUT_NAME, output).expect("a small output");
+    hello.output = (&output).into();
     hello
 }
 
@@ -82,6 +85,7 @@ impl Peer {
         say(&socket, bytemuck::bytes_of(&hello()))?;
         let (answer, descriptors) = receive(&socket)?;
         let output = answer.output.read().ok().flatten().ok_or_else(|| other("no output type"))?;
+        let output = output.only().map_err(std::io::Error::other)?.spec();
         let geometry = Geometry::fit(answer.depth, answer.items_max, output);
         let geometry = geometry.map_err(std::io::Error::other)?;
         let mut descriptors = descriptors.into_iter();
@@ -132,14 +136,15 @@ impl Peer {
         (submission.opcode != OPCODE_STOP).then_some(submission)
     }
 
-    /// What a good container says of this batch.
+    /// What a good container says of this batch. To a change of the pools it says that it is made,
+    /// and makes none: it reads no rows.
     pub fn honest(&self, submission: &Submission) -> Completion {
         let stride = self.geometry.output_stride() as u64;
         Completion {
             stamp: self.given as u64 + 1,
             ticket: submission.ticket,
             status: STATUS_OK,
-            flags: FLAG_UNIFORM,
+            flags: if submission.opcode == OPCODE_PREDICT { FLAG_UNIFORM } else { 0 },
             item_count: submission.item_count,
             output_bytes: u64::from(submission.item_count) * stride,
             inline: [0; 2],

@@ -229,6 +229,7 @@ fn link() -> LinkView {
             kicks: 12,
             stopped: false,
             tickets: vec![ticket(0), ticket(1)],
+            change: None,
         },
     }
 }

@@ -1,11 +1,11 @@
 //! Containers that connect to the container socket; the test itself is one.
 
 use cutter_core::Death;
-use cutter_protocol::container::ContainerEnd;
-use cutter_protocol::handshake::{ContainerError, Hello, connect, join};
+use cutter_protocol::container::{ContainerEnd, ContainerError};
+use cutter_protocol::handshake::{Hello, connect, join};
 use cutter_tensor::{ElementType, TensorSpec};
 
-use super::containers::hello;
+use super::containers::{hello, output};
 use super::world::{DIGITS, DOWN, EXPECTED, Told, World, until};
 
 fn by_hand(replicas: u32) -> String {
@@ -99,7 +99,7 @@ fn a_second_replica_must_give_the_output_of_the_first() {
     let _first = join_as(&world, &hello()).unwrap();
     assert_eq!(world.hear(), EXPECTED);
     let _end = world.hear_up(0, 1);
-    let output = TensorSpec::scalar(ElementType::Int32);
+    let output = output(TensorSpec::scalar(ElementType::Int32));
     let refused = join_as(&world, &Hello { output, ..hello() }).unwrap_err();
     assert!(refused.starts_with("the container gives int32, but replicas of model m"), "{refused}");
     assert_eq!(world.replica(1)["state"], "not_connected");

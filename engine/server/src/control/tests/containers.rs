@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 
 use cutter_protocol::container::{ContainerEnd, Next};
 use cutter_protocol::handshake::{Hello, join, socket_from_environment};
-use cutter_tensor::{ElementType, Shape, TensorSpec};
+use cutter_tensor::{ElementType, INPUT_NAME, OUTPUT_NAME, Shape, Signature, TensorSpec};
 
 pub fn hello() -> Hello {
     Hello {
-        input: Some(TensorSpec::exact(ElementType::Float32, Shape::new(&[4]).unwrap())),
-        output: TensorSpec::scalar(ElementType::Float32),
+        input: Some(input(TensorSpec::exact(ElementType::Float32, Shape::new(&[4]).unwrap()))),
+        output: output(TensorSpec::scalar(ElementType::Float32)),
         items_max: Some(8),
         sdk: "test".to_owned(),
         sdk_version: "1".to_owned(),
@@ -18,6 +18,14 @@ pub fn hello() -> Hello {
         model_version: String::new(),
         pid: std::process::id(),
     }
+}
+
+pub fn input(spec: TensorSpec) -> Signature {
+    Signature::of_one(INPUT_NAME, spec).unwrap()
+}
+
+pub fn output(spec: TensorSpec) -> Signature {
+    Signature::of_one(OUTPUT_NAME, spec).unwrap()
 }
 
 fn sleep_for_ever() {
@@ -62,7 +70,7 @@ fn closes_its_socket_and_stays() {
 #[ignore = "a container, started by other tests"]
 fn takes_another_input() {
     with_engine(|socket| {
-        let input = Some(TensorSpec::scalar(ElementType::Int32));
+        let input = Some(input(TensorSpec::scalar(ElementType::Int32)));
         join(socket, &Hello { input, ..hello() }).unwrap();
     });
 }
