@@ -243,7 +243,7 @@ fn a_model_that_ends_before_its_hello_is_quoted_while_the_rest_is_served() {
 #[test]
 fn a_handshake_of_another_version_is_named_while_the_rest_is_served() {
     let text = model("bad", &["hostile", "future"], "");
-    assert_named(&text, &["the container speaks ABI 77.0, the engine 1.0"]);
+    assert_named(&text, &["the container speaks ABI 77.0, the engine 2.0"]);
 }
 
 #[test]

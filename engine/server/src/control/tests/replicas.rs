@@ -182,7 +182,7 @@ fn a_container_of_another_version_is_refused_and_killed() {
     let mut world = World::start(&container("says_hello_and_no_more"));
     let pid = world.pid(0);
     assert_eq!(world.hear(), DOWN);
-    assert!(last_error(&world).starts_with("the container speaks ABI 99.0, the engine 1.0"));
+    assert!(last_error(&world).starts_with("the container speaks ABI 99.0, the engine 2.0"));
     until("its death", || is_gone(pid).then_some(()));
 }
 
