@@ -79,6 +79,7 @@ fn counted(config: &Config) -> EngineStats {
     ];
     totals.into_iter().zip(101..).for_each(|(counter, count)| counter.add(count));
     stats.connections.set(3);
+    stats.applications.iter().for_each(|application| application.rows.set(4_096));
     let digits = &stats.applications[0];
     let counts = [
         &digits.queries,
