@@ -12,7 +12,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -25,7 +24,6 @@ use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_note, print_ratio, print_table, qps, write_json};
 use cutter_benches::served::{self, configuration, requests};
-use cutter_core::stats::EngineStats;
 use cutter_server::config::{Config, Listen};
 use cutter_server::limits::GAUGE_PERIOD_NS;
 use cutter_server::server::{Host, Server};
@@ -130,7 +128,7 @@ impl Cutter {
     }
 
     fn predictions(&self) -> u64 {
-        self.stats().applications[0].predictions.get()
+        self.server.counted().applications[0].predictions.get()
     }
 
     /// System calls of the engine's thread so far: enters, yields, wakes.
@@ -139,14 +137,10 @@ impl Cutter {
     fn calls(&self) -> io::Result<[u64; 3]> {
         sleep(Duration::from_nanos(GAUGE_PERIOD_NS) + Duration::from_millis(10));
         self.first_reply()?;
-        let stats = self.stats();
+        let stats = self.server.counted().engine;
         let counters =
             [&stats.system_calls_enter, &stats.system_calls_yield, &stats.system_calls_wake];
         Ok(counters.map(cutter_core::stats::Counter::get))
-    }
-
-    fn stats(&self) -> &Arc<EngineStats> {
-        self.server.stats()
     }
 
     fn end(mut self) -> io::Result<()> {

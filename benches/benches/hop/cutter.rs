@@ -57,13 +57,13 @@ impl Sink for LastAnswer {
 pub fn round(cores: Cores, model: &Path, rows: &[Row], exchanges: Exchanges) -> io::Result<Round> {
     pin(cores.engine)?;
     let (config, _) = config::parse(&configuration()).map_err(io::Error::other)?;
-    let made = Engine::new(&config, PortLimits::default(), &|| false).map_err(io::Error::other)?;
-    let Engine { mut core, stats, ids, pools, .. } = made;
+    let made = Engine::new(&config, PortLimits::default(), monotonic_ns(), &|| false);
+    let Engine { mut core, stats, registry, ids, .. } = made.map_err(io::Error::other)?;
     let (application, replica) = (ids.applications[0], ids.replicas[0]);
     let mut rings = Rings::new(stats);
-    let (end, container) =
-        containers::start(model, cores.other, pools[0].as_fd(), WaitStrategy::Spin)?;
-    rings.up(monotonic_ns(), replica, 1, end, &mut core);
+    let memory = registry.applications[application].rows.as_fd();
+    let (end, container) = containers::start(model, cores.other, memory, WaitStrategy::Spin)?;
+    rings.up(monotonic_ns(), (replica, 1), end, Vec::new(), &mut core);
     let mut sink = LastAnswer::default();
     let bytes = u32::try_from(ROW_BYTES).expect("3,136");
     let round = record_sums(rows, exchanges, |arrived_ns, input| {

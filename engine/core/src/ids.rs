@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 /// ```
 /// use cutter_core::slab::Slab;
 ///
-/// let mut words = Slab::new(2);
+/// let mut words: Slab<&str> = Slab::new(1);
 /// let first = words.insert("first").unwrap();
 /// assert_eq!(words.remove(first), Some("first"));
 /// let second = words.insert("second").unwrap();

@@ -6,14 +6,15 @@
 //! `cutter_core` answers ▸ [`port`] renders and orders ▸ [`reactor`] sends.
 //!
 //! # Beside the way
-//! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, admin REST ·
-//! [`messages`] between the two threads.
+//! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, changes,
+//! admin REST · [`counted`] what is counted · [`messages`] between the two threads.
 
 #![deny(unsafe_code)]
 
 pub mod carrier;
 pub mod config;
 pub mod control;
+pub mod counted;
 pub mod engine;
 pub mod limits;
 pub mod messages;

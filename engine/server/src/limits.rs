@@ -247,6 +247,9 @@ cutter_limits::limits! {
         LOADING_EXPECTED_NS: u64 = 5_000_000_000, "ns";
         /// How often the log is told that a replica is still loading.
         LOADING_TOLD_NS: u64 = 60_000_000_000, "ns";
+        /// For a replica to map the rows of an application that its model is linked to, or to unmap
+        /// them. Beyond: it is ended.
+        POOL_CHANGE_NS: u64 = 5_000_000_000, "ns";
         /// How often the log is told, at most, that batches of a model fail.
         MODEL_FAILED_TOLD_NS: u64 = 10_000_000_000, "ns";
         /// How often the control thread looks at the counts of models.
@@ -259,9 +262,10 @@ cutter_limits::limits! {
         INSPECT_PERIOD_NS: u64 = 200_000_000, "ns";
         /// Characters of a name that a peer gives which are shown.
         NAME_SHOWN_CHARS_MAX: usize = 80, "characters";
-        /// Descriptors of a replica: its socket, its pidfd, its two output pipes, three segments
-        /// and its doorbell; twice, since one incarnation may still end while another starts.
-        DESCRIPTORS_OF_REPLICA: u64 = 16, "descriptors";
+        /// Descriptors of a replica: its socket, and again for pools that come later, its pidfd,
+        /// its two output pipes, three segments and its doorbell; twice, since one incarnation may
+        /// still end while another starts.
+        DESCRIPTORS_OF_REPLICA: u64 = 18, "descriptors";
         /// Descriptors of an application: its pool, as each of the two threads has it.
         DESCRIPTORS_OF_APPLICATION: u64 = 2, "descriptors";
         /// Descriptors of a container started by hand that is in its handshake.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
 use cutter_core::{Availability, Change, Death, Id, Model, Replica, Retired};
-use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::engine::{EngineEnd, PoolChange};
 use cutter_protocol::violation::Violation;
 use rustix::event::EventfdFlags;
 use tokio::sync::oneshot;
@@ -23,7 +23,18 @@ pub enum ToEngine {
     /// It is acknowledged by its number.
     Change { number: u64, change: Change, face: Option<Box<Face>> },
     /// An incarnation has mapped everything and waits for batches.
-    ReplicaUp { replica: Id<Replica>, incarnation: u64, end: Box<EngineEnd> },
+    /// First these pools are changed, whose descriptors are on their way to it.
+    ReplicaUp {
+        replica: Id<Replica>,
+        incarnation: u64,
+        end: Box<EngineEnd>,
+        pools: Vec<PoolChange>,
+    },
+    /// A replica that is up is to read another application's rows, or is not to any more. It is
+    /// told when it has done so, unless it ends before.
+    ChangePool { replica: Id<Replica>, incarnation: u64, change: PoolChange },
+    /// A replica that is drained is to end.
+    StopReplica { replica: Id<Replica>, incarnation: u64 },
     /// An incarnation is gone. The engine may have given it up before.
     ReplicaLost { replica: Id<Replica>, incarnation: u64, death: Death },
     /// Whether queries of a model have anything to wait for.
@@ -44,6 +55,8 @@ pub enum ToControl {
     Changed { number: u64, retired: Retired, face: Option<Box<Face>> },
     /// The engine has given an incarnation up: kill it.
     Kill { replica: Id<Replica>, incarnation: u64, reason: KillReason },
+    /// A replica has changed a pool.
+    PoolChanged { replica: Id<Replica>, incarnation: u64, change: PoolChange },
     /// A batch of a model came back as failed, with the model's text. Not sent for each: whoever
     /// sends it bounds how often.
     ModelFailed { model: Id<Model>, text: String },
@@ -60,6 +73,8 @@ pub enum ToControl {
 pub enum KillReason {
     #[error("a batch has been running for {} ms", .running_ns / 1_000_000)]
     Hang { running_ns: u64 },
+    #[error("it could not change the input pools that it reads")]
+    Pool,
     #[error("it broke the protocol: {0}")]
     Violation(#[from] Violation),
 }

@@ -3,15 +3,19 @@
 //! Everything that can be refused is refused before a thread starts: addresses, memory, io_uring.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cutter_core::stats::EngineStats;
+use cutter_machine::clock::monotonic_ns;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, Listen};
+use crate::control::changes::Changes;
+use crate::control::registry::Registry;
 use crate::control::{self, ContainerListener, ControlPlan, Signals};
+use crate::counted::Counted;
 use crate::engine::{Engine, EngineError};
 use crate::limits::{CONNECTIONS_MIN, ENGINE_END_NS, sums};
 use crate::messages::mailbox;
@@ -57,6 +61,8 @@ pub struct Server {
     addresses: Vec<Listen>,
     admin: SocketAddr,
     stats: Arc<EngineStats>,
+    registry: Arc<Mutex<Registry>>,
+    changes: Changes,
     stop: Option<oneshot::Sender<()>>,
     engine: JoinHandle<Result<(), LoopError>>,
     control: JoinHandle<std::io::Result<()>>,
@@ -67,7 +73,6 @@ impl Server {
     /// the start, with [`StartError::Ended`].
     pub fn start(config: Config, host: Host) -> Result<Server, StartError> {
         let Host { signals, log_lines_dropped } = host;
-        let config = Arc::new(config);
         let is_over = || signals.as_ref().is_some_and(Signals::is_asked_to_end);
         let patience = Patience::new(&is_over);
         let sockets = bind(&config, patience).map_err(|error| match is_over() {
@@ -76,12 +81,14 @@ impl Server {
         })?;
         let addresses = sockets.query.iter().map(|listener| listener.address.clone()).collect();
         let admin = sockets.admin.local_addr()?;
-        let made = Engine::new(&config, port_limits(&config), &is_over);
+        let made = Engine::new(&config, port_limits(&config), monotonic_ns(), &is_over);
         let made = made.map_err(|error| match error {
             EngineError::Ended => StartError::Ended,
-            error @ EngineError::Pool { .. } => error.into(),
+            error @ EngineError::Change(_) => error.into(),
         })?;
-        let Engine { core, frontend, stats, ids, pools } = made;
+        let Engine { core, frontend, stats, registry, ids: _ } = made;
+        let registry = Arc::new(Mutex::new(registry));
+        let (changes, requests) = control::changes::channel();
         let (engine_mailbox, inbox) = mailbox()?;
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
@@ -98,12 +105,11 @@ impl Server {
             },
         )?;
         let plan = ControlPlan {
-            config,
             stats: Arc::clone(&stats),
+            registry: Arc::clone(&registry),
             engine: engine_mailbox,
             inbox: from_engine,
-            pools,
-            ids,
+            requests,
             admin: sockets.admin,
             containers: sockets.containers,
             engine_unpinned: unpinned,
@@ -114,7 +120,8 @@ impl Server {
         let control = std::thread::Builder::new()
             .name("cutter-control".to_owned())
             .spawn(move || control::run(plan))?;
-        Ok(Server { addresses, admin, stats, stop: Some(stop), engine, control })
+        let stop = Some(stop);
+        Ok(Server { addresses, admin, stats, registry, changes, stop, engine, control })
     }
 
     /// Where queries are taken, with the ports that were really bound.
@@ -127,8 +134,15 @@ impl Server {
         self.admin
     }
 
-    pub fn stats(&self) -> &Arc<EngineStats> {
-        &self.stats
+    /// What is counted of all that there is now.
+    pub fn counted(&self) -> Counted {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.counted(&self.stats)
+    }
+
+    /// The way to change it while it runs.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Asks the server to drain and to end.

@@ -26,10 +26,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use cutter_core::stats::{EngineStats, Stage};
+use cutter_core::stats::Stage;
 use cutter_machine::affinity;
 use cutter_machine::clock::monotonic_ns;
 use cutter_server::config::{ConfigErrors, Listen};
+use cutter_server::counted::Counted;
 use cutter_server::server::{Host, Server, StartError};
 use cutter_tools::admin::{AdminClient, AdminError, Sampler, Window};
 use cutter_tools::arrivals::{Arrivals, Schedule};
@@ -196,7 +197,7 @@ fn measure(
     let admin = AdminClient::new(&server.admin().to_string())?;
     let before = admin.stats()?;
     let sampler = Sampler::start(admin, SAMPLE_PERIOD_MS)?;
-    let (recording, limits) = replay_and_watch(&plan, queries, server.stats(), progress, line)?;
+    let (recording, limits) = replay_and_watch(&plan, queries, &server.counted(), progress, line)?;
     let engine = Some(sampler.stop(recording.start_ns)?);
     let window = Window::between(&before, &admin.stats()?);
     let window = window.ok_or(AdminError::Restarted { address: admin.address() })?;
@@ -296,11 +297,11 @@ fn told(recording: &Recording) -> String {
 fn replay_and_watch(
     plan: &Plan,
     queries: u64,
-    stats: &EngineStats,
+    counted: &Counted,
     progress: &Progress,
     line: &ProgressLine,
 ) -> Result<(Recording, Vec<u64>), DemoError> {
-    let limit = &stats.models[0].replicas[0].batch_limit;
+    let limit = &counted.models[0].replicas[0].batch_limit;
     let mut limits = Vec::new();
     let recording = std::thread::scope(|scope| {
         let client = scope.spawn(|| load::run(plan, progress));

@@ -1,17 +1,15 @@
 //! What the engine counts and times, kept in fixed arrays off the critical section.
 //!
-//! Writer: the engine thread, alone. Readers: the control thread, at any time, through an
-//! `Arc<EngineStats>`. Everything is built once from the names in the configuration; recording
+//! Writer: the engine thread, alone. Readers: the control thread, at any time, through an `Arc` of
+//! each. What is counted of an application, a model version or a replica is made with it; recording
 //! neither allocates, nor locks, nor waits, and reading does not disturb the writer.
 //!
 //! ```text
-//!  EngineStats ─┬─ engine totals: connections, HTTP errors, bytes, system calls
-//!               ├─ applications[a]: answers, rows, end-to-end time, parse and reply stages
-//!               └─ models[m]: batches, failures, queue, batch-wait and service stages
-//!                    └─ replicas[r]: limit, in flight, up, batches, time busy
+//!  EngineStats       totals: connections, HTTP errors, bytes, system calls
+//!  ApplicationStats  answers, rows, end-to-end time, parse and reply stages
+//!  ModelStats        batches, failures, queue, batch-wait and service stages
+//!   └─ ReplicaStats  limit, in flight, up, batches, time busy
 //! ```
-//!
-//! Indexes are those of the configuration, which the engine uses for its own tables too.
 //!
 //! Where a stage is kept: parsing and replying depend on the application (its input type, its
 //! output), and no model is involved yet or any more; waiting and service depend on the model,
@@ -33,13 +31,9 @@ pub use edges::{BATCH_EDGES_ROWS, TIME_EDGES_NS};
 pub use histogram::Histogram;
 pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage};
 
-/// All counters, gauges and histograms of one engine thread.
+/// What is counted of one engine thread, whoever is asked.
 #[derive(Debug)]
 pub struct EngineStats {
-    /// In the order of the configuration.
-    pub applications: Box<[Arc<ApplicationStats>]>,
-    /// In the order of the configuration.
-    pub models: Box<[Arc<ModelStats>]>,
     /// Client connections that are open.
     pub connections: Gauge,
     /// Client connections accepted.
@@ -146,25 +140,17 @@ pub struct ReplicaStats {
     pub service_ns: Counter,
 }
 
+impl Default for EngineStats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl EngineStats {
-    /// Takes all the memory that will ever be needed: about 90 KiB per application and 100 KiB per
-    /// model. `models` are (name, version, replicas); `violation_kinds` are the names of the ways
-    /// in which a replica can break the protocol, in the order of their indexes.
+    /// Nothing is counted yet.
     #[must_use]
-    pub fn new(
-        applications: &[&str],
-        models: &[(&str, &str, usize)],
-        violation_kinds: &'static [&'static str],
-    ) -> Self {
-        let new_model = |&(model, version, replicas): &(&str, &str, usize)| {
-            Arc::new(ModelStats::new(model, version, replicas, violation_kinds))
-        };
+    pub fn new() -> Self {
         Self {
-            applications: applications
-                .iter()
-                .map(|name| Arc::new(ApplicationStats::new(name)))
-                .collect(),
-            models: models.iter().map(new_model).collect(),
             connections: Gauge::new(),
             connections_accepted: Counter::new(),
             connections_evicted: Counter::new(),
@@ -266,43 +252,17 @@ impl ModelStats {
 mod tests {
     use super::*;
 
-    fn stats() -> EngineStats {
-        EngineStats::new(&["digits", "words"], &[("softmax", "1", 2)], &["stamp", "slot"])
-    }
-
-    #[test]
-    fn everything_is_built_from_the_names() {
-        let stats = stats();
-        let applications: Vec<&str> = stats.applications.iter().map(|app| &*app.name).collect();
-        assert_eq!(applications, ["digits", "words"]);
-        assert_eq!((&*stats.models[0].model, &*stats.models[0].version), ("softmax", "1"));
-        assert_eq!(stats.models[0].replicas.len(), 2);
-        assert_eq!(stats.models[0].violation_kinds(), ["stamp", "slot"]);
-    }
-
     #[test]
     fn each_reason_status_and_kind_has_its_own_counter() {
-        let stats = stats();
-        let digits = &stats.applications[0];
+        let stats = EngineStats::new();
+        let digits = ApplicationStats::new("digits");
         Reason::ALL.iter().for_each(|&reason| digits.defaults(reason).increment());
         digits.defaults(Reason::Late).add(10);
         assert_eq!(Reason::ALL.map(|reason| digits.defaults(reason).get()), [1, 1, 1, 11, 1, 1]);
-        stats.models[0].violations(1).add(3);
-        assert_eq!([0, 1].map(|kind| stats.models[0].violations(kind).get()), [0, 3]);
+        let softmax = ModelStats::new("softmax", "1", 2, &["stamp", "slot"]);
+        softmax.violations(1).add(3);
+        assert_eq!([0, 1].map(|kind| softmax.violations(kind).get()), [0, 3]);
         [413, 413, 418, 599].into_iter().for_each(|status| stats.http_errors(status).increment());
         assert_eq!([413, 400, 418].map(|status| stats.http_errors(status).get()), [2, 0, 2]);
-    }
-
-    #[test]
-    fn one_application_does_not_count_for_another() {
-        let stats = stats();
-        stats.applications[1].queries.add(5);
-        assert_eq!(stats.applications[0].queries.get(), 0);
-    }
-
-    #[test]
-    fn it_can_be_shared_between_threads() {
-        fn shared<T: Send + Sync>(_: &T) {}
-        shared(&Arc::new(stats()));
     }
 }

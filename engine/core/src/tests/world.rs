@@ -16,7 +16,7 @@ use super::fleet::{
     BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message, output_of,
 };
 use super::oracle::{Given, Oracle};
-use crate::stats::{EngineStats, Reason};
+use crate::stats::{ApplicationStats, ModelStats, Reason};
 use crate::{
     Admission, Application, Availability, BatchResults, Core, Death, Id, LimitPlan, Model, Policy,
     Replica, RowRef,
@@ -186,12 +186,19 @@ impl Setup {
     }
 }
 
+/// What the core counts.
+#[derive(Debug)]
+pub struct Counted {
+    pub applications: Vec<Arc<ApplicationStats>>,
+    pub models: Vec<Arc<ModelStats>>,
+}
+
 #[derive(Debug)]
 pub struct World {
     pub core: Core,
     pub oracle: Oracle,
     pub machines: Vec<Machine>,
-    pub stats: Arc<EngineStats>,
+    pub stats: Arc<Counted>,
     /// The most rows that were in use at once.
     pub rows_in_use_max: u32,
     control: Control,
@@ -204,10 +211,16 @@ pub struct World {
 
 impl World {
     fn new(setup: &Setup) -> Self {
-        let names = vec!["application"; setup.applications.len()];
-        let models: Vec<(&str, &str, usize)> =
-            setup.models.iter().map(|plan| ("model", "1", plan.replicas as usize)).collect();
-        let stats = Arc::new(EngineStats::new(&names, &models, &[]));
+        let model = |plan: &ModelSetup| ModelStats::new("m", "1", plan.replicas as usize, &[]);
+        let stats = Arc::new(Counted {
+            applications: setup
+                .applications
+                .iter()
+                .map(|_| ApplicationStats::new("a"))
+                .map(Arc::new)
+                .collect(),
+            models: setup.models.iter().map(model).map(Arc::new).collect(),
+        });
         let slots = setup.models.iter().enumerate();
         let slots =
             slots.flat_map(|(model, plan)| (0..plan.replicas).map(move |_| (model, plan.depth)));

@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 
 use cutter_core::{Core, Death, Id, Replica, Sink};
 use cutter_machine::clock::Clock;
-use cutter_protocol::engine::{EndView, EngineEnd};
+use cutter_protocol::engine::{EndView, EngineEnd, PoolChange};
 
 use crate::messages::KillReason;
 
@@ -36,15 +36,21 @@ pub struct LinkView {
 
 /// Carries batches.
 pub trait Carrier: Debug {
-    /// An incarnation is ready for batches.
+    /// An incarnation is ready for batches, once it has made these changes of its pools.
     fn up(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
-        incarnation: u64,
+        life: (Id<Replica>, u64),
         end: Box<EngineEnd>,
+        pools: Vec<PoolChange>,
         core: &mut Core,
     );
+    /// An incarnation is to change its pools, behind all that it was sent before.
+    fn change_pool(&mut self, replica: Id<Replica>, incarnation: u64, change: PoolChange);
+    /// A pool that an incarnation has changed since the last call.
+    fn take_pool_changed(&mut self) -> Option<(Id<Replica>, u64, PoolChange)>;
+    /// Asks an incarnation to end.
+    fn stop_one(&mut self, replica: Id<Replica>, incarnation: u64);
     /// An incarnation is gone. What it published before is taken, but for what takes longer than a
     /// turn to copy; the rest goes elsewhere.
     fn lost(

@@ -4,6 +4,7 @@
 //! it, and send what waits. It knows neither sockets nor processes, so it runs the same under the
 //! HTTP server, in a bench without a network, and in tests.
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use cutter_core::slab::Slab;
 use cutter_core::stats::EngineStats;
 use cutter_core::{BatchResults, Core, Death, Id, ItemResults, Model, Replica, RowRef, Sink};
 use cutter_machine::clock::Clock;
-use cutter_protocol::engine::{self, EngineEnd, Items, Polled, Results};
+use cutter_protocol::engine::{self, EngineEnd, Items, Polled, PoolChange, Results};
 use cutter_protocol::limits::BATCH_ITEMS_MAX;
 use cutter_protocol::violation::Violation;
 use cutter_tensor::Item;
@@ -28,6 +29,10 @@ struct Link {
     incarnation: u64,
     end: Box<EngineEnd>,
     idle_wakes: IdleWakes,
+    /// Changes of its pools that wait for the one before: at most one is under way.
+    changes: VecDeque<PoolChange>,
+    /// The core knows of it: all changes with which it came are made.
+    is_announced: bool,
     /// When the completion was first seen that is being copied.
     seen_ns: Option<u64>,
 }
@@ -43,6 +48,7 @@ pub struct Rings {
     sent_rows: Vec<engine::RowRef>,
     given_up: Vec<GivenUp>,
     retired: Vec<Box<EngineEnd>>,
+    pools_changed: Vec<(Id<Replica>, u64, PoolChange)>,
     stats: Arc<EngineStats>,
 }
 
@@ -50,16 +56,40 @@ impl Carrier for Rings {
     fn up(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
-        incarnation: u64,
+        (replica, incarnation): (Id<Replica>, u64),
         end: Box<EngineEnd>,
+        pools: Vec<PoolChange>,
         core: &mut Core,
     ) {
-        let geometry = *end.geometry();
-        core.replica_up(now_ns, replica, geometry.output, geometry.depth, geometry.items_max);
-        let idle_wakes = IdleWakes::new(now_ns);
-        self.links.put(replica, Link { incarnation, end, idle_wakes, seen_ns: None });
+        let link = Link {
+            incarnation,
+            end,
+            idle_wakes: IdleWakes::new(now_ns),
+            changes: pools.into(),
+            is_announced: false,
+            seen_ns: None,
+        };
+        self.links.put(replica, link);
         self.live.push(replica);
+        self.change_on(now_ns, replica, core);
+    }
+
+    fn change_pool(&mut self, replica: Id<Replica>, incarnation: u64, change: PoolChange) {
+        let current = self.links.get_mut(replica).filter(|link| link.incarnation == incarnation);
+        let Some(link) = current else { return };
+        link.changes.push_back(change);
+        if link.end.has_free_change() {
+            submit_change(link, &self.stats);
+        }
+    }
+
+    fn take_pool_changed(&mut self) -> Option<(Id<Replica>, u64, PoolChange)> {
+        self.pools_changed.pop()
+    }
+
+    fn stop_one(&mut self, replica: Id<Replica>, incarnation: u64) {
+        let current = self.links.get_mut(replica).filter(|link| link.incarnation == incarnation);
+        current.into_iter().for_each(|link| link.end.stop());
     }
 
     fn lost(
@@ -174,7 +204,23 @@ impl Rings {
             sent_rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
             given_up: Vec::new(),
             retired: Vec::new(),
+            pools_changed: Vec::new(),
             stats,
+        }
+    }
+
+    /// Goes on with the changes of an incarnation's pools. The core hears of it when those are made
+    /// with which it came.
+    fn change_on(&mut self, now_ns: u64, replica: Id<Replica>, core: &mut Core) {
+        let link = &mut self.links[replica];
+        if link.end.has_free_change() {
+            submit_change(link, &self.stats);
+        }
+        let is_settled = link.changes.is_empty() && link.end.has_free_change();
+        if is_settled && !std::mem::replace(&mut link.is_announced, true) {
+            let geometry = link.end.geometry();
+            let (depth, items_max) = (geometry.depth, geometry.items_max);
+            core.replica_up(now_ns, replica, geometry.output, depth, items_max);
         }
     }
 
@@ -215,9 +261,17 @@ impl Rings {
                     core.complete(seen_ns, now_ns, replica, slot, &results, sink);
                     worked = true;
                 }
-                Ok(Polled::PoolChanged(_)) => {
+                Ok(Polled::PoolChanged(changed)) => {
                     link.idle_wakes.pay();
                     worked = true;
+                    let (change, is_made) = (changed.change, changed.result.is_ok());
+                    if !is_made {
+                        self.give_up(now_ns, replica, KillReason::Pool, core, sink);
+                        return true;
+                    }
+                    let incarnation = link.incarnation;
+                    self.pools_changed.push((replica, incarnation, change));
+                    self.change_on(now_ns, replica, core);
                 }
                 Err(violation) => break violation,
             }
@@ -280,6 +334,18 @@ impl Rings {
         self.given_up.push(GivenUp { replica, incarnation: link.incarnation, reason });
         self.retired.push(link.end);
         core.replica_lost(now_ns, replica, Death::Crash, sink);
+    }
+}
+
+/// Submits the next change of an incarnation's pools, if one waits.
+fn submit_change(link: &mut Link, stats: &EngineStats) {
+    let woke = match link.changes.pop_front() {
+        None => return,
+        Some(PoolChange::Map { pool }) => link.end.map_pool(pool),
+        Some(PoolChange::Unmap { pool }) => link.end.unmap_pool(pool),
+    };
+    if woke {
+        stats.system_calls_wake.increment();
     }
 }
 

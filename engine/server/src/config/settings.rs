@@ -19,13 +19,6 @@ pub struct Config {
     pub models: Vec<Model>,
 }
 
-impl Config {
-    /// The place of a model's first replica among the replicas of all models.
-    pub fn first_replica(&self, model: usize) -> usize {
-        self.models[..model].iter().map(|model| model.replicas as usize).sum()
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where queries are taken; at least one.
@@ -120,6 +113,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Its name and version, as they are written where one version of several is meant.
+    pub fn label(&self) -> String {
+        format!("{}:{}", self.name, self.version)
+    }
+
     /// The core of one replica: the list is dealt out in turn.
     pub fn cpu_of_replica(&self, replica: u32) -> Option<usize> {
         let turn = (replica as usize).checked_rem(self.cpus.len())?;

@@ -7,7 +7,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,9 +26,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::answers::{self, Process};
-use super::board::Board;
 use super::door::Door;
-use crate::config::Config;
+use super::registry::Registry;
 use crate::control::prometheus::{self, Format, ProcessCounts};
 use crate::limits::{INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
 use crate::messages::{EngineMailbox, ToEngine};
@@ -38,9 +37,8 @@ const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect
 /// What the handlers read.
 #[derive(Clone, Debug)]
 pub(super) struct Admin {
-    pub(super) board: Arc<Mutex<Board>>,
+    pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) stats: Arc<EngineStats>,
-    pub(super) config: Arc<Config>,
     pub(super) engine: EngineMailbox,
     pub(super) log_lines_dropped: fn() -> u64,
     pub(super) started_ns: u64,
@@ -74,7 +72,7 @@ fn router(admin: Admin) -> Router {
 /// Whether the engine thread is running: it holds the other end of a channel to this thread, which
 /// closes when that thread ends. A thread that runs but hangs is not found out here.
 async fn healthz(State(admin): State<Admin>) -> Response {
-    let running = admin.board.lock().unwrap_or_else(PoisonError::into_inner).is_engine_running();
+    let running = admin.registry().is_engine_running();
     let (status, said) = if running {
         (StatusCode::OK, "ok")
     } else {
@@ -84,8 +82,7 @@ async fn healthz(State(admin): State<Admin>) -> Response {
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
-    let readiness = board.readiness(monotonic_ns());
+    let readiness = admin.registry().readiness(monotonic_ns());
     let is_ready = readiness.is_ready();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     written(status, &readiness)
@@ -96,7 +93,8 @@ async fn metrics(State(admin): State<Admin>, asked: HeaderMap) -> Response {
         asked.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = Format::wanted(&accept.join(","));
     let process = ProcessCounts { log_lines_dropped: (admin.log_lines_dropped)() };
-    match prometheus::encode(&admin.stats, process, format) {
+    let counted = admin.registry().counted(&admin.stats);
+    match prometheus::encode(counted, process, format) {
         Ok(text) => {
             let headers = [(CONTENT_TYPE, format.content_type()), (CONNECTION, "close")];
             (headers, text).into_response()
@@ -107,8 +105,8 @@ async fn metrics(State(admin): State<Admin>, asked: HeaderMap) -> Response {
 
 /// Everything that is counted, for a reader who computes windows from two of these.
 async fn stats(State(admin): State<Admin>) -> Response {
-    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
-    written(StatusCode::OK, &admin.stats(&board))
+    let stats = admin.stats(&admin.registry());
+    written(StatusCode::OK, &stats)
 }
 
 /// How everything stands, from the engine thread, and whatever is known without it.
@@ -134,27 +132,31 @@ async fn look(admin: &Admin) -> serde_json::Result<String> {
     let (reply, answer) = oneshot::channel();
     admin.engine.send(ToEngine::Inspect { reply });
     let answer = timeout(Duration::from_nanos(INSPECT_ANSWER_NS), answer).await;
+    let registry = admin.registry();
     let engine = match answer {
-        Ok(Ok(seen)) => EngineAnswer::Says(Box::new(answers::engine(&seen, &admin.config))),
+        Ok(Ok(seen)) => EngineAnswer::Says(Box::new(answers::engine(&seen, &registry))),
         Ok(Err(_)) => EngineAnswer::Silent("no answer: the engine thread has ended".to_owned()),
         Err(_) => EngineAnswer::Silent(format!(
             "no answer within {} s: the engine thread is stuck",
             Duration::from_nanos(INSPECT_ANSWER_NS).as_secs_f64()
         )),
     };
-    let board = admin.board.lock().unwrap_or_else(PoisonError::into_inner);
-    let stats = admin.stats(&board);
-    let readiness = board.readiness(stats.at_ns);
+    let stats = admin.stats(&registry);
+    let readiness = registry.readiness(stats.at_ns);
     let schema = inspect::SCHEMA.to_owned();
     serde_json::to_string(&Inspection { schema, readiness, engine, stats })
 }
 
 impl Admin {
-    fn stats(&self, board: &Board) -> Stats {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stats(&self, registry: &Registry) -> Stats {
         let now_ns = monotonic_ns();
         let uptime_ns = now_ns.saturating_sub(self.started_ns);
         let process = Process { uptime_ns, log_lines_dropped: (self.log_lines_dropped)() };
-        answers::stats(now_ns, process, &self.stats, &self.config, board)
+        answers::stats(now_ns, process, &self.stats, registry)
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use cutter_core::{Id, Model};
 use cutter_protocol::handshake::{ENV_MODEL, Hello};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -20,14 +21,12 @@ use rustix::process::{Pid, geteuid};
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use super::Slot;
-use super::board::State;
 use super::greet::{self, Channel, GreetError, LoadLimit};
 use super::life::{self, Cause, Up, ends_by_itself};
 use super::process::Pidfd;
+use super::registry::{Registry, Slot, State};
 use super::shared::{Phase, Shared};
 use super::waiting::Waiting;
-use crate::config::{Config, Model};
 use crate::limits::{ACCEPT_PAUSE_NS, CONTAINER_BACKLOG};
 use crate::printable::Name;
 use crate::reactor::listener::{SocketFile, remove_stale};
@@ -143,23 +142,24 @@ async fn attend(shared: Rc<Shared>, socket: Channel, waiting: Rc<RefCell<Waiting
         Ok(hello) => hello,
         Err(text) => return send_away(&shared, &socket, Some(pid), &text),
     };
-    let model = choose(&shared.config, &hello);
+    let model = choose(&shared.registry(), &hello);
     let slot = match model.and_then(|model| free_slot(&shared, model)) {
         Ok(slot) => slot,
         Err(error) => return send_away(&shared, &socket, Some(pid), &error.to_string()),
     };
     let cause = serve(&shared, slot, &Peer { socket, pid, pidfd }, &hello).await;
-    let ended = shared.phase() >= Phase::Ending;
-    shared.set(slot, if ended { State::Ended } else { State::NotConnected });
-    match cause {
-        Cause::Asked => {
-            let (model, replica) = (&shared.model(slot).name, slot.ordinal);
-            tracing::info!(model, replica, pid, "gone");
-        }
-        cause => {
-            let text = format!("process {pid}, started by hand: {cause}");
-            shared.note_failure(slot, &text, None);
-        }
+    if let Cause::Asked = cause {
+        let settings = shared.model(slot);
+        tracing::info!(model = settings.name, replica = slot.ordinal, pid, "gone");
+    } else {
+        let text = format!("process {pid}, started by hand: {cause}");
+        shared.note_failure(slot, &text, None);
+    }
+    if shared.is_to_end(slot) {
+        shared.set(slot, State::Ended);
+        shared.left(slot.replica);
+    } else {
+        shared.set(slot, State::NotConnected);
     }
 }
 
@@ -171,28 +171,28 @@ struct Peer {
 }
 
 /// From the hello to the end, which the engine thread has been told of when this returns.
-async fn serve(shared: &Shared, slot: Slot, peer: &Peer, hello: &Hello) -> Cause {
+async fn serve(shared: &Rc<Shared>, slot: Slot, peer: &Peer, hello: &Hello) -> Cause {
     let Peer { socket, pid, pidfd } = peer;
     // Before the grant: the slot is taken, and a quick container is ready in the same moment.
     shared.set(slot, State::Loading { pid: *pid, is_expected: true });
     let number = shared.next_incarnation(slot);
-    let limit = LoadLimit::of(shared.model(slot));
+    let limit = LoadLimit::of(&shared.model(slot));
     let granted = tokio::select! {
         biased;
-        granted = greet::grant(shared, slot, number, socket, hello, limit) => granted,
+        granted = greet::grant(shared, slot, (number, *pid), socket, hello, limit) => granted,
         () = pidfd.exited() => Err(GreetError::Gone),
-        () = shared.reached(Phase::Ending) => return Cause::Asked,
+        () = shared.asked_to_end(slot) => return Cause::Asked,
         never = life::loads(shared, slot, *pid) => match never {},
     };
-    let end = match granted {
-        Ok(end) => end,
+    let ready = match granted {
+        Ok(ready) => ready,
         Err(error) => {
             socket.refuse(&error.to_string());
             return error.into();
         }
     };
-    let mut up = Up::new(shared, slot, number, *pid, end);
-    let cause = up.end(shared, socket, pidfd.exited()).await;
+    let mut up = Up::new(shared, slot, ready);
+    let cause = up.end(shared, slot, socket, pidfd.exited()).await;
     if matches!(cause, Cause::Killed(_) | Cause::Talked) {
         pidfd.kill();
     }
@@ -208,7 +208,7 @@ async fn serve(shared: &Shared, slot: Slot, peer: &Peer, hello: &Hello) -> Cause
     }
     let left = matches!(cause, Cause::Exited | Cause::Closed);
     // The engine thread asks containers to end before this thread hears that it has drained.
-    let asked = left && shared.phase() >= Phase::Draining;
+    let asked = left && (shared.phase() >= Phase::Draining || shared.is_to_end(slot));
     let cause = if asked { Cause::Asked } else { cause };
     shared.lost(slot, number, cause.death());
     cause
@@ -233,13 +233,12 @@ fn check_peer(socket: &Channel) -> Result<(u32, Pidfd), DoorError> {
 }
 
 /// The model that a container is of.
-fn choose(config: &Config, hello: &Hello) -> Result<usize, DoorError> {
+fn choose(registry: &Registry, hello: &Hello) -> Result<Id<Model>, DoorError> {
     let by_hand = || {
-        let models = config.models.iter().enumerate();
+        let models = registry.models.iter().map(|(id, entry)| (id, &*entry.settings));
         models.filter(|(_, model)| model.command.is_none())
     };
-    let label = |model: &Model| format!("{}:{}", model.name, model.version);
-    let choices = || match by_hand().map(|(_, model)| label(model)).collect::<Vec<_>>() {
+    let choices = || match by_hand().map(|(_, model)| model.label()).collect::<Vec<_>>() {
         choices if choices.is_empty() => "none".to_owned(),
         choices => choices.join(", "),
     };
@@ -250,15 +249,14 @@ fn choose(config: &Config, hello: &Hello) -> Result<usize, DoorError> {
             _ => Err(DoorError::WhichModel { choices: choices() }),
         };
     }
-    let is_asked = |model: &Model| {
-        let any_version = hello.model_version.is_empty();
-        model.name == hello.model && (any_version || model.version == hello.model_version)
-    };
-    match config.models.iter().position(is_asked) {
-        Some(found) if config.models[found].command.is_some() => {
-            Err(DoorError::HasCommand { model: label(&config.models[found]) })
+    let any_version = hello.model_version.is_empty();
+    let named = registry.models_named(&hello.model);
+    let mut asked = named.iter().map(|id| (*id, &registry.models[*id].settings));
+    match asked.find(|(_, model)| any_version || model.version == hello.model_version) {
+        Some((_, model)) if model.command.is_some() => {
+            Err(DoorError::HasCommand { model: model.label() })
         }
-        Some(found) => Ok(found),
+        Some((id, _)) => Ok(id),
         None => {
             let version = Some(&hello.model_version).filter(|version| !version.is_empty());
             let version = version.map(|version| format!(":{}", Name(version))).unwrap_or_default();
@@ -268,14 +266,13 @@ fn choose(config: &Config, hello: &Hello) -> Result<usize, DoorError> {
     }
 }
 
-fn free_slot(shared: &Shared, model: usize) -> Result<Slot, DoorError> {
-    let board = shared.board();
-    let slots = super::slots(&shared.config);
-    let mut slots = slots.into_iter().filter(|slot| slot.model == model);
-    let free = slots.find(|slot| board.state(*slot) == State::NotConnected);
+fn free_slot(shared: &Shared, model: Id<Model>) -> Result<Slot, DoorError> {
+    let registry = shared.registry();
+    let mut slots = registry.slots_of(model).into_iter();
+    let free = slots.find(|slot| registry.state(*slot) == State::NotConnected);
     free.ok_or_else(|| {
-        let model = &shared.config.models[model];
-        DoorError::Full { replicas: model.replicas, model: model.name.clone() }
+        let settings = &registry.models[model].settings;
+        DoorError::Full { replicas: settings.replicas, model: settings.name.clone() }
     })
 }
 
@@ -286,17 +283,22 @@ mod tests {
     use cutter_tensor::{ElementType, OUTPUT_NAME, Signature, TensorSpec};
 
     use super::*;
+    use crate::config::Config;
+    use crate::engine::Engine;
+    use crate::port::http::PortLimits;
 
-    fn config(models: &[(&str, &str)]) -> Config {
+    fn registry(models: &[(&str, &str)]) -> Registry {
         let model = |(name, line): &(&str, &str)| {
             format!("[[model]]\nname = \"{name}\"\nversion = \"1\"\n{line}\n")
         };
         let models: String = models.iter().map(model).collect();
         let text = format!("[server]\nsocket = \"c.sock\"\n{models}");
-        Config::from_toml(&text, Path::new("/srv"), "c").unwrap().0
+        let (config, _) = Config::from_toml(&text, Path::new("/srv"), "c").unwrap();
+        Engine::new(&config, PortLimits::default(), 0, &|| false).unwrap().registry
     }
 
-    fn chosen(config: &Config, model: &str, version: &str) -> Result<usize, String> {
+    /// The place of the model that is chosen.
+    fn chosen(registry: &Registry, model: &str, version: &str) -> Result<usize, String> {
         let output = TensorSpec::scalar(ElementType::Int32);
         let hello = Hello {
             input: None,
@@ -308,26 +310,26 @@ mod tests {
             model_version: version.to_owned(),
             pid: 1,
         };
-        choose(config, &hello).map_err(|error| error.to_string())
+        choose(registry, &hello).map(Id::place).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_only_model_started_by_hand_needs_no_name() {
-        let config = config(&[("a", "command = [\"a\"]"), ("b", "")]);
-        assert_eq!(chosen(&config, "", ""), Ok(1));
+        let registry = registry(&[("a", "command = [\"a\"]"), ("b", "")]);
+        assert_eq!(chosen(&registry, "", ""), Ok(1));
     }
 
     #[test]
     fn a_model_is_chosen_by_name_and_version() {
-        let config = config(&[("a", ""), ("b", "")]);
-        assert_eq!(chosen(&config, "b", ""), Ok(1));
-        assert_eq!(chosen(&config, "a", "1"), Ok(0));
+        let registry = registry(&[("a", ""), ("b", "")]);
+        assert_eq!(chosen(&registry, "b", ""), Ok(1));
+        assert_eq!(chosen(&registry, "a", "1"), Ok(0));
     }
 
     #[test]
     fn what_cannot_be_chosen_is_refused_with_the_choices() {
-        let two = config(&[("a", ""), ("b", ""), ("c", "command = [\"c\"]")]);
-        let none = config(&[("c", "command = [\"c\"]")]);
+        let two = registry(&[("a", ""), ("b", ""), ("c", "command = [\"c\"]")]);
+        let none = registry(&[("c", "command = [\"c\"]")]);
         let table = [
             (
                 &two,
@@ -353,8 +355,8 @@ mod tests {
               CUTTER_MODEL=name:version; those started by hand are: none",
             ),
         ];
-        for (config, model, version, expected) in table {
-            assert_eq!(chosen(config, model, version), Err(expected.to_owned()));
+        for (registry, model, version, expected) in table {
+            assert_eq!(chosen(registry, model, version), Err(expected.to_owned()));
         }
     }
 

@@ -12,23 +12,23 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use cutter_core::Id;
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::handshake::{
-    Grant, GrantedPool, Hello, HelloError, is_ready, receive_from_container, send_grant,
-    send_refusal,
+    Grant, Hello, HelloError, is_ready, receive_from_container, send_grant, send_refusal,
 };
 use cutter_protocol::layout::{Geometry, GeometryError};
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::segment::SegmentError;
-use cutter_tensor::{Extent, INPUT_NAME, Signature, TensorSpec};
+use cutter_tensor::{Extent, TensorSpec};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
 use tokio::time::{Instant, timeout_at};
 
-use super::Slot;
-use super::shared::Shared;
-use crate::config::{Config, Model};
+use super::registry::{ModelEntry, Registry, Slot};
+use super::shared::{Pools, Ready, Shared, granted};
+use crate::config::Model;
 
 /// The engine's end of a container's socket.
 ///
@@ -143,67 +143,94 @@ pub(super) async fn hear_hello(socket: &Channel, limit: LoadLimit) -> Result<Hel
     Ok(Hello::read(&message.ok_or(GreetError::Gone)?)?)
 }
 
-/// Agrees with a container, gives it its memory, and waits until it has mapped that and serves.
+/// Agrees with a container, gives it its memory, and waits until it has mapped that and serves. It
+/// is known by the number of its incarnation and its process.
 pub(super) async fn grant(
     shared: &Shared,
     slot: Slot,
-    incarnation: u64,
+    (incarnation, pid): (u64, u32),
     socket: &Channel,
     hello: &Hello,
     limit: LoadLimit,
-) -> Result<Box<EngineEnd>, GreetError> {
+) -> Result<Ready, GreetError> {
     let model = shared.model(slot);
-    let geometry = agree(&shared.config, model, hello)?;
-    let output = geometry.output;
-    check_output(model, output, shared.output_of(slot.model))?;
+    let geometry = agree(&shared.registry(), slot.model, hello)?;
+    let (input, output) = (hello.specs()?.0, geometry.output);
+    check_output(&model, output, shared.output_of(slot.model))?;
     let end = Box::new(EngineEnd::create(geometry)?);
-    let pools = (0..).zip(&model.applications).map(|(place, index)| {
-        let application = &shared.config.applications[*index];
-        let input = Signature::of_one(INPUT_NAME, application.input);
-        GrantedPool {
-            index: place,
-            rows: application.rows,
-            stride: u32::try_from(application.row_stride()).expect("bounded by ITEM_BYTES_MAX"),
-            input: input.expect("checked with the configuration"),
-            segment: shared.pools[*index].as_fd(),
-        }
-    });
-    let grant = Grant {
-        incarnation,
-        geometry,
-        output: &hello.output,
-        wait: model.wait,
-        descriptors: end.descriptors(),
-        pools: pools.collect(),
-    };
-    send_grant(socket.0.as_fd(), &grant)?;
+    let pools = send_memory(shared, slot, incarnation, socket, hello, &end)?;
     let heard = limit.wait(socket.receive()).await;
     let message = heard.map_err(|within| GreetError::NotReady { within })??;
     if !is_ready(&message.ok_or(GreetError::Gone)?) {
         return Err(GreetError::NotThatItIsReady);
     }
     // Another replica may have come up while this one was mapping.
-    check_output(model, output, shared.output_of(slot.model))?;
-    Ok(end)
+    check_output(&model, output, shared.output_of(slot.model))?;
+    check_input(&shared.registry(), slot.model, input)?;
+    let socket = socket.0.as_fd().try_clone_to_owned()?;
+    Ok(Ready { incarnation, pid, end, input, pools, socket })
+}
+
+/// Sends the grant. Says whose rows are in it.
+fn send_memory(
+    shared: &Shared,
+    slot: Slot,
+    incarnation: u64,
+    socket: &Channel,
+    hello: &Hello,
+    end: &EngineEnd,
+) -> Result<Pools, GreetError> {
+    let registry = shared.registry();
+    let ModelEntry { settings, pools, .. } = &registry.models[slot.model];
+    let linked = (0..).zip(pools).filter_map(|(place, pool)| {
+        let entry = registry.applications.get((*pool)?)?;
+        Some(granted(entry, place))
+    });
+    let grant = Grant {
+        incarnation,
+        geometry: *end.geometry(),
+        output: &hello.output,
+        wait: settings.wait,
+        descriptors: end.descriptors(),
+        pools: linked.collect(),
+    };
+    send_grant(socket.0.as_fd(), &grant)?;
+    Ok(*pools)
 }
 
 /// What both sides can do.
-fn agree(config: &Config, model: &Model, hello: &Hello) -> Result<Geometry, GreetError> {
+fn agree(
+    registry: &Registry,
+    id: Id<cutter_core::Model>,
+    hello: &Hello,
+) -> Result<Geometry, GreetError> {
     let (input, output) = hello.specs()?;
-    if let Some(container) = input {
-        let linked = model.applications.iter().map(|index| &config.applications[*index]);
-        let mut others = linked.filter(|application| !takes(&container, &application.input));
-        if let Some(other) = others.next() {
-            let (application, sent) = (other.name.clone(), other.input);
-            return Err(GreetError::Input { container, application, sent });
-        }
-    }
-    let wanted = hello.items_max.map_or(model.batch.max(), |most| most.min(model.batch.max()));
+    check_input(registry, id, input)?;
+    let most = registry.models[id].settings.batch.max();
+    let wanted = hello.items_max.map_or(most, |wanted| wanted.min(most));
     Ok(Geometry::fit(DEPTH_DEFAULT, wanted, output)?)
 }
 
+/// Whether a container takes what the applications send that ask its model.
+fn check_input(
+    registry: &Registry,
+    id: Id<cutter_core::Model>,
+    input: Option<TensorSpec>,
+) -> Result<(), GreetError> {
+    let Some(container) = input else { return Ok(()) };
+    let mut linked = registry.applications.iter().filter(|(_, entry)| entry.links.contains(&id));
+    let other = linked.find(|(_, entry)| !takes(&container, &entry.settings.input));
+    match other {
+        None => Ok(()),
+        Some((_, entry)) => {
+            let (application, sent) = (entry.settings.name.clone(), entry.settings.input);
+            Err(GreetError::Input { container, application, sent })
+        }
+    }
+}
+
 /// Whether a container that takes one type can be sent every input of the other.
-fn takes(container: &TensorSpec, sent: &TensorSpec) -> bool {
+pub(super) fn takes(container: &TensorSpec, sent: &TensorSpec) -> bool {
     let has_room = match container.extent {
         Extent::AtMost { bytes } => sent.bytes_max() <= bytes as usize,
         Extent::Exact(_) => container.extent == sent.extent,
@@ -228,15 +255,19 @@ fn check_output(
 mod tests {
     use std::path::Path;
 
-    use cutter_tensor::{ElementType, OUTPUT_NAME, Shape};
+    use cutter_tensor::{ElementType, INPUT_NAME, OUTPUT_NAME, Shape, Signature};
 
     use super::*;
+    use crate::config::Config;
+    use crate::engine::Engine;
+    use crate::port::http::PortLimits;
 
     const TEXT: &str = r#"
         [[application]]
         name = "digits"
         input = { type = "floats", shape = [784] }
         models = ["m"]
+        rows = 16
         [[model]]
         name = "m"
         command = ["m"]
@@ -260,9 +291,9 @@ mod tests {
     }
 
     fn agreed(input: Option<TensorSpec>, items_max: Option<u32>) -> Result<u32, String> {
-        let config = config(TEXT);
+        let engine = Engine::new(&config(TEXT), PortLimits::default(), 0, &|| false).unwrap();
         let hello = hello(input, floats(&[10]), items_max);
-        let geometry = agree(&config, &config.models[0], &hello);
+        let geometry = agree(&engine.registry, engine.ids.models[0], &hello);
         geometry.map(|geometry| geometry.items_max).map_err(|error| error.to_string())
     }
 

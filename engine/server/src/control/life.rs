@@ -1,17 +1,16 @@
 //! The life of one incarnation that is ready: it is the engine thread's, until something ends it.
 
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Duration;
 
 use cutter_core::Death;
 use cutter_machine::clock::monotonic_ns;
-use cutter_protocol::engine::EngineEnd;
 use tokio::sync::oneshot;
 
-use super::Slot;
-use super::board::State;
 use super::greet::{Channel, GreetError};
-use super::shared::{Phase, Shared};
+use super::registry::{Slot, State};
+use super::shared::{Phase, Ready, Shared};
 use crate::limits::{LOADING_EXPECTED_NS, LOADING_TOLD_NS};
 use crate::messages::KillReason;
 
@@ -28,7 +27,7 @@ pub(super) enum Cause {
     Killed(KillReason),
     #[error("{0}")]
     Handshake(#[from] GreetError),
-    #[error("the server ends")]
+    #[error("it was asked to end")]
     Asked,
 }
 
@@ -49,14 +48,8 @@ pub(super) struct Up {
 }
 
 impl Up {
-    pub(super) fn new(
-        shared: &Shared,
-        slot: Slot,
-        incarnation: u64,
-        pid: u32,
-        end: Box<EngineEnd>,
-    ) -> Self {
-        Self { since_ns: monotonic_ns(), killed: shared.up(slot, incarnation, pid, end) }
+    pub(super) fn new(shared: &Rc<Shared>, slot: Slot, ready: Ready) -> Self {
+        Self { since_ns: monotonic_ns(), killed: shared.up(slot, ready) }
     }
 
     pub(super) fn up_ns(&self) -> u64 {
@@ -67,6 +60,7 @@ impl Up {
     pub(super) async fn end(
         &mut self,
         shared: &Shared,
+        slot: Slot,
         socket: &Channel,
         exited: impl Future<Output = ()>,
     ) -> Cause {
@@ -78,7 +72,7 @@ impl Up {
                 Ok(Some(_)) => Cause::Talked,
                 Ok(None) | Err(_) => Cause::Closed,
             },
-            () = shared.reached(Phase::Ending) => Cause::Asked,
+            () = shared.asked_to_end(slot) => Cause::Asked,
         }
     }
 }
@@ -91,9 +85,10 @@ pub(super) async fn loads(shared: &Shared, slot: Slot, pid: u32) -> Infallible {
     shared.set(slot, State::Loading { pid, is_expected: true });
     tokio::time::sleep(Duration::from_nanos(LOADING_EXPECTED_NS)).await;
     shared.set(slot, State::Loading { pid, is_expected: false });
+    let settings = shared.model(slot);
+    let (model, replica) = (&settings.name, slot.ordinal);
     loop {
         tokio::time::sleep(Duration::from_nanos(LOADING_TOLD_NS)).await;
-        let (model, replica) = (&shared.model(slot).name, slot.ordinal);
         let for_s = monotonic_ns().saturating_sub(since_ns) / 1_000_000_000;
         tracing::info!(model, replica, pid, for_s, "still loading");
     }

@@ -8,7 +8,7 @@
 //!        └───────── shared ◀── slot (one task a replica)     spawn ▸ greet ▸ life ▸ reap ▸ backoff
 //!                     │    ◀── by_hand (one task a container) accept ▸ greet ▸ life
 //!                     ▼
-//!                   board ──▶ admin: /healthz /readyz /metrics /stats /inspect
+//!                 registry ──▶ admin: /healthz /readyz /metrics /stats /inspect
 //! ```
 //!
 //! One thread, one current-thread runtime: tasks share state without locks, and all children are
@@ -23,16 +23,18 @@
 mod admin;
 mod answers;
 mod backoff;
-mod board;
 mod by_hand;
+pub mod changes;
 mod door;
 mod greet;
 mod health;
 mod life;
 mod limiter;
 mod output;
+pub mod plan;
 mod process;
 pub mod prometheus;
+pub mod registry;
 mod shared;
 mod signals;
 mod slot;
@@ -44,9 +46,8 @@ mod waiting;
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cutter_machine::clock::monotonic_ns;
@@ -59,28 +60,27 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 pub use by_hand::{ContainerListener, bind_containers};
 pub use signals::Signals;
 
-use crate::config::Config;
-use crate::engine::Ids;
 use crate::limits::{
     CONTAINER_HELLO_NS, CONTROL_DRAIN_GRACE_NS, DRAIN_NS_MAX, LOOK_ROUND_NS, REPLICA_KILL_NS,
     REPLICA_STOP_NS,
 };
 use crate::messages::{EngineMailbox, ToControl, ToEngine};
-use board::State;
+use changes::Request;
 use cutter_core::stats::EngineStats;
+use registry::Registry;
 use shared::{Phase, Shared};
 use signals::Listening;
 
 /// What the control thread is made of.
 #[derive(Debug)]
 pub struct ControlPlan {
-    pub config: Arc<Config>,
     pub stats: Arc<EngineStats>,
+    /// What there is at the start. From now on this thread alone changes it.
+    pub registry: Arc<Mutex<Registry>>,
     pub engine: EngineMailbox,
     pub inbox: UnboundedReceiver<ToControl>,
-    /// By application: the memory of its input pool.
-    pub pools: Vec<OwnedFd>,
-    pub ids: Ids,
+    /// What is to come and to go while the server runs.
+    pub requests: UnboundedReceiver<Request>,
     pub admin: TcpListener,
     pub containers: Option<ContainerListener>,
     /// Why the engine thread does not run on its core.
@@ -96,8 +96,7 @@ pub struct ControlPlan {
 /// Runs the control plane on this thread until everything has ended: drained, replicas gone, files
 /// removed.
 pub fn run(plan: ControlPlan) -> io::Result<()> {
-    let timing = Timing::of(&plan.config);
-    run_with(plan, timing)
+    run_with(plan, Timing::STANDARD)
 }
 
 /// How long things may take.
@@ -117,31 +116,6 @@ impl Timing {
         drain: Duration::from_nanos(DRAIN_NS_MAX + CONTROL_DRAIN_GRACE_NS),
         stop: Duration::from_nanos(REPLICA_STOP_NS),
     };
-
-    /// The engine thread may wait for the longest objective that is under way, and answers with the
-    /// default after that: its time is this thread's, too, and a grace more.
-    fn of(config: &Config) -> Self {
-        let longest_ns = config.applications.iter().map(|application| application.slo_ns).max();
-        let drain_ns = longest_ns.unwrap_or(0).max(DRAIN_NS_MAX) + CONTROL_DRAIN_GRACE_NS;
-        Self { drain: Duration::from_nanos(drain_ns), ..Self::STANDARD }
-    }
-}
-
-/// One replica slot: its index through all models in the order of the configuration, which the
-/// engine thread uses, too; its model; its place within the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Slot {
-    replica: usize,
-    model: usize,
-    ordinal: u32,
-}
-
-/// All slots, by their index.
-fn slots(config: &Config) -> Vec<Slot> {
-    let models = config.models.iter().enumerate();
-    let pairs = models
-        .flat_map(|(model, settings)| (0..settings.replicas).map(move |ordinal| (model, ordinal)));
-    pairs.enumerate().map(|(replica, (model, ordinal))| Slot { replica, model, ordinal }).collect()
 }
 
 fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
@@ -159,37 +133,26 @@ fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
 }
 
 async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
-    let ControlPlan { config, stats, engine, mut inbox, pools, ids, admin, containers, .. } = plan;
-    let (unpinned, log_lines_dropped) = (plan.engine_unpinned, plan.log_lines_dropped);
+    let ControlPlan { stats, registry, engine, mut inbox, requests, admin, .. } = plan;
+    let (containers, log_lines_dropped) = (plan.containers, plan.log_lines_dropped);
     let mut asks = Asks::new(plan.signals, plan.stop)?;
-    let (config_read, engine_asked) = (Arc::clone(&config), engine.clone());
-    let shared = Shared::new(config, Arc::clone(&stats), (pools, ids), engine, timing);
-    let shared = Rc::new(shared);
-    shared.board().note_engine_unpinned(unpinned);
-    let desk = admin::Admin {
-        board: shared.shared_board(),
+    let handlers = admin::Admin {
+        registry: Arc::clone(&registry),
         stats,
-        config: config_read,
-        engine: engine_asked,
+        engine: engine.clone(),
         log_lines_dropped,
         started_ns: monotonic_ns(),
         inspected: Arc::default(),
     };
+    let shared = Rc::new(Shared::new(registry, engine, timing));
+    shared.registry().note_engine_unpinned(plan.engine_unpinned);
     tokio::spawn(async move {
-        if let Err(error) = admin::run(desk, admin).await {
+        if let Err(error) = admin::run(handlers, admin).await {
             tracing::error!("there is no admin HTTP: {error}");
         }
     });
     let mut tasks = JoinSet::new();
-    for slot in slots(&shared.config) {
-        match &shared.model(slot).command {
-            Some(command) => {
-                let command = command.clone();
-                tasks.spawn_local(slot::run(Rc::clone(&shared), slot, command));
-            }
-            None => shared.set(slot, State::NotConnected),
-        }
-    }
+    tasks.spawn_local(changes::run(Rc::clone(&shared), requests));
     if let Some(containers) = containers {
         let shared = Rc::clone(&shared);
         tasks.spawn_local(async move {
@@ -229,14 +192,20 @@ async fn conduct(
                 }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
-                Some(ToControl::Changed { .. }) => {}
+                // The face, too, is freed here.
+                Some(ToControl::Changed { number, retired, face: _ }) => {
+                    shared.changed(number, retired);
+                }
+                Some(ToControl::PoolChanged { replica, incarnation, change }) => {
+                    shared.pool_changed(replica, incarnation, change);
+                }
                 Some(ToControl::Garbage(buffer)) => free_in_pieces(buffer),
                 Some(ToControl::Drained) => {
-                    shared.board().note_engine_ended();
+                    shared.registry().note_engine_ended();
                     return Phase::Ending;
                 }
                 None => {
-                    shared.board().note_engine_ended();
+                    shared.registry().note_engine_ended();
                     tracing::error!("the engine thread has ended before its time");
                     return Phase::Killing;
                 }
@@ -250,7 +219,7 @@ async fn conduct(
                 }
                 tracing::info!("{by}: draining");
                 drain_until = Some(Instant::now() + shared.timing.drain);
-                shared.board().begin_drain();
+                shared.registry().begin_drain();
                 shared.enter(Phase::Draining);
                 shared.tell_engine(ToEngine::Drain);
             }
@@ -268,6 +237,7 @@ async fn conduct(
 /// Ends the replicas and waits for their tasks.
 async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut Asks) {
     shared.enter(phase);
+    shared.give_up_changes();
     // Every task kills what does not end in time; only a process that the kernel cannot end, since
     // it hangs in a device, takes longer.
     let until = Instant::now() + shared.timing.stop + Duration::from_nanos(REPLICA_KILL_NS);
@@ -284,7 +254,7 @@ async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut A
                 shared.enter(Phase::Killing);
             }
             () = sleep_until(until) => {
-                tracing::error!("{} replicas cannot be killed: left behind", tasks.len());
+                tracing::error!("replicas that cannot be killed are left behind");
                 return;
             }
         }

@@ -17,6 +17,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::answers::distribution;
+use crate::counted::Counted;
 
 /// What a scrape is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +64,17 @@ pub struct ProcessCounts {
     pub log_lines_dropped: u64,
 }
 
-/// The whole text of a scrape. To add metrics of others, register `EngineStats` in their registry:
-/// it is a [`Collector`].
+/// The whole text of a scrape.
 ///
 /// # Errors
 /// None that is known: writing to memory does not fail. The crate's signature has one.
 pub fn encode(
-    stats: &Arc<EngineStats>,
+    counted: Counted,
     process: ProcessCounts,
     format: Format,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(EngineCounts(Arc::clone(stats))));
+    registry.register_collector(Box::new(counted));
     registry.register_collector(Box::new(process));
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
@@ -122,21 +122,17 @@ impl Collector for ProcessCounts {
     }
 }
 
-/// What the engine counts.
-#[derive(Debug)]
-struct EngineCounts(Arc<EngineStats>);
-
-impl Collector for EngineCounts {
+impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Self(stats) = self;
+        let Self { engine, applications, models } = self;
         let mut families = Families { encoder };
-        encode_answers(&mut families, &stats.applications)?;
-        encode_application_times(&mut families, &stats.applications)?;
-        encode_model_counts(&mut families, &stats.models)?;
-        encode_model_distributions(&mut families, &stats.models)?;
-        encode_replicas(&mut families, &stats.models)?;
-        encode_connections(&mut families, stats)?;
-        encode_engine(&mut families, stats)
+        encode_answers(&mut families, applications)?;
+        encode_application_times(&mut families, applications)?;
+        encode_model_counts(&mut families, models)?;
+        encode_model_distributions(&mut families, models)?;
+        encode_replicas(&mut families, models)?;
+        encode_connections(&mut families, engine)?;
+        encode_engine(&mut families, engine)
     }
 }
 

@@ -17,25 +17,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutter_machine::clock::monotonic_ns;
-use cutter_protocol::engine::EngineEnd;
 use tokio::task::JoinHandle;
 
-use super::Slot;
 use super::backoff::BackOff;
-use super::board::State;
 use super::greet::{self, Channel, GreetError, LoadLimit};
 use super::life::{self, Cause, Up, ends_by_itself};
 use super::output::{self, LastLine, Origin};
 use super::process::Process;
-use super::shared::{Phase, Shared};
+use super::registry::{Slot, State};
+use super::shared::{Phase, Ready, Shared};
 use super::spawn::{Spawned, spawn};
 use crate::config::Command;
 use crate::limits::{BACK_OFF_SHORT_NS, EXIT_GRACE_NS, OUTPUT_LINGER_NS};
 
-/// Keeps one replica going until the server ends.
+/// Keeps one replica going until it is to end, with the server or before it.
 pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
     let mut back_off = BackOff::default();
-    while shared.phase() < Phase::Ending {
+    while !shared.is_to_end(slot) {
         shared.set(slot, State::Starting);
         let pause = match start(&shared, slot, &command) {
             Err(text) => {
@@ -48,7 +46,7 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
                 let end = incarnation.live(&shared, slot).await;
                 let pause = back_off.after(end.up_ns);
                 let asked = matches!(end.cause, Cause::Asked);
-                let pause = Some(pause).filter(|_| !asked && shared.phase() < Phase::Ending);
+                let pause = Some(pause).filter(|_| !asked && !shared.is_to_end(slot));
                 retreat(&shared, slot, end.up_ns > 0, pause);
                 incarnation.bury(&shared, slot, &end, pause).await;
                 let Some(pause) = pause else { break };
@@ -57,10 +55,11 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = shared.reached(Phase::Ending) => {}
+            () = shared.asked_to_end(slot) => {}
         }
     }
     shared.set(slot, State::Ended);
+    shared.left(slot.replica);
 }
 
 /// Notes what a slot does until its next incarnation, after a pause; without one there is none.
@@ -92,13 +91,13 @@ struct Incarnation {
 
 fn start(shared: &Shared, slot: Slot, command: &Command) -> Result<Incarnation, String> {
     let model = shared.model(slot);
-    let spawned = spawn(model, command, slot.ordinal).map_err(|error| error.to_string())?;
+    let spawned = spawn(&model, command, slot.ordinal).map_err(|error| error.to_string())?;
     let Spawned { process, socket, stdout, stderr, unpinned } = spawned;
     let pid = process.pid().as_raw_pid().unsigned_abs();
     let number = shared.next_incarnation(slot);
     shared.set(slot, State::Loading { pid, is_expected: true });
     let unpinned = unpinned.map(|error| error.to_string());
-    if shared.board().note_unpinned(slot, unpinned.clone()) {
+    if shared.registry().note_unpinned(slot, unpinned.clone()) {
         let why = unpinned.unwrap_or_default();
         tracing::error!(model = model.name, replica = slot.ordinal, pid, "not pinned: {why}");
     }
@@ -128,34 +127,35 @@ struct End {
 
 impl Incarnation {
     /// From the hello to the death, which the engine thread has been told of when this returns.
-    async fn live(&mut self, shared: &Shared, slot: Slot) -> End {
+    async fn live(&mut self, shared: &Rc<Shared>, slot: Slot) -> End {
         let greeted = tokio::select! {
             biased;
             greeted = self.greet(shared, slot) => greeted,
             () = self.process.exited() => Err(Cause::Exited),
-            () = shared.reached(Phase::Ending) => Err(Cause::Asked),
+            () = shared.asked_to_end(slot) => Err(Cause::Asked),
             never = life::loads(shared, slot, self.pid()) => match never {},
         };
-        let end = match greeted {
-            Ok(end) => end,
+        let ready = match greeted {
+            Ok(ready) => ready,
             Err(cause) => {
-                let (cause, status) = self.settle(shared, cause, Duration::ZERO).await;
+                let (cause, status) = self.settle(shared, slot, cause, Duration::ZERO).await;
                 return End { cause, up_ns: 0, status };
             }
         };
-        let mut up = Up::new(shared, slot, self.number, self.pid(), end);
-        let cause = up.end(shared, &self.socket, self.process.exited()).await;
+        let mut up = Up::new(shared, slot, ready);
+        let cause = up.end(shared, slot, &self.socket, self.process.exited()).await;
         let up_ns = up.up_ns();
-        let (cause, status) = self.settle(shared, cause, shared.timing.stop).await;
+        let (cause, status) = self.settle(shared, slot, cause, shared.timing.stop).await;
         shared.lost(slot, self.number, cause.death());
         End { cause, up_ns, status }
     }
 
-    async fn greet(&self, shared: &Shared, slot: Slot) -> Result<Box<EngineEnd>, Cause> {
+    async fn greet(&self, shared: &Shared, slot: Slot) -> Result<Ready, Cause> {
         let greeted = async {
-            let limit = LoadLimit::of(shared.model(slot));
+            let limit = LoadLimit::of(&shared.model(slot));
             let hello = greet::hear_hello(&self.socket, limit).await?;
-            greet::grant(shared, slot, self.number, &self.socket, &hello, limit).await
+            let life = (self.number, self.pid());
+            greet::grant(shared, slot, life, &self.socket, &hello, limit).await
         };
         greeted.await.map_err(|error| {
             self.socket.refuse(&error.to_string());
@@ -165,7 +165,13 @@ impl Incarnation {
 
     /// Sees to it that the process is dead and reaped. Says why it died, which may be plainer now,
     /// and its status.
-    async fn settle(&mut self, shared: &Shared, cause: Cause, stop: Duration) -> (Cause, String) {
+    async fn settle(
+        &mut self,
+        shared: &Shared,
+        slot: Slot,
+        cause: Cause,
+        stop: Duration,
+    ) -> (Cause, String) {
         let grace = match &cause {
             // A process that ends closes its socket a moment before it is gone.
             Cause::Closed | Cause::Handshake(GreetError::Gone) => {
@@ -189,8 +195,8 @@ impl Incarnation {
             cause => cause,
         };
         // The engine thread asks replicas to end before this thread hears that it has drained.
-        let draining = shared.phase() >= Phase::Draining;
-        let asked = matches!(cause, Cause::Exited) && ended_well && draining;
+        let is_over = shared.phase() >= Phase::Draining || shared.is_to_end(slot);
+        let asked = matches!(cause, Cause::Exited) && ended_well && is_over;
         (if asked { Cause::Asked } else { cause }, status)
     }
 
@@ -205,7 +211,8 @@ impl Incarnation {
         let _ = tokio::time::timeout(Duration::from_nanos(OUTPUT_LINGER_NS), left).await;
         // Something that left the process group may still hold a pipe.
         self.streams.iter().for_each(JoinHandle::abort);
-        let (model, replica, pid) = (&shared.model(slot).name, slot.ordinal, self.pid());
+        let settings = shared.model(slot);
+        let (model, replica, pid) = (&settings.name, slot.ordinal, self.pid());
         let lived_ms = monotonic_ns().saturating_sub(self.started_ns) / 1_000_000;
         // Here and not only with the failure, which is told once when it is the same again.
         let retry_in_ms = pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));

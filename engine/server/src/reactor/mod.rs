@@ -350,8 +350,14 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ToEngine::Change { number, change, face } => {
                 self.change(now_ns, number, change, face);
             }
-            ToEngine::ReplicaUp { replica, incarnation, end } => {
-                self.carrier.up(now_ns, replica, incarnation, end, core);
+            ToEngine::ReplicaUp { replica, incarnation, end, pools } => {
+                self.carrier.up(now_ns, (replica, incarnation), end, pools, core);
+            }
+            ToEngine::ChangePool { replica, incarnation, change } => {
+                self.carrier.change_pool(replica, incarnation, change);
+            }
+            ToEngine::StopReplica { replica, incarnation } => {
+                self.carrier.stop_one(replica, incarnation);
             }
             ToEngine::ReplicaLost { replica, incarnation, death } => {
                 self.carrier.lost(now_ns, replica, incarnation, death, core, sink);
@@ -411,6 +417,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             let _ = self.control.send(ToControl::Garbage(buffer));
         }
         self.end_drains();
+        while let Some((replica, incarnation, change)) = self.carrier.take_pool_changed() {
+            let _ = self.control.send(ToControl::PoolChanged { replica, incarnation, change });
+        }
         while let Some(FailureReport { model, text }) = self.core.take_failure_report() {
             let text = String::from_utf8_lossy(&text).into_owned();
             let _ = self.control.send(ToControl::ModelFailed { model, text });

@@ -106,15 +106,18 @@ impl World {
             // Fewer than a configuration can ask for.
             (application.rows, application.rows_at_start) = (ROWS, ROWS);
         }
-        let made = Engine::new(&config, LIMITS, &|| false).expect("memory for a few rows");
-        let Engine { core, frontend, ids, pools, .. } = made;
+        let made = Engine::new(&config, LIMITS, START_NS, &|| false);
+        let Engine { core, frontend, ids, registry, .. } = made.expect("memory for a few rows");
+        let rows = ids.applications.iter().map(|id| &registry.applications[*id].rows);
+        let rows = rows.map(|rows| File::from(rows.try_clone().expect("a descriptor")));
+        let pools = rows.collect();
         let mut world = Self {
             frontend,
             core,
             ids,
             clock: StoppedClock(Cell::new(START_NS)),
             faces: model::faces(),
-            pools: pools.into_iter().map(File::from).collect(),
+            pools,
             clients: Vec::new(),
             in_flight: Default::default(),
             draining: false,

@@ -1,26 +1,27 @@
 //! How everything stands on the engine thread, for whoever debugs a stall.
 //!
-//! Indexes become names, and instants become ages and times to go (negative once they are past),
+//! Ids become names, and instants become ages and times to go (negative once they are past),
 //! since a reader has no clock to compare them with.
 
 use cutter_admin_api::inspect::{
     Application, Connections, Engine, Life, Model, Query, Replica, Rings, Ticket,
 };
 use cutter_core::{
-    ApplicationView, Availability, BatchView, Id, LifeView, ModelView, QueryView, ReplicaView,
+    ApplicationView, Availability, BatchView, CoreView, Id, LifeView, Link, ModelView, QueryView,
+    ReplicaView,
 };
 use cutter_protocol::entry;
 
+use super::super::registry::Registry;
 use crate::carrier::LinkView;
-use crate::config::Config;
 use crate::reactor::{ConnectionsView, Inspection};
 
 /// What the engine thread says in the answer of `/inspect`.
-pub(in super::super) fn engine(inspection: &Inspection, config: &Config) -> Engine {
-    let names = Names { config, now_ns: inspection.at_ns };
+pub(in super::super) fn engine(inspection: &Inspection, registry: &Registry) -> Engine {
     let (pulse, core) = (&inspection.pulse, &inspection.core);
-    let applications = core.applications.iter().enumerate();
-    let models = core.models.iter().enumerate();
+    let names = Names { registry, core, now_ns: inspection.at_ns };
+    let applications = core.applications.iter();
+    let models = core.models.iter();
     let link_of = |id: &Id<cutter_core::Replica>| {
         let mut links = inspection.links.iter();
         links.find(|(replica, _)| replica == id).map(|(_, link)| link)
@@ -36,10 +37,8 @@ pub(in super::super) fn engine(inspection: &Inspection, config: &Config) -> Engi
         ring_enters: inspection.ring_enters,
         ring_overflows: inspection.ring_overflows,
         connections: connections(inspection.connections),
-        applications: applications
-            .map(|(index, (_, view))| names.application(index, view))
-            .collect(),
-        models: models.map(|(index, (_, view))| names.model(index, view)).collect(),
+        applications: applications.map(|(id, view)| names.application(*id, view)).collect(),
+        models: models.map(|(id, view)| names.model(*id, view)).collect(),
         replicas: replicas.map(|(view, link)| names.replica(view, link)).collect(),
     }
 }
@@ -56,20 +55,35 @@ fn connections(view: ConnectionsView) -> Connections {
     }
 }
 
-/// Turns indexes into names, and instants into times from now.
+/// Turns ids into names, and instants into times from now. What went while the engine thread
+/// answered has none any more.
 #[derive(Clone, Copy, Debug)]
 struct Names<'a> {
-    config: &'a Config,
+    registry: &'a Registry,
+    core: &'a CoreView,
     now_ns: u64,
 }
 
 impl Names<'_> {
-    fn application(self, index: usize, view: &ApplicationView) -> Application {
-        let config = &self.config.applications[index];
+    fn name_of(self, id: Id<cutter_core::Application>) -> String {
+        let entry = self.registry.applications.get(id);
+        entry.map(|entry| entry.settings.name.clone()).unwrap_or_default()
+    }
+
+    fn label_of(self, id: Id<cutter_core::Model>) -> (String, String) {
+        let entry = self.registry.models.get(id);
+        let settings = entry.map(|entry| &entry.settings);
+        let label = settings.map(|model| (model.name.clone(), model.version.clone()));
+        label.unwrap_or_default()
+    }
+
+    fn application(self, id: Id<cutter_core::Application>, view: &ApplicationView) -> Application {
+        let model = view.links.first();
+        let place = |link: &Link| self.core.models.iter().position(|(id, _)| *id == link.model);
         Application {
-            name: config.name.clone(),
-            slo_ns: config.slo_ns,
-            model: view.links.first().map(|link| link.model.place()),
+            name: self.name_of(id),
+            slo_ns: self.registry.applications.get(id).map_or(0, |entry| entry.settings.slo_ns),
+            model: model.and_then(place),
             rows: view.rows,
             rows_in_use: view.rows_in_use,
             next_row: view.next_row,
@@ -77,15 +91,15 @@ impl Names<'_> {
         }
     }
 
-    fn model(self, index: usize, view: &ModelView) -> Model {
-        let config = &self.config.models[index];
+    fn model(self, id: Id<cutter_core::Model>, view: &ModelView) -> Model {
+        let (model, version) = self.label_of(id);
         let availability = match view.availability {
             Availability::Expected => "expected",
             Availability::Down => "down",
         };
         Model {
-            model: config.name.clone(),
-            version: config.version.clone(),
+            model,
+            version,
             availability: availability.to_owned(),
             queued: view.queued,
             queue_capacity: view.queue_capacity,
@@ -101,7 +115,7 @@ impl Names<'_> {
     fn query(self, view: QueryView) -> Query {
         Query {
             query_id: view.id,
-            application: self.config.applications[view.application.place()].name.clone(),
+            application: self.name_of(view.application),
             row: view.row,
             age_ns: self.ago_ns(view.arrived_ns),
             due_in_ns: self.in_ns(view.deadline_ns),
@@ -110,11 +124,11 @@ impl Names<'_> {
     }
 
     fn replica(self, view: &ReplicaView, link: Option<&LinkView>) -> Replica {
-        let config = &self.config.models[view.model.place()];
+        let (model, version) = self.label_of(view.model);
         let pair = view.life.as_ref().zip(link);
         Replica {
-            model: config.name.clone(),
-            version: config.version.clone(),
+            model,
+            version,
             replica: view.ordinal as usize,
             batch_limit: view.batch_limit,
             life: pair.map(|(life, link)| self.life(life, link)),

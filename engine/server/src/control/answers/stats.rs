@@ -4,13 +4,11 @@
 //! happened in between; nothing here knows who reads, or how often.
 
 use cutter_admin_api::stats::{Application, Engine, Model, Replica, SCHEMA, Stats, SystemCalls};
-use cutter_core::stats::{
-    ApplicationStats, EngineStats, HTTP_STATUS_OTHER, ModelStats, Reason, ReplicaStats,
-};
+use cutter_core::Id;
+use cutter_core::stats::{EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats};
 
-use super::super::board::Board;
+use super::super::registry::{ApplicationEntry, ModelEntry, Registry};
 use super::distribution;
-use crate::config::{self, Config};
 
 /// What is known of the process.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +22,16 @@ pub(in super::super) fn stats(
     at_ns: u64,
     process: Process,
     counted: &EngineStats,
-    config: &Config,
-    board: &Board,
+    registry: &Registry,
 ) -> Stats {
-    let applications = counted.applications.iter().zip(&config.applications);
-    let models = counted.models.iter().enumerate();
+    let applications = registry.applications.iter();
+    let models = registry.models.iter();
     Stats {
         schema: SCHEMA.to_owned(),
         at_ns,
         engine: engine(process, counted),
-        applications: applications.map(|(app, config)| application(app, config)).collect(),
-        models: models.map(|(index, counted)| model(index, counted, board)).collect(),
+        applications: applications.map(|(_, entry)| application(entry, registry)).collect(),
+        models: models.map(|(id, entry)| model(entry, registry.failures(id), registry)).collect(),
     }
 }
 
@@ -64,12 +61,17 @@ fn engine(process: Process, counted: &EngineStats) -> Engine {
     }
 }
 
-fn application(counted: &ApplicationStats, config: &config::Application) -> Application {
+fn application(entry: &ApplicationEntry, registry: &Registry) -> Application {
+    let ApplicationEntry { settings, stats: counted, links, .. } = entry;
+    // Models are told by their places in the list of this answer.
+    let place = |link: &Id<cutter_core::Model>| {
+        registry.models.iter().position(|(model, _)| model == *link)
+    };
     let default = |reason: Reason| (reason.as_str().to_owned(), counted.defaults(reason).get());
     Application {
         name: counted.name.to_string(),
-        slo_ns: config.slo_ns,
-        models: config.models.clone(),
+        slo_ns: settings.slo_ns,
+        models: links.iter().filter_map(place).collect(),
         queries: counted.queries.get(),
         predictions: counted.predictions.get(),
         cancelled: counted.cancelled.get(),
@@ -84,11 +86,15 @@ fn application(counted: &ApplicationStats, config: &config::Application) -> Appl
     }
 }
 
-fn model(index: usize, counted: &ModelStats, board: &Board) -> Model {
+fn model(
+    entry: &ModelEntry,
+    (failed_share, last_error): (f64, Option<&str>),
+    registry: &Registry,
+) -> Model {
+    let counted = &entry.stats;
     let kinds = counted.violation_kinds().iter().enumerate();
     let violations = kinds.map(|(kind, name)| ((*name).to_owned(), counted.violations(kind).get()));
-    let replicas = counted.replicas.iter().enumerate();
-    let (failed_share, last_error) = board.failures(index);
+    let replicas = entry.replicas.iter().zip(&counted.replicas);
     Model {
         model: counted.model.to_string(),
         version: counted.version.to_string(),
@@ -105,9 +111,7 @@ fn model(index: usize, counted: &ModelStats, board: &Board) -> Model {
         queue: distribution(&counted.queue),
         batch_wait: distribution(&counted.batch_wait),
         service: distribution(&counted.service),
-        replicas: replicas
-            .map(|(ordinal, counted)| replica(counted, board.replica(index, ordinal)))
-            .collect(),
+        replicas: replicas.map(|(id, counted)| replica(counted, registry.replica(*id))).collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use cutter_admin_api as said;
 use cutter_admin_api::inspect::EngineAnswer;
@@ -17,13 +18,14 @@ use cutter_protocol::wait::WaitStrategy;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::board::{Board, State};
 use super::super::health::Counts;
-use super::super::slots;
+use super::super::registry::{Registry, State};
 use super::*;
 use crate::carrier::LinkView;
 use crate::config::Config;
-use crate::engine::new_stats;
+use crate::counted::Counted;
+use crate::engine::Engine;
+use crate::port::http::PortLimits;
 use crate::reactor::{ConnectionsView, Inspection, Pulse};
 
 const PAGE: &str = include_str!("../../../../API.md");
@@ -41,29 +43,29 @@ const CONFIG: &str = "[[application]]\nname = \"digits\"\nmodels = [\"softmax\"]
     [[application]]\nname = \"orphans\"\ninput.type = \"strings\"\n\
     [[model]]\nname = \"softmax\"\nversion = \"2\"\ncommand = [\"softmax\"]\nreplicas = 2\n";
 
-fn config() -> Config {
-    Config::from_toml(CONFIG, Path::new("/srv"), "c").unwrap().0
-}
-
 /// The first replica is up, though not where it was to be; the second waits to be started again.
-fn board(config: &Config) -> Board {
-    let mut board = Board::new(config, 1_000 * MS);
-    let slots = slots(config);
+fn registry() -> (Registry, EngineStats) {
+    let (config, _) = Config::from_toml(CONFIG, Path::new("/srv"), "c").unwrap();
+    let made = Engine::new(&config, PortLimits::default(), 1_000 * MS, &|| false).unwrap();
+    let mut registry = made.registry;
+    let (slots, model) = (registry.slots(), made.ids.models[0]);
     for slot in &slots {
-        board.next_incarnation(*slot);
+        registry.next_incarnation(*slot);
     }
-    board.set(slots[0], State::Up { pid: 77 }, 5_000 * MS);
-    board.note_unpinned(slots[0], Some("core 9 is not there".to_owned()));
-    board.set(slots[1], State::BackingOff { until_ns: NOW_NS + 90 * MS }, 8_990 * MS);
-    board.note_error(slots[1], "it ended by signal 9");
-    board.next_incarnation(slots[1]);
-    board.look_at_model(0, Counts { batches: 8, failed: 2 });
-    board.note_model_failed(0, "7 is not a probability");
-    board
+    registry.set(slots[0], State::Up { pid: 77 }, 5_000 * MS);
+    registry.note_unpinned(slots[0], Some("core 9 is not there".to_owned()));
+    registry.set(slots[1], State::BackingOff { until_ns: NOW_NS + 90 * MS }, 8_990 * MS);
+    registry.note_error(slots[1], "it ended by signal 9");
+    registry.next_incarnation(slots[1]);
+    registry.look_at_model(model, Counts { batches: 8, failed: 2 });
+    registry.note_model_failed(model, "7 is not a probability");
+    let totals = EngineStats::new();
+    count(&totals, &registry.counted(&Arc::new(EngineStats::new())));
+    (registry, totals)
 }
 
-fn counted(config: &Config) -> EngineStats {
-    let stats = new_stats(config);
+/// Counts something of everything.
+fn count(stats: &EngineStats, counted: &Counted) {
     let totals = [
         &stats.connections_accepted,
         &stats.connections_evicted,
@@ -79,8 +81,8 @@ fn counted(config: &Config) -> EngineStats {
     ];
     totals.into_iter().zip(101..).for_each(|(counter, count)| counter.add(count));
     stats.connections.set(3);
-    stats.applications.iter().for_each(|application| application.rows.set(4_096));
-    let digits = &stats.applications[0];
+    counted.applications.iter().for_each(|application| application.rows.set(4_096));
+    let digits = &counted.applications[0];
     let counts = [
         &digits.queries,
         &digits.predictions,
@@ -95,7 +97,7 @@ fn counted(config: &Config) -> EngineStats {
     [3, 3, 257, u64::MAX >> 8].into_iter().for_each(|ns| digits.end_to_end.record(ns));
     digits.parse.record(1_000);
     digits.reply.record(2_000);
-    let softmax = &stats.models[0];
+    let softmax = &counted.models[0];
     let counts = [
         &softmax.expired,
         &softmax.restarts,
@@ -117,7 +119,6 @@ fn counted(config: &Config) -> EngineStats {
     gauges.into_iter().for_each(|gauge| gauge.set(1));
     softmax.replicas[0].batch_limit.set(17);
     softmax.replicas[0].in_flight.set(2);
-    stats
 }
 
 /// A batch hangs in the first replica, one waits behind it, and queries wait behind both.
@@ -241,9 +242,10 @@ fn assert_golden(answer: &impl Serialize, golden: &str) {
     assert_eq!(text, golden, "{text}");
 }
 
-fn golden_stats(config: &Config) -> said::Stats {
+fn golden_stats() -> said::Stats {
+    let (registry, totals) = registry();
     let process = Process { uptime_ns: 8_500 * MS, log_lines_dropped: 12 };
-    let mut answer = stats(NOW_NS, process, &counted(config), config, &board(config));
+    let mut answer = stats(NOW_NS, process, &totals, &registry);
     assert_eq!(answer.engine.version, env!("CARGO_PKG_VERSION"));
     answer.engine.version = VERSION.to_owned();
     answer
@@ -251,22 +253,22 @@ fn golden_stats(config: &Config) -> said::Stats {
 
 #[test]
 fn readyz_says_who_is_ready_and_why_others_are_not() {
-    assert_golden(&board(&config()).readiness(NOW_NS), READYZ);
+    assert_golden(&registry().0.readiness(NOW_NS), READYZ);
 }
 
 #[test]
 fn stats_say_every_count_under_its_name() {
-    assert_golden(&golden_stats(&config()), STATS);
+    assert_golden(&golden_stats(), STATS);
 }
 
 #[test]
 fn an_inspection_says_what_is_in_flight_and_what_waits() {
-    let config = config();
+    let (registry, _) = registry();
     let answer = said::Inspection {
         schema: said::inspect::SCHEMA.to_owned(),
-        readiness: board(&config).readiness(NOW_NS),
-        engine: EngineAnswer::Says(Box::new(engine(&seen(), &config))),
-        stats: golden_stats(&config),
+        readiness: registry.readiness(NOW_NS),
+        engine: EngineAnswer::Says(Box::new(engine(&seen(), &registry))),
+        stats: golden_stats(),
     };
     assert_golden(&answer, INSPECT);
 }

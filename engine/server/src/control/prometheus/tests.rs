@@ -6,16 +6,18 @@ use super::*;
 
 const KINDS: &[&str] = &["stamp", "slot"];
 
-fn stats() -> Arc<EngineStats> {
-    Arc::new(EngineStats::new(
-        &["digits", "words"],
-        &[("softmax", "1", 2), ("noop", "v\"2\\\n", 1)],
-        KINDS,
-    ))
+fn stats() -> Counted {
+    let model =
+        |(name, version, replicas)| Arc::new(ModelStats::new(name, version, replicas, KINDS));
+    Counted {
+        engine: Arc::new(EngineStats::new()),
+        applications: ["digits", "words"].map(|name| Arc::new(ApplicationStats::new(name))).into(),
+        models: [("softmax", "1", 2), ("noop", "v\"2\\\n", 1)].map(model).into(),
+    }
 }
 
-fn samples(stats: &Arc<EngineStats>) -> BTreeMap<String, f64> {
-    encode(stats, ProcessCounts::default(), Format::OpenMetrics)
+fn samples(stats: &Counted) -> BTreeMap<String, f64> {
+    encode(stats.clone(), ProcessCounts::default(), Format::OpenMetrics)
         .unwrap()
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -25,7 +27,7 @@ fn samples(stats: &Arc<EngineStats>) -> BTreeMap<String, f64> {
 }
 
 #[track_caller]
-fn assert_samples(stats: &Arc<EngineStats>, expected: &[(&str, f64)]) {
+fn assert_samples(stats: &Counted, expected: &[(&str, f64)]) {
     let samples = samples(stats);
     let found: Vec<_> =
         expected.iter().map(|(name, _)| (*name, samples.get(*name).copied())).collect();
@@ -100,18 +102,18 @@ fn models_and_replicas_are_told_apart() {
 #[test]
 fn the_engine_totals_are_there() {
     let stats = stats();
-    stats.connections.set(3);
-    stats.connections_accepted.add(9);
-    stats.connections_evicted.add(3);
-    stats.bytes_in.add(1_000);
-    stats.bytes_out.add(2_000);
-    stats.system_calls_enter.add(11);
-    stats.system_calls_yield.add(12);
-    stats.system_calls_wake.add(13);
-    stats.ring_overflows.add(1);
-    stats.input_bytes_copied.add(784);
-    stats.http_errors(413).add(2);
-    stats.http_errors(418).add(1);
+    stats.engine.connections.set(3);
+    stats.engine.connections_accepted.add(9);
+    stats.engine.connections_evicted.add(3);
+    stats.engine.bytes_in.add(1_000);
+    stats.engine.bytes_out.add(2_000);
+    stats.engine.system_calls_enter.add(11);
+    stats.engine.system_calls_yield.add(12);
+    stats.engine.system_calls_wake.add(13);
+    stats.engine.ring_overflows.add(1);
+    stats.engine.input_bytes_copied.add(784);
+    stats.engine.http_errors(413).add(2);
+    stats.engine.http_errors(418).add(1);
     assert_samples(
         &stats,
         &[
@@ -200,7 +202,7 @@ fn label_values_are_escaped() {
 
 #[test]
 fn each_family_is_described_once_before_its_samples() {
-    let text = encode(&stats(), ProcessCounts::default(), Format::OpenMetrics).unwrap();
+    let text = encode(stats(), ProcessCounts::default(), Format::OpenMetrics).unwrap();
     let described = |word: &str| -> Vec<String> {
         text.lines()
             .filter_map(|line| line.strip_prefix(word))
@@ -233,7 +235,7 @@ fn each_family_is_described_once_before_its_samples() {
 
 #[test]
 fn an_engine_without_applications_is_still_valid_text() {
-    let stats = Arc::new(EngineStats::new(&[], &[], &[]));
+    let stats = Counted { applications: Vec::new(), models: Vec::new(), ..stats() };
     assert_samples(&stats, &[("cutter_connections", 0.0)]);
 }
 
@@ -285,7 +287,7 @@ fn assert_described(text: &str, format: Format) {
 #[test]
 fn every_metric_is_described_in_both_formats() {
     for format in [Format::Text, Format::OpenMetrics] {
-        let text = encode(&stats(), ProcessCounts::default(), format).unwrap();
+        let text = encode(stats(), ProcessCounts::default(), format).unwrap();
         assert_described(&text, format);
         assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
         assert_eq!(text.contains("# UNIT"), format == Format::OpenMetrics);
@@ -299,7 +301,7 @@ fn both_formats_say_the_same() {
     stats.models[0].batches_failed.add(3);
     let process = ProcessCounts { log_lines_dropped: 7 };
     let samples = [Format::Text, Format::OpenMetrics].map(|format| {
-        let text = encode(&stats, process, format).unwrap();
+        let text = encode(stats.clone(), process, format).unwrap();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines.map(str::to_owned).collect::<Vec<_>>()
     });

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cutter_core::stats::EngineStats;
 use cutter_core::{Availability, CoreView, Death};
+use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::wait::WaitStrategy;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -18,8 +18,10 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::super::changes::{self, Changes};
 use super::super::{ControlPlan, Signals, Timing, bind_containers, run_with};
 use crate::config::Config;
+use crate::counted::Counted;
 use crate::engine::Engine;
 use crate::messages::{EngineInbox, ToControl, ToEngine, mailbox};
 use crate::port::http::PortLimits;
@@ -42,7 +44,8 @@ pub struct World {
     pub to_control: Option<mpsc::UnboundedSender<ToControl>>,
     stop: Option<oneshot::Sender<()>>,
     pub admin: SocketAddr,
-    pub stats: Arc<EngineStats>,
+    pub stats: Counted,
+    _changes: Changes,
     log: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     folder: TempDir,
@@ -89,28 +92,28 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("[server]\nsocket = \"c.sock\"\n{models}");
         let (config, _) = Config::from_toml(&text, folder.path(), "c").unwrap();
-        let config = Arc::new(config);
-        let made = Engine::new(&config, PortLimits::default(), &|| false).unwrap();
-        let Engine { core, stats, ids, pools, .. } = made;
-        let view = core.view();
+        let now_ns = monotonic_ns();
+        let made = Engine::new(&config, PortLimits::default(), now_ns, &|| false).unwrap();
+        let Engine { core, stats, registry, .. } = made;
+        let (view, counted) = (core.view(), registry.counted(&stats));
+        let (changes, requests) = changes::channel();
         let (engine, inbox) = mailbox().unwrap();
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let admin = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = admin.local_addr().unwrap();
         let plan = ControlPlan {
-            stats: Arc::clone(&stats),
+            stats,
+            registry: Arc::new(Mutex::new(registry)),
             engine,
             inbox: from_engine,
-            pools,
-            ids,
+            requests,
             admin,
             containers: config.server.socket.as_deref().map(|path| bind_containers(path).unwrap()),
             engine_unpinned: None,
             signals: signals.then(|| Signals::install().unwrap()),
             log_lines_dropped: || 0,
             stop: stopped,
-            config: Arc::clone(&config),
         };
         let log = Arc::default();
         let writer = Writer(Arc::clone(&log));
@@ -127,7 +130,8 @@ impl World {
             to_control: Some(to_control),
             stop: Some(stop),
             admin: address,
-            stats,
+            stats: counted,
+            _changes: changes,
             log,
             view,
             thread: Some(thread),
@@ -149,7 +153,8 @@ impl World {
             self.inbox.next()
         });
         match message {
-            ToEngine::ReplicaUp { replica, incarnation, end } => {
+            ToEngine::ReplicaUp { replica, incarnation, end, pools } => {
+                assert_eq!(pools, [], "it was granted all that it is to read");
                 let replica = replica.place();
                 (Told::Up { replica, incarnation }, Some(end))
             }
@@ -161,7 +166,9 @@ impl World {
                 let model = model.place();
                 (Told::Availability { model, availability }, None)
             }
-            ToEngine::Change { .. } => unreachable!("nothing comes or goes here"),
+            ToEngine::Change { .. }
+            | ToEngine::ChangePool { .. }
+            | ToEngine::StopReplica { .. } => unreachable!("nothing comes or goes here"),
             ToEngine::Inspect { .. } => panic!("nobody asked how everything stands"),
             ToEngine::Drain => (Told::Drain, None),
             ToEngine::EndNow => (Told::EndNow, None),

@@ -77,7 +77,8 @@ impl World {
         let (mut config, _) = config::parse(&text).unwrap();
         // Fewer than a configuration can ask for.
         (config.applications[0].rows, config.applications[0].rows_at_start) = (rows, rows);
-        let Engine { core, frontend, ids, .. } = Engine::new(&config, SMALL, &|| false).unwrap();
+        let made = Engine::new(&config, SMALL, 1_000, &|| false).unwrap();
+        let Engine { core, frontend, ids, .. } = made;
         let clock = TestClock(Cell::new(1_000));
         let mut world = Self { core, frontend, ids, clock };
         (0..SMALL.connections).for_each(|connection| world.frontend.open(connection, 1_000));

@@ -47,7 +47,7 @@ impl Coverage {
     fn add(&mut self, world: &World) {
         self.steps += world.steps;
         self.worlds += 1;
-        let evicted = world.stats.connections_evicted.get();
+        let evicted = world.stats.engine.connections_evicted.get();
         *self.counts.entry("evicted").or_default() += evicted;
         let state = world.state.borrow();
         let entries = [state.oracle.seen.entries(), state.kernel.met.entries()].concat();

@@ -23,7 +23,7 @@ fn a_late_client_whose_answer_cannot_go_out_is_refused_once() {
     let script = Script::new(vec![large(), Request::predict(QUICK)], steps);
     let script = script.reading(Reading::Never).window(KIB);
     let world = Plan::new(vec![script]).run();
-    assert!(world.stats.http_errors(408).get() <= 1);
+    assert!(world.stats.engine.http_errors(408).get() <= 1);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_client_that_pipelines_and_does_not_read_ends() {
 fn a_client_that_stops_reading_one_answer_ends() {
     let script = Script::at_once(vec![large()]);
     let world = Plan::new(vec![script.reading(Reading::Never).window(KIB)]).run();
-    assert_eq!(world.stats.connections.get(), 0);
+    assert_eq!(world.stats.engine.connections.get(), 0);
 }
 
 #[test]

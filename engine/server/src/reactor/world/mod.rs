@@ -28,13 +28,14 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cutter_core::stats::EngineStats;
+use cutter_core::{Application, Id};
 use cutter_protocol::wait::WaitStrategy;
 use cutter_tensor::{ElementType, TensorSpec};
 use cutter_wire::limits::DECODED_BODY_KEPT_BYTES;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{EnginePlan, EngineThread};
+use crate::counted::Counted;
 use crate::engine::Engine;
 use crate::limits::{BATCH_TIMEOUT_US_MAX, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
 use crate::messages::{ToControl, mailbox};
@@ -207,7 +208,7 @@ impl Plan {
 pub struct World {
     pub state: Rc<RefCell<State>>,
     pub thread: EngineThread<SimulatedRing, Models, Clock>,
-    pub stats: Arc<EngineStats>,
+    pub stats: Counted,
     pub steps: u64,
     plan: Plan,
     _control: UnboundedReceiver<ToControl>,
@@ -217,10 +218,14 @@ impl World {
     pub fn new(plan: Plan) -> Self {
         let clock = Clock { now_ns: Rc::new(Cell::new(START_NS)), look_ns: plan.look_ns };
         let (config, _) = crate::config::parse(&configuration()).expect("a right one");
-        let made = Engine::new(&config, plan.limits(), &|| false).expect("memory");
-        let Engine { mut core, frontend, stats, ids, pools } = made;
+        let made = Engine::new(&config, plan.limits(), START_NS, &|| false).expect("memory");
+        let Engine { mut core, frontend, stats, registry, ids } = made;
         let strides = config.applications.iter().map(|a| a.row_stride()).collect();
-        let files = pools.into_iter().map(File::from).collect();
+        let counted = registry.counted(&stats);
+        let rows = |id: &Id<Application>| {
+            File::from(registry.applications[*id].rows.try_clone().expect("a descriptor"))
+        };
+        let files = ids.applications.iter().map(rows).collect();
         let output = TensorSpec::at_most(ElementType::Int32, OUTPUT_BYTES_MAX);
         for replica in &ids.replicas {
             core.replica_up(START_NS, *replica, output, DEPTH, BATCH_MAX);
@@ -242,7 +247,7 @@ impl World {
         };
         let ring = SimulatedRing::new(Rc::clone(&state));
         let thread = EngineThread::over(engine_plan, ring, models, clock);
-        Self { state, thread, stats, steps: 0, plan, _control: control }
+        Self { state, thread, stats: counted, steps: 0, plan, _control: control }
     }
 
     /// Runs until every client is gone, or drained; and checks that all came to a good end.
@@ -287,7 +292,7 @@ impl World {
 
     /// Bytes received, read as JSON and sent so far.
     fn work(&self) -> u64 {
-        let stats = &self.stats;
+        let stats = &self.stats.engine;
         let counters = [&stats.bytes_in, &stats.input_bytes_copied, &stats.bytes_out];
         counters.iter().map(|counter| counter.get()).sum()
     }

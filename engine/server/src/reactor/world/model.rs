@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use cutter_core::{BatchResults, Core, Death, Id, ItemResults, Replica, RowRef, Sink};
 use cutter_machine::clock::Clock;
-use cutter_protocol::engine::EngineEnd;
+use cutter_protocol::engine::{EngineEnd, PoolChange};
 use cutter_tensor::Item;
 use rustix::event::EventfdFlags;
 
@@ -142,7 +142,26 @@ impl Models {
 }
 
 impl Carrier for Models {
-    fn up(&mut self, _: u64, _: Id<Replica>, _: u64, _: Box<EngineEnd>, _: &mut Core) {
+    fn up(
+        &mut self,
+        _: u64,
+        _: (Id<Replica>, u64),
+        _: Box<EngineEnd>,
+        _: Vec<PoolChange>,
+        _: &mut Core,
+    ) {
+        unreachable!("nothing comes or goes here");
+    }
+
+    fn change_pool(&mut self, _: Id<Replica>, _: u64, _: PoolChange) {
+        unreachable!("nothing comes or goes here");
+    }
+
+    fn take_pool_changed(&mut self) -> Option<(Id<Replica>, u64, PoolChange)> {
+        None
+    }
+
+    fn stop_one(&mut self, _: Id<Replica>, _: u64) {
         unreachable!("nothing comes or goes here");
     }
 

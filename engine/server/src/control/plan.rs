@@ -1,0 +1,285 @@
+//! From what is wanted to the changes that make it so.
+//!
+//! Pure but for the memory that it takes: the registry notes what is to be, and out come the
+//! changes for the engine thread, in their order. The start of a server is the same as what comes
+//! later, with all changes done at once.
+
+use std::sync::Arc;
+
+use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
+use cutter_core::stats::{ApplicationStats, ModelStats};
+use cutter_core::{
+    Application, ApplicationPlan, Change, Id, LimitPlan, Link, Links, Model, ModelPlan, NewRoom,
+    Replica, ReplicaPlan, Room,
+};
+use cutter_protocol::limits::{DEPTH_DEFAULT, POOLS_MAX};
+use cutter_protocol::segment::SegmentError;
+use cutter_protocol::violation::Violation;
+use cutter_tensor::TensorSpec;
+
+use super::registry::{ApplicationEntry, ModelEntry, Registry};
+use crate::config::{self, BatchPolicy};
+use crate::pool;
+use crate::port::http::Face;
+
+/// Why something is not done. Each is one line: what, why, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("there is an application {name} already; remove it first")]
+    ApplicationThere { name: String },
+    #[error("there is a model {name} of version {version} already; give another version")]
+    ModelThere { name: String, version: String },
+    #[error("there is no application {name}; there are: {known}")]
+    NoApplication { name: String, known: String },
+    #[error("there is no model {name}; there are: {known}")]
+    NoModel { name: String, known: String },
+    #[error("there are several versions of model {name}; name one of them: {known}")]
+    WhichVersion { name: String, known: String },
+    #[error("model {name} is linked to application {application}; link that elsewhere first")]
+    Linked { name: String, application: String },
+    #[error("a server has at most {APPLICATIONS_MAX} applications; remove one first")]
+    Applications,
+    #[error(
+        "a server has at most {MODELS_MAX} model versions with {REPLICAS_TOTAL_MAX} replicas; \
+         remove one first"
+    )]
+    Models,
+    #[error(
+        "application {application} was made for {most} models at most, and {asked} are named; add \
+         it anew for more (at most {LINKS_MAX})"
+    )]
+    Links { application: String, asked: usize, most: usize },
+    #[error("model {name} is named twice")]
+    Twice { name: String },
+    #[error(
+        "the replicas of model {name} can read the rows of {POOLS_MAX} applications, and have \
+         those of {applications}; remove one of these"
+    )]
+    Pools { name: String, applications: String },
+    #[error("cannot take the input pool of application {application}: {source}")]
+    Pool {
+        application: String,
+        #[source]
+        source: SegmentError,
+    },
+    #[error(
+        "model {model} takes {takes}, but application {application} sends {sends}; link it to \
+         another model"
+    )]
+    Input { model: String, takes: Box<TensorSpec>, application: String, sends: Box<TensorSpec> },
+    #[error("the server is ending")]
+    Ending,
+}
+
+/// A step for the engine thread.
+#[derive(Debug)]
+pub struct Step {
+    pub change: Change,
+    pub face: Option<Box<Face>>,
+}
+
+impl From<Change> for Step {
+    fn from(change: Change) -> Self {
+        Self { change, face: None }
+    }
+}
+
+/// How an application is linked.
+#[derive(Debug)]
+pub struct LinkPlan {
+    pub step: Step,
+    /// Whose rows the replicas of a model are to read that could not before: which model, and at
+    /// which place of their pool tables.
+    pub maps: Vec<(Id<Model>, u32)>,
+}
+
+/// Adds a model version with its replicas, which are yet to be started.
+pub fn add_model(
+    registry: &mut Registry,
+    settings: &config::Model,
+    now_ns: u64,
+) -> Result<(Id<Model>, Vec<Step>), ChangeError> {
+    let config::Model { name, version, replicas, batch, .. } = settings;
+    let has_version = |model: &Id<Model>| registry.models[*model].settings.version == *version;
+    if registry.models_named(name).iter().any(has_version) {
+        let (name, version) = (name.clone(), version.clone());
+        return Err(ChangeError::ModelThere { name, version });
+    }
+    let stats = ModelStats::new(name, version, *replicas as usize, Violation::KINDS);
+    let stats = Arc::new(stats);
+    let added = registry.add_model(Arc::new(settings.clone()), Arc::clone(&stats), now_ns);
+    let id = added.ok_or(ChangeError::Models)?;
+    let plan = ModelPlan {
+        depth: DEPTH_DEFAULT,
+        batch_timeout_ns: settings.batch_timeout_ns,
+        room: Room::new(0),
+        stats: Arc::clone(&stats),
+    };
+    let mut steps = vec![Change::AddModel { id, model: Box::new(Model::new(plan)) }.into()];
+    for slot in registry.slots_of(id) {
+        let plan = ReplicaPlan {
+            model: id,
+            ordinal: slot.ordinal,
+            depth: DEPTH_DEFAULT,
+            limit: match *batch {
+                BatchPolicy::Aimd { max } => LimitPlan::Aimd { max },
+                BatchPolicy::Fixed { max } => LimitPlan::Fixed { max },
+            },
+            stats: Arc::clone(&stats.replicas[slot.ordinal as usize]),
+        };
+        let replica = Box::new(Replica::new(plan));
+        steps.push(Change::AddReplica { id: slot.replica, replica }.into());
+    }
+    Ok((id, steps))
+}
+
+/// Adds an application, which asks nobody yet but can ask so many models. Takes its memory.
+pub fn add_application(
+    registry: &mut Registry,
+    settings: &config::Application,
+    links_max: usize,
+) -> Result<(Id<Application>, Step), ChangeError> {
+    let name = || settings.name.clone();
+    if registry.application_named(&settings.name).is_some() {
+        return Err(ChangeError::ApplicationThere { name: name() });
+    }
+    let (rows, at_start) = (settings.rows, settings.rows_at_start);
+    let created = pool::create(rows, settings.row_stride(), at_start);
+    let (pool, descriptor) =
+        created.map_err(|source| ChangeError::Pool { application: name(), source })?;
+    let stats = Arc::new(ApplicationStats::new(&settings.name));
+    let entry = ApplicationEntry {
+        settings: settings.clone(),
+        stats: Arc::clone(&stats),
+        rows: descriptor,
+        links: Vec::new(),
+        links_max,
+    };
+    let id = registry.applications.insert(entry).map_err(|_| ChangeError::Applications)?;
+    let plan = ApplicationPlan { slo_ns: settings.slo_ns, pool, links_max, stats };
+    let change = Change::AddApplication { id, application: Box::new(Application::new(plan)) };
+    let face = face(registry, id);
+    Ok((id, Step { change, face: Some(face) }))
+}
+
+/// Links an application to these models and to no others.
+pub fn link(
+    registry: &mut Registry,
+    application: Id<Application>,
+    models: &[Id<Model>],
+) -> Result<LinkPlan, ChangeError> {
+    let entry = &registry.applications[application];
+    if models.len() > entry.links_max {
+        let (asked, most) = (models.len(), entry.links_max);
+        return Err(ChangeError::Links { application: entry.settings.name.clone(), asked, most });
+    }
+    let places = places(registry, application, models)?;
+    // From here on it is done.
+    let rows = registry.applications[application].settings.rows as usize;
+    let (mut links, mut maps, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
+    for (model, place) in models.iter().copied().zip(places) {
+        let others = registry
+            .applications
+            .iter()
+            .filter(|(id, other)| *id != application && other.links.contains(&model));
+        let needed = rows + others.map(|(_, other)| other.settings.rows as usize).sum::<usize>();
+        let entry = &mut registry.models[model];
+        let pool = u32::try_from(place).expect("below POOLS_MAX");
+        links.push(Link { model, pool });
+        if entry.pools[place].replace(application).is_none() {
+            maps.push((model, pool));
+        }
+        if needed > entry.room_rows {
+            entry.room_rows = needed;
+            rooms.push(NewRoom { model, room: Box::new(Room::new(needed)) });
+        }
+    }
+    registry.applications[application].links = models.to_vec();
+    let links = Box::new(Links { models: links, ..Links::default() });
+    let change = Change::Link { application, links, rooms };
+    let face = Some(face(registry, application));
+    Ok(LinkPlan { step: Step { change, face }, maps })
+}
+
+/// Links an application to nobody. Says whose replicas have its rows, and at which place.
+pub fn unlink(registry: &mut Registry, application: Id<Application>) -> Vec<(Id<Model>, u32)> {
+    registry.applications[application].links.clear();
+    let mut readers = Vec::new();
+    for (model, entry) in registry.models.iter_mut() {
+        for (place, pool) in (0..).zip(&mut entry.pools) {
+            if *pool == Some(application) {
+                *pool = None;
+                readers.push((model, place));
+            }
+        }
+    }
+    readers
+}
+
+/// The application with this name.
+pub fn application(registry: &Registry, name: &str) -> Result<Id<Application>, ChangeError> {
+    registry.application_named(name).ok_or_else(|| {
+        let known = registry.applications.iter().map(|(_, entry)| entry.settings.name.clone());
+        ChangeError::NoApplication { name: name.to_owned(), known: listed(known) }
+    })
+}
+
+/// The model that is named, with its version where there are several.
+pub fn model(registry: &Registry, name: &str) -> Result<Id<Model>, ChangeError> {
+    let label = |id: &Id<Model>| registry.models[*id].settings.label();
+    if let Some((bare, _)) = name.split_once(':') {
+        let versions = registry.models_named(bare);
+        if let Some(found) = versions.into_iter().find(|id| label(id) == name) {
+            return Ok(found);
+        }
+    }
+    match registry.models_named(name).as_slice() {
+        [only] => Ok(*only),
+        [] => {
+            let known = registry.models.iter().map(|(id, _)| label(&id));
+            Err(ChangeError::NoModel { name: name.to_owned(), known: listed(known) })
+        }
+        several => {
+            let known = listed(several.iter().map(label));
+            Err(ChangeError::WhichVersion { name: name.to_owned(), known })
+        }
+    }
+}
+
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Where the replicas of each model have the rows of an application, or are to have them.
+fn places(
+    registry: &Registry,
+    application: Id<Application>,
+    models: &[Id<Model>],
+) -> Result<Vec<usize>, ChangeError> {
+    let place = |(index, model): (usize, &Id<Model>)| {
+        let ModelEntry { settings, pools, .. } = &registry.models[*model];
+        if models[..index].contains(model) {
+            return Err(ChangeError::Twice { name: settings.label() });
+        }
+        let known = pools.iter().position(|pool| *pool == Some(application));
+        known.or_else(|| pools.iter().position(Option::is_none)).ok_or_else(|| {
+            let readers = pools.iter().flatten().filter_map(|id| registry.applications.get(*id));
+            let readers: Vec<&str> = readers.map(|it| it.settings.name.as_str()).collect();
+            ChangeError::Pools { name: settings.label(), applications: readers.join(", ") }
+        })
+    };
+    models.iter().enumerate().map(place).collect()
+}
+
+/// What clients see of an application as it is linked now.
+fn face(registry: &Registry, application: Id<Application>) -> Box<Face> {
+    let ApplicationEntry { settings, stats, links, .. } = &registry.applications[application];
+    let model = links.first().map(|model| &registry.models[*model].settings);
+    let model = model.map(|model| (model.name.clone(), model.version.clone()));
+    let (name, default) = (settings.name.clone(), &settings.default_output);
+    let (slo_ns, stats) = (settings.slo_ns, Arc::clone(stats));
+    let mut face = Face::new(name, settings.input, slo_ns, default, model, stats);
+    (face.rows, face.json_output) = (settings.rows, settings.json_output);
+    Box::new(face)
+}
