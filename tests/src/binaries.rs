@@ -47,7 +47,7 @@ fn build() -> PathBuf {
     cargo.arg("--target-dir").arg(folder.parent().expect("a profile has a target folder"));
     // With a test among what is built, and all packages, crates have the features that they have
     // under `cargo test --workspace`, which has then built nearly everything.
-    cargo.args(["--workspace", "--bins", "--test", "tidy"]);
+    cargo.args(["--workspace", "--bins", "--examples", "--test", "tidy"]);
     command::succeed_within(&mut cargo, INSTALL_TIME);
     folder
 }

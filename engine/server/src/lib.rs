@@ -7,10 +7,12 @@
 //!
 //! # Beside the way
 //! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, changes,
-//! admin REST · [`counted`] what is counted · [`messages`] between the two threads.
+//! admin REST · [`counted`] what is counted · [`messages`] between the two threads ·
+//! [`asker`] queries from within the process.
 
 #![deny(unsafe_code)]
 
+pub mod asker;
 pub mod carrier;
 pub mod config;
 pub mod control;

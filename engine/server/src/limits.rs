@@ -17,6 +17,10 @@ cutter_limits::limits! {
         /// How many of them are forgiven in each second.
         WAKES_WITHOUT_NEWS_PER_SECOND: u64 = 100, "wakes/s";
     }
+    "Direct port" {
+        /// Questions of the engine's own process that may be under way.
+        QUESTIONS_MAX: usize = 1024, "questions";
+    }
     "HTTP port" {
         /// Requests of one connection that may wait for their answers. Beyond: no more is received.
         PIPELINED_REQUESTS_MAX: usize = 16, "requests";

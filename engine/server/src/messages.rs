@@ -13,6 +13,7 @@ use cutter_protocol::violation::Violation;
 use rustix::event::EventfdFlags;
 use tokio::sync::oneshot;
 
+use crate::port::direct::Question;
 use crate::port::http::Face;
 use crate::reactor::Inspection;
 
@@ -39,6 +40,8 @@ pub enum ToEngine {
     ReplicaLost { replica: Id<Replica>, incarnation: u64, death: Death },
     /// Whether queries of a model have anything to wait for.
     Availability { model: Id<Model>, availability: Availability },
+    /// A query of the program in whose process the engine runs.
+    Ask(Box<Question>),
     /// Say how everything stands. Nothing changes by it, and whoever asked may have gone.
     Inspect { reply: oneshot::Sender<Box<Inspection>> },
     /// Take no new connections, answer what is in flight, ask the replicas to end, say `Drained`.

@@ -11,14 +11,16 @@ use cutter_core::stats::EngineStats;
 use cutter_machine::clock::monotonic_ns;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::asker::{AskError, Asker};
 use crate::config::{Config, Listen};
 use crate::control::changes::Changes;
+use crate::control::plan;
 use crate::control::registry::Registry;
 use crate::control::{self, ContainerListener, ControlPlan, Signals};
 use crate::counted::Counted;
 use crate::engine::{Engine, EngineError};
 use crate::limits::{CONNECTIONS_MIN, ENGINE_END_NS, sums};
-use crate::messages::mailbox;
+use crate::messages::{self, EngineMailbox};
 use crate::port::http::PortLimits;
 use crate::reactor::listener::{ListenError, Listener, Patience, bind_tcp};
 use crate::reactor::{EnginePlan, EngineThread, LoopError};
@@ -63,6 +65,7 @@ pub struct Server {
     stats: Arc<EngineStats>,
     registry: Arc<Mutex<Registry>>,
     changes: Changes,
+    mailbox: EngineMailbox,
     stop: Option<oneshot::Sender<()>>,
     engine: JoinHandle<Result<(), LoopError>>,
     control: JoinHandle<std::io::Result<()>>,
@@ -89,7 +92,7 @@ impl Server {
         let Engine { core, frontend, stats, registry, ids: _ } = made;
         let registry = Arc::new(Mutex::new(registry));
         let (changes, requests) = control::changes::channel();
-        let (engine_mailbox, inbox) = mailbox()?;
+        let (mailbox, inbox) = messages::mailbox()?;
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let (engine, unpinned) = start_engine(
@@ -107,7 +110,7 @@ impl Server {
         let plan = ControlPlan {
             stats: Arc::clone(&stats),
             registry: Arc::clone(&registry),
-            engine: engine_mailbox,
+            engine: mailbox.clone(),
             inbox: from_engine,
             requests,
             admin: sockets.admin,
@@ -121,7 +124,7 @@ impl Server {
             .name("cutter-control".to_owned())
             .spawn(move || control::run(plan))?;
         let stop = Some(stop);
-        Ok(Server { addresses, admin, stats, registry, changes, stop, engine, control })
+        Ok(Server { addresses, admin, stats, registry, changes, mailbox, stop, engine, control })
     }
 
     /// Where queries are taken, with the ports that were really bound.
@@ -138,6 +141,20 @@ impl Server {
     pub fn counted(&self) -> Counted {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.counted(&self.stats)
+    }
+
+    /// The way to ask one application from within this process, without a socket. Each asks for
+    /// itself: one for each thread.
+    ///
+    /// # Errors
+    /// There is no such application.
+    pub fn asker(&self, application: &str) -> Result<Asker, AskError> {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = plan::application(&registry, application);
+        let id = id.map_err(|error| AskError::NoApplication(error.to_string()))?;
+        let settings = &registry.applications[id].settings;
+        let default_output = settings.default_output.clone();
+        Ok(Asker::new(self.mailbox.clone(), id, settings.input, default_output))
     }
 
     /// The way to change it while it runs.

@@ -11,7 +11,7 @@ use cutter_machine::clock::Clock;
 use cutter_machine::uring::Token;
 
 use super::ring::Ring;
-use super::{EngineThread, kind};
+use super::{EngineThread, answers, kind};
 use crate::carrier::Carrier;
 use crate::limits::{DRAIN_IDLE_NS, DRAIN_NS_MAX, DRAIN_SEND_NS, LINGER_NS};
 
@@ -62,7 +62,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     pub(super) fn keep_draining(&mut self, now_ns: u64) {
         let Some(mut drain) = self.drain else { return };
         if now_ns >= drain.until_ns {
-            let sink = &mut self.frontend.replies;
+            let sink = &mut answers(&mut self.frontend, &mut self.questions);
             self.core.answer_all(now_ns, Reason::ShuttingDown, sink);
         }
         if self.core.is_idle() && drain.cut_off_ns.is_none() {

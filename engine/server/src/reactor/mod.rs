@@ -43,6 +43,8 @@ use crate::limits::{
     RING_ENTRIES, TURN_BYTES_MAX,
 };
 use crate::messages::{EngineInbox, ToControl, ToEngine};
+use crate::port::Answers;
+use crate::port::direct::Questions;
 use crate::port::http::{Face, Frontend};
 use connections::Connections;
 use drain::Drain;
@@ -91,6 +93,7 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Rings, K = MonotonicClock> {
     /// Connections that wait for the end of another to have its place.
     accepted_waiting: VecDeque<R::Socket>,
     frontend: Frontend,
+    questions: Questions,
     core: Core,
     carrier: C,
     listeners: Vec<R::Listener>,
@@ -166,6 +169,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             date_ns: 0,
             gauges_ns: 0,
             frontend,
+            questions: Questions::default(),
             core,
             carrier,
             listeners,
@@ -271,7 +275,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     }
 
     fn serve_replicas(&mut self) -> bool {
-        let sink = &mut self.frontend.replies;
+        let sink = &mut answers(&mut self.frontend, &mut self.questions);
         let worked = self.carrier.serve(&self.clock, &mut self.core, sink);
         if worked {
             self.report_given_up();
@@ -297,7 +301,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let current =
             armed.take_if(|(_, incarnation)| generation(*incarnation) == token.generation());
         if let Some((replica, _)) = current {
-            let sink = &mut self.frontend.replies;
+            let sink = &mut answers(&mut self.frontend, &mut self.questions);
             self.carrier.on_doorbell(self.clock.now_ns(), replica, &mut self.core, sink);
             self.report_given_up();
         }
@@ -309,7 +313,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             self.drains.push(ApplicationDrain { number, application, core_is_done: false });
         }
         let face = self.frontend.change(&change, face);
-        let sink = &mut self.frontend.replies;
+        let sink = &mut answers(&mut self.frontend, &mut self.questions);
         if let Some(changed) = self.core.change(now_ns, number, change, sink) {
             self.changed(changed, face);
         }
@@ -345,7 +349,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     fn told(&mut self, message: ToEngine) {
         let now_ns = self.clock.now_ns();
-        let (core, sink) = (&mut self.core, &mut self.frontend.replies);
+        let core = &mut self.core;
+        let sink = &mut answers(&mut self.frontend, &mut self.questions);
         match message {
             ToEngine::Change { number, change, face } => {
                 self.change(now_ns, number, change, face);
@@ -367,6 +372,11 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ToEngine::Availability { model, availability } => {
                 core.set_availability(now_ns, model, availability, sink);
             }
+            ToEngine::Ask(question) if self.drain.is_some() => Questions::refuse(question),
+            ToEngine::Ask(question) => {
+                let is_taken = self.frontend.takes_queries(question.application());
+                self.questions.ask(now_ns, question, is_taken, core);
+            }
             // Whoever asked may not wait any more; then it is not worth the work.
             ToEngine::Inspect { reply } if reply.is_closed() => {}
             ToEngine::Inspect { reply } => drop(reply.send(Box::new(self.inspect(now_ns)))),
@@ -380,7 +390,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     /// Deadlines, slow clients, the gauges. Says whether something is left that is due.
     fn keep_time(&mut self, now_ns: u64) -> bool {
-        let sink = &mut self.frontend.replies;
+        let sink = &mut answers(&mut self.frontend, &mut self.questions);
         if self.core.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
             self.core.tick(now_ns, sink);
             self.carrier.give_up_hanging(now_ns, &mut self.core, sink);
@@ -405,7 +415,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     /// The answers of the turn before are in the kernel's hands: their time ends here.
     fn record_handed_over(&mut self, now_ns: u64) {
-        for replied in self.frontend.replies.take_replied() {
+        let replied = self.frontend.replies.take_replied();
+        for replied in replied.chain(self.questions.take_replied()) {
             self.core.handed_over(&replied, now_ns);
         }
     }
@@ -464,6 +475,11 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let due = ticks_ns.into_iter().chain([accept_ns, drain_ns, buffers_ns]);
         due.flatten().min().unwrap_or(u64::MAX)
     }
+}
+
+/// Where the core's answers go.
+fn answers<'a>(frontend: &'a mut Frontend, questions: &'a mut Questions) -> Answers<'a> {
+    Answers { http: &mut frontend.replies, direct: questions }
 }
 
 /// Ends the read on the doorbell of an incarnation that is gone: it would never end by itself.

@@ -169,6 +169,7 @@ impl World {
             ToEngine::Change { .. }
             | ToEngine::ChangePool { .. }
             | ToEngine::StopReplica { .. } => unreachable!("nothing comes or goes here"),
+            ToEngine::Ask(_) => unreachable!("nobody asks here"),
             ToEngine::Inspect { .. } => panic!("nobody asked how everything stands"),
             ToEngine::Drain => (Told::Drain, None),
             ToEngine::EndNow => (Told::EndNow, None),

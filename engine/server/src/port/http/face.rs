@@ -131,6 +131,11 @@ impl Frontend {
         }
     }
 
+    /// Whether an application is there and takes queries.
+    pub fn takes_queries(&self, application: Id<Application>) -> bool {
+        self.replies.faces.get(application).is_some_and(|face| !face.is_draining)
+    }
+
     /// Whether an answer of an application is still to be completed here.
     pub fn owes(&self, application: Id<Application>) -> bool {
         self.replies.faces.get(application).is_some_and(|face| face.owed > 0)

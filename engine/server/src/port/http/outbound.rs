@@ -36,6 +36,7 @@ use crate::limits::{
 const ITEM_BITS: u32 = 12;
 const SEQUENCE_BITS: u32 = 8;
 const CONNECTION_BITS: u32 = 12;
+const GENERATION_BITS: u32 = 31;
 
 const _: () = assert!(INPUT_BATCH_MAX <= 1 << ITEM_BITS);
 const _: () = assert!(PIPELINED_REQUESTS_MAX + 2 < 1 << SEQUENCE_BITS);
@@ -44,12 +45,13 @@ const _: () = assert!(CONNECTIONS_MAX <= 1 << CONNECTION_BITS);
 /// Which item of which answer of which connection is meant.
 ///
 /// ```text
-///   63          32 31        20 19      12 11     0
-///   │ generation  │ connection │ sequence │  item │
+///   63  62         32 31        20 19      12 11     0
+///   │ 0 │ generation │ connection │ sequence │  item │
 /// ```
 ///
 /// The generation tells the tenants of a connection's number apart, so that an answer for a client
-/// that has gone reaches nobody else. Items follow each other as numbers.
+/// that has gone reaches nobody else. The first bit is set for the queries of another port. Items
+/// follow each other as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     generation: u32,
@@ -69,7 +71,7 @@ impl Address {
     pub fn unpack(packed: ReplyTo) -> Self {
         let part = |shift: u32, bits: u32| (packed >> shift) & ((1 << bits) - 1);
         Self {
-            generation: part(ITEM_BITS + SEQUENCE_BITS + CONNECTION_BITS, 32) as u32,
+            generation: part(ITEM_BITS + SEQUENCE_BITS + CONNECTION_BITS, GENERATION_BITS) as u32,
             connection: part(ITEM_BITS + SEQUENCE_BITS, CONNECTION_BITS) as usize,
             sequence: part(ITEM_BITS, SEQUENCE_BITS) as u8,
             item: part(0, ITEM_BITS) as usize,
@@ -153,7 +155,7 @@ impl Replies {
     /// application and row.
     pub fn close(&mut self, connection: usize, mut abandon: impl FnMut(Id<Application>, u32)) {
         let state = &mut self.connections[connection];
-        state.generation = state.generation.wrapping_add(1);
+        state.generation = (state.generation + 1) % (1 << GENERATION_BITS);
         state.sending = 0;
         let mut replies = std::mem::take(&mut state.replies);
         for mut reply in replies.drain(..) {

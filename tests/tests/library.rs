@@ -1,0 +1,95 @@
+//! The engine as a library: in this very process, asked without a socket.
+
+use std::process::Command;
+
+use cutter_core::stats::Reason;
+use cutter_server::asker::{AskError, Reply};
+use cutter_server::config::Config;
+use cutter_server::server::{Host, Server};
+use cutter_tests::{application, binary, command, eventually, model};
+
+const FLOATS: &str = "type = \"floats\", shape = [4]";
+
+/// With nobody who could ask over HTTP.
+fn start(slo_ms: u32, model_words: &[&str]) -> (Server, tempfile::TempDir) {
+    let text = format!(
+        "[server]\nadmin = \"127.0.0.1:0\"\n{}{}",
+        application("sums", FLOATS, slo_ms, "m", "rows = 64"),
+        model("m", model_words, ""),
+    );
+    let folder = tempfile::tempdir().expect("temporary files can be made");
+    let (mut config, _) = Config::from_toml(&text, folder.path(), "t").expect("it is right");
+    config.server.query.clear();
+    let server = Server::start(config, Host::default()).expect("it starts");
+    (server, folder)
+}
+
+fn bytes(input: [f32; 4]) -> Vec<u8> {
+    input.map(f32::to_ne_bytes).as_flattened().to_vec()
+}
+
+fn float(output: &[u8]) -> f32 {
+    f32::from_ne_bytes(output.try_into().expect("one float"))
+}
+
+#[test]
+fn the_example_prints_the_prediction() {
+    let sum = binary("sum");
+    let example = sum.with_file_name("examples").join("embedded");
+    let ended = command::succeed(Command::new(example).arg(sum));
+    assert_eq!(ended, "10\n");
+}
+
+#[test]
+fn many_threads_ask_at_once_and_each_gets_its_own_answer() {
+    let (mut server, _folder) = start(2_000, &["sum"]);
+    std::thread::scope(|scope| {
+        for thread in 0..8u16 {
+            let mut asker = server.asker("sums").unwrap();
+            scope.spawn(move || {
+                for query in 0..500u16 {
+                    let (thread, query) = (f32::from(thread), f32::from(query));
+                    let reply = asker.ask(&bytes([thread * 1_000.0, query, 0.0, 0.0])).unwrap();
+                    let Reply::Prediction { output, .. } = reply else { panic!("{reply:?}") };
+                    assert_eq!(float(output), thread * 1_000.0 + query);
+                }
+            });
+        }
+    });
+    let counted = server.counted();
+    let sums = &counted.applications[0];
+    assert_eq!((sums.queries.get(), sums.predictions.get()), (4_000, 4_000));
+    eventually("all are handed over", || (sums.end_to_end.count() == 4_000).then_some(()));
+    assert_eq!(counted.engine.connections_accepted.get(), 0);
+    server.stop();
+    server.join().unwrap();
+}
+
+#[test]
+fn what_is_late_is_answered_with_the_default_at_its_deadline() {
+    let (mut server, _folder) = start(50, &["slow", "400"]);
+    let mut asker = server.asker("sums").unwrap();
+    let reply = asker.ask(&bytes([1.0; 4])).unwrap();
+    let Reply::Default { output, reason, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(output, "-1");
+    assert!(matches!(reason, Reason::Late | Reason::NotReady), "{reason:?}");
+    server.stop();
+    server.join().unwrap();
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_with_its_reason() {
+    let (mut server, _folder) = start(2_000, &["sum"]);
+    let unknown = server.asker("words").unwrap_err().to_string();
+    assert_eq!(unknown, "there is no application words; there are: sums");
+    let mut asker = server.asker("sums").unwrap();
+    let wrong = asker.ask(&[0; 12]).unwrap_err().to_string();
+    assert_eq!(wrong, "the input has 12 bytes, but the application takes float32[4]");
+    assert!(asker.ask(&bytes([1.0; 4])).is_ok(), "a refused question hurts nobody");
+    server.changes().remove_application("sums").unwrap();
+    assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Removed);
+    server.stop();
+    server.join().unwrap();
+    assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Ended);
+    assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Ended);
+}
