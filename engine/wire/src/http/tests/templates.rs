@@ -45,6 +45,20 @@ fn a_head_without_a_length_is_recognised() {
 }
 
 #[test]
+fn a_body_behind_a_head_like_that_of_none_is_encoded_all_the_same() {
+    let post = |body: &str| {
+        let (start, length) = ("POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip", body.len());
+        format!("{start}\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let stream = [post(""), post("abc"), post("")].concat();
+    let is_encoded = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Request { is_encoded: true, .. })
+    };
+    let encoded: Vec<bool> = outcomes_of([stream.as_bytes()]).iter().map(is_encoded).collect();
+    assert_eq!(encoded, [false, true, false, false]);
+}
+
+#[test]
 fn what_is_not_surely_equal_is_left_to_the_full_parser() {
     let template = template_of(&post("6831"));
     for length in ["", "+1", "1 2", "1,2", "0x1", "18446744073709551616", "000000000000000000001"] {
