@@ -6,10 +6,13 @@
 //!
 //! Oracle: what comes out (requests, then an error or what is waited for) is the same for the whole
 //! stream, for the stream cut as said, byte by byte, and read by a reader that is new for each
-//! request and so knows no template. What is kept stays within bounds. A request that was accepted
-//! means the same when it is written anew with a `Content-Length`.
+//! request and so knows no template. Each goes where its path says, and that is asked once at most.
+//! What is kept stays within bounds. A request that was accepted means the same when it is written
+//! anew with a `Content-Length`.
 
-use cutter_wire::http::{Framing, Head, HttpError, Method, Phase, RequestReader, Step};
+use std::cell::{Cell, RefCell};
+
+use cutter_wire::http::{Framing, Head, HttpError, Method, Phase, RequestReader, Routes, Step};
 use cutter_wire::limits::{DECODED_BODY_KEPT_BYTES, HEAD_BYTES_MAX};
 
 use crate::Source;
@@ -46,7 +49,35 @@ struct Request {
     keep_alive: bool,
     http_1_0: bool,
     expect_continue: bool,
+    is_encoded: bool,
     body: Vec<u8>,
+}
+
+/// Routes that are the numbers of the paths that were asked for.
+#[derive(Default)]
+struct Paths {
+    asked: RefCell<Vec<String>>,
+    /// Since the last request.
+    lookups: Cell<usize>,
+}
+
+impl Routes for Paths {
+    type Route = usize;
+
+    fn find(&self, path: &str) -> usize {
+        self.lookups.set(self.lookups.get() + 1);
+        let mut asked = self.asked.borrow_mut();
+        asked.push(path.to_owned());
+        asked.len() - 1
+    }
+
+    fn is_current(&self, _: usize) -> bool {
+        true
+    }
+
+    fn body_bytes_max(&self, _: usize) -> usize {
+        BODY_BYTES_MAX
+    }
 }
 
 impl Request {
@@ -60,6 +91,7 @@ impl Request {
             keep_alive: head.keep_alive,
             http_1_0: head.http_1_0,
             expect_continue: head.expect_continue,
+            is_encoded: head.is_encoded,
             body: body.to_vec(),
         }
     }
@@ -90,15 +122,12 @@ fn outcomes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, anew: bool) -> Vec<O
     let mut reader = RequestReader::new();
     let mut kept = Vec::new();
     let mut outcomes = Vec::new();
-    let (mut limits_asked, mut continues) = (0, 0);
+    let paths = Paths::default();
+    let mut continues = 0;
     for piece in pieces {
         kept.extend_from_slice(piece);
         loop {
-            let limit = |_: Method, _: &str| {
-                limits_asked += 1;
-                BODY_BYTES_MAX
-            };
-            let consumed = match reader.read(&kept, limit) {
+            let consumed = match reader.read(&kept, &paths) {
                 Step::NeedMore { consumed, wanted } => {
                     kept.drain(..consumed);
                     check_kept(&reader, kept.len(), wanted);
@@ -108,17 +137,18 @@ fn outcomes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, anew: bool) -> Vec<O
                     continues += 1;
                     consumed
                 }
-                Step::Request { head, body, consumed } => {
+                Step::Request { head, route, body, consumed } => {
                     let request = Request::new(&head, body);
                     let is_last = !request.keep_alive;
                     reader.finish_request();
                     assert!(reader.decoded_bytes() <= HEAD_KEPT_BYTES + DECODED_BODY_KEPT_BYTES);
-                    assert!(limits_asked <= 1 && continues <= 1, "{request:?}");
-                    (limits_asked, continues) = (0, 0);
+                    assert_eq!(paths.asked.borrow()[route], request.path);
+                    assert!(paths.lookups.take() <= 1 && continues <= 1, "{request:?}");
+                    continues = 0;
                     outcomes.push(Outcome::Request(request));
                     if is_last {
                         outcomes.push(Outcome::Closed);
-                        assert_closed(&mut reader, &kept[consumed..]);
+                        assert_closed(&mut reader, &kept[consumed..], &paths);
                         return outcomes;
                     }
                     if anew {
@@ -140,7 +170,7 @@ fn outcomes<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, anew: bool) -> Vec<O
     outcomes
 }
 
-fn check_kept(reader: &RequestReader, unread_bytes: usize, wanted: usize) {
+fn check_kept(reader: &RequestReader<usize>, unread_bytes: usize, wanted: usize) {
     let kept_bytes = reader.decoded_bytes();
     assert!(unread_bytes <= HEAD_BYTES_MAX + BODY_BYTES_MAX, "{unread_bytes} bytes are unread");
     assert!(wanted <= HEAD_BYTES_MAX + BODY_BYTES_MAX, "{wanted} bytes are wanted");
@@ -149,8 +179,9 @@ fn check_kept(reader: &RequestReader, unread_bytes: usize, wanted: usize) {
 }
 
 /// After the last request everything is swallowed.
-fn assert_closed(reader: &mut RequestReader, rest: &[u8]) {
-    let step = reader.read(rest, |_, _| panic!("a body after the last request"));
+fn assert_closed(reader: &mut RequestReader<usize>, rest: &[u8], paths: &Paths) {
+    let step = reader.read(rest, paths);
+    assert_eq!(paths.lookups.get(), 0, "a head after the last request");
     let swallowed = matches!(step, Step::NeedMore { consumed, .. } if consumed == rest.len());
     assert!(swallowed, "{step:?} after the last request");
 }
@@ -176,7 +207,9 @@ fn check_request(request: &Request) {
 /// The same request with its body's length in its head, however it came.
 fn with_length(request: &Request) -> Request {
     let length = request.body.len();
-    let mut anew = Request { framing: Framing::Length(length as u64), ..request.clone() };
+    let mut anew = request.clone();
+    anew.framing = Framing::Length(length as u64);
+    anew.is_encoded &= length > 0;
     for (name, value) in &mut anew.headers {
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             *name = b"Content-Length".to_vec();

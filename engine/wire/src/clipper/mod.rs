@@ -22,5 +22,5 @@ mod size;
 
 pub use problem::Problem;
 pub use reply::{DefaultAnswer, close_prediction, open_prediction, write_default, write_problem};
-pub use route::{Directory, application_at, check_version, route};
+pub use route::{Directory, application_at, check_request, check_version};
 pub use size::{body_bytes_max_of, input_json_bytes_max};

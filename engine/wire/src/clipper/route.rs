@@ -1,7 +1,9 @@
 //! Which application a request is for.
 //!
 //! `/{application}/predict`, with or without a final slash, and percent-decoded once where it has
-//! escapes. No application's name has a percent sign, so that most paths are compared as they are.
+//! escapes. The directory is asked for the name once, when the head is there
+//! ([`application_at`]); what the request asks of the application that was found is looked at when
+//! it is whole ([`check_request`]), without a name.
 
 use std::borrow::Cow;
 
@@ -21,16 +23,18 @@ pub trait Directory {
 }
 
 /// The application that a path names.
-#[inline]
 pub fn application_at<D: Directory>(path: &str, directory: &D) -> Option<D::Id> {
-    named_in(path)
-        .and_then(|name| directory.find(name.as_bytes()))
-        .or_else(|| directory.find(&decoded_name_in(path).ok()??))
+    directory.find(&name_in(path).ok()??)
 }
 
-/// The application that a request is for, if it asks for a prediction.
-pub fn route<D: Directory>(head: &Head<'_>, directory: &D) -> Result<D::Id, Problem> {
-    let Some(application) = application_at(head.path, directory) else {
+/// The application that a request is for, if it asks for a prediction. `found` is what
+/// [`application_at`] says of its path.
+pub fn check_request<D: Directory>(
+    head: &Head<'_>,
+    found: Option<D::Id>,
+    directory: &D,
+) -> Result<D::Id, Problem> {
+    let Some(application) = found else {
         return Err(unknown(head.path, directory));
     };
     match head.method {
@@ -63,7 +67,7 @@ fn unknown(path: &str, directory: &impl Directory) -> Problem {
     if path == "*" {
         return Problem::Options;
     }
-    match decoded_name_in(path) {
+    match name_in(path) {
         Err(BadEscape) => Problem::Escape { path: path.to_owned() },
         Ok(None) => Problem::UnknownPath { path: path.to_owned() },
         Ok(Some(name)) => {
@@ -75,13 +79,21 @@ fn unknown(path: &str, directory: &impl Directory) -> Problem {
     }
 }
 
-fn named_in(path: &str) -> Option<&str> {
+/// The name in a path that has the form of a prediction's, percent-decoded.
+fn name_in(path: &str) -> Result<Option<Cow<'_, [u8]>>, BadEscape> {
+    if path.contains('%') {
+        return decoded_name_in(path);
+    }
+    Ok(plain_name_in(path).map(|name| Cow::Borrowed(name.as_bytes())))
+}
+
+fn plain_name_in(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     path.strip_suffix("/predict").filter(|name| !name.contains('/'))
 }
 
-/// The same for any path, percent-decoded.
+/// The same as [`plain_name_in`] where there is nothing to decode, and at some cost.
 fn decoded_name_in(path: &str) -> Result<Option<Cow<'_, [u8]>>, BadEscape> {
     let segments = path.split('/').map(decode_path_segment);
     let mut segments = segments.collect::<Result<Vec<_>, BadEscape>>()?;
@@ -98,15 +110,25 @@ fn decoded_name_in(path: &str) -> Result<Option<Cow<'_, [u8]>>, BadEscape> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::http::{RequestReader, Status, Step};
+    use std::cell::Cell;
 
-    struct Names<'a>(&'a [&'a str]);
+    use super::*;
+    use crate::http::{RequestReader, Routes, Status, Step};
+
+    struct Names<'a>(&'a [&'a str], Cell<usize>);
+
+    impl<'a> Names<'a> {
+        /// Which are asked for by name no times yet.
+        fn new(names: &'a [&'a str]) -> Self {
+            Self(names, Cell::default())
+        }
+    }
 
     impl Directory for Names<'_> {
         type Id = usize;
 
         fn find(&self, name: &[u8]) -> Option<usize> {
+            self.1.set(self.1.get() + 1);
             self.0.iter().position(|known| known.as_bytes() == name)
         }
 
@@ -115,12 +137,29 @@ mod tests {
         }
     }
 
+    impl Routes for Names<'_> {
+        type Route = Option<usize>;
+
+        fn find(&self, path: &str) -> Option<usize> {
+            application_at(path, self)
+        }
+
+        fn is_current(&self, _: Option<usize>) -> bool {
+            true
+        }
+
+        fn body_bytes_max(&self, _: Option<usize>) -> usize {
+            1
+        }
+    }
+
     /// What a request with this line, these fields and no body is routed to.
     fn routed(line: &str, fields: &str) -> Result<usize, Problem> {
         let stream = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let mut reader = RequestReader::new();
-        match reader.read(stream.as_bytes(), |_, _| 0) {
-            Step::Request { head, .. } => route(&head, &Names(&["f4", "st"])),
+        let names = Names::new(&["f4", "st"]);
+        match reader.read(stream.as_bytes(), &names) {
+            Step::Request { head, route, .. } => check_request(&head, route, &names),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -138,8 +177,43 @@ mod tests {
         ] {
             assert_eq!(routed(&format!("POST {path}"), ""), Ok(1), "{path}");
         }
-        let at = |path| application_at(path, &Names(&["f4", "st"]));
+        let at = |path| application_at(path, &Names::new(&["f4", "st"]));
         assert_eq!([at("/%73t/predict"), at("/%73/predict")], [Some(1), None]);
+    }
+
+    #[test]
+    fn a_directory_is_asked_for_a_name_once_whether_it_is_known_or_not() {
+        for path in ["/st/predict", "/nobody/predict", "/%73t/predict", "/%73/predict/"] {
+            for body in ["", "x"] {
+                let names = Names::new(&["f4", "st"]);
+                let mut reader = RequestReader::new();
+                let length = body.len();
+                let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}");
+                let request = format!("{head}\r\n\r\n{body}");
+                for _ in 0..3 {
+                    let Step::Request { head, route, .. } = reader.read(request.as_bytes(), &names)
+                    else {
+                        panic!("{request}");
+                    };
+                    assert_eq!(check_request(&head, route, &names).is_ok(), route == Some(1));
+                }
+                assert_eq!(names.1.get(), 1, "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_without_escapes_is_read_as_it_is_decoded() {
+        let parts = ["/", "a", "predict", "*"];
+        for length in 0..7 {
+            for number in 0..4_usize.pow(length) {
+                let part = |at| parts[number / 4_usize.pow(at) % 4];
+                let path: String = (0..length).map(part).collect();
+                let decoded = decoded_name_in(&path).unwrap();
+                let plain = plain_name_in(&path).map(|name| Cow::Borrowed(name.as_bytes()));
+                assert_eq!(plain, decoded, "{path}");
+            }
+        }
     }
 
     #[test]

@@ -116,7 +116,8 @@ pub(super) struct Facts {
     pub keep_alive: bool,
     pub http_1_0: bool,
     pub expect_continue: bool,
-    pub is_encoded: bool,
+    /// A content coding is named, whether or not there is a body.
+    pub names_coding: bool,
 }
 
 impl Facts {
@@ -131,7 +132,9 @@ impl Facts {
             keep_alive: self.keep_alive,
             http_1_0: self.http_1_0,
             expect_continue: self.expect_continue,
-            is_encoded: self.is_encoded,
+            // No body is in no coding. Decided here, since a template knows this head with another
+            // length.
+            is_encoded: self.names_coding && self.framing != Framing::Length(0),
             bytes,
         }
     }
@@ -185,8 +188,7 @@ pub(super) fn parse_head(head: &[u8]) -> Result<Facts, HttpError> {
         http_1_0,
         // RFC 9110 10.1.1: a 1.0 client cannot read an interim answer.
         expect_continue: fields.expect_continue && !http_1_0,
-        // No body is in no coding.
-        is_encoded: fields.is_encoded && framing != Framing::Length(0),
+        names_coding: fields.names_coding,
     })
 }
 
@@ -200,7 +202,7 @@ struct Fields {
     close: bool,
     keep_alive: bool,
     expect_continue: bool,
-    is_encoded: bool,
+    names_coding: bool,
 }
 
 impl Fields {
@@ -243,7 +245,7 @@ impl Fields {
             }
             16 if is("content-encoding") => {
                 let is_coding = |coding: &[u8]| !coding.eq_ignore_ascii_case(b"identity");
-                self.is_encoded |= elements(value).any(is_coding);
+                self.names_coding |= elements(value).any(is_coding);
             }
             17 if is("transfer-encoding") => {
                 // A second field is refused, though it would be the same list: whoever looks at one

@@ -4,9 +4,10 @@
 //! once a connection's own buffers have grown to what its requests need.
 //!
 //! ```text
-//!  received bytes ─▶ RequestReader ─▶ Request { head, body }   both are slices, in place
+//!  received bytes ─▶ RequestReader ─▶ Request { head, route, body }: slices, in place
 //!                      │   │
-//!                      │   ├ template  the head is like the last one but for Content-Length: done
+//!                      │   ├ template  the head is like the last one but for Content-Length: done,
+//!                      │   │           and its route is known
 //!                      │   ├ scan      where does the head end? Each byte is looked at once
 //!                      │   ├ line      can this still become a request line?
 //!                      │   ├ head      httparse, then our framing rules: one meaning or an error
@@ -44,7 +45,7 @@ mod tests;
 pub use date::{DATE_BYTES, http_date};
 pub use error::HttpError;
 pub use head::{Framing, Head, Method};
-pub use request::{CONTINUE_100, Phase, RequestReader, Step};
+pub use request::{CONTINUE_100, Phase, RequestReader, Routes, Step};
 pub use response::{
     Connection, ContentType, ResponseHead, ResponseWriter, write_head, write_http_error,
 };

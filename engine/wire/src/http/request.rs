@@ -13,14 +13,16 @@
 //! ```
 //!
 //! Invariants:
-//! - Each byte of a head is scanned once, a head is parsed once, a limit is looked up once, however
-//!   many pieces a request arrives in.
+//! - Each byte of a head is scanned once, a head is parsed once, its route is found once, however
+//!   many pieces a request arrives in; and not at all when the head is like the last one and
+//!   nothing has changed since.
+//! - A request is given out with the route that would be found for it now.
 //! - Cutting the stream elsewhere changes which calls say `NeedMore` and whether `Continue100` is
 //!   still needed; never the requests or the error.
 
 use super::chunked::ChunkDecoder;
 use super::error::HttpError;
-use super::head::{Facts, Framing, Head, Method, parse_head};
+use super::head::{Facts, Framing, Head, parse_head};
 use super::scan::HeadScanner;
 use super::template::Template;
 use crate::limits::{DECODED_BODY_KEPT_BYTES, LEADING_EMPTY_LINES_MAX};
@@ -28,9 +30,25 @@ use crate::limits::{DECODED_BODY_KEPT_BYTES, LEADING_EMPTY_LINES_MAX};
 /// The whole interim answer to an expectation. It goes out behind the answers still owed.
 pub const CONTINUE_100: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Who knows where requests go. That may change while connections are kept.
+pub trait Routes {
+    /// Where a request goes, as a reader remembers it from its head to its end, and beside the head
+    /// for the next one that is like it.
+    type Route: Copy;
+
+    /// Where a request for this path goes.
+    fn find(&self, path: &str) -> Self::Route;
+
+    /// Whether [`Routes::find`] would still say what it said then, of any path.
+    fn is_current(&self, route: Self::Route) -> bool;
+
+    /// The largest body of a request that goes there.
+    fn body_bytes_max(&self, route: Self::Route) -> usize;
+}
+
 /// What [`RequestReader::read`] made of the bytes.
 #[derive(Debug)]
-pub enum Step<'a> {
+pub enum Step<'a, R> {
     /// Drop `consumed` bytes and call again with the rest when more has arrived. The request is
     /// known to need `wanted` bytes in the buffer, those still there included; 0 is not known.
     NeedMore { consumed: usize, wanted: usize },
@@ -38,7 +56,7 @@ pub enum Step<'a> {
     /// bytes and call again. At most once a request.
     Continue100 { consumed: usize },
     /// A whole request. Use it, drop `consumed` bytes and call again, also when nothing is left.
-    Request { head: Head<'a>, body: &'a [u8], consumed: usize },
+    Request { head: Head<'a>, route: R, body: &'a [u8], consumed: usize },
     /// The stream makes no sense from here on: answer, then close the connection.
     Bad(HttpError),
 }
@@ -55,10 +73,10 @@ pub enum Phase {
 }
 
 /// The framing state of one connection.
-#[derive(Debug, Default)]
-pub struct RequestReader {
-    state: State,
-    template: Template,
+#[derive(Debug)]
+pub struct RequestReader<R> {
+    state: State<R>,
+    template: Template<R>,
     empty_lines: u8,
     /// The head of a chunked request: its bytes are dropped before its body is complete.
     chunked_head: Vec<u8>,
@@ -67,14 +85,14 @@ pub struct RequestReader {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum State<R> {
     Head(HeadScanner),
     Length {
-        facts: Facts,
+        known: Known<R>,
         body_bytes: usize,
     },
     Chunked {
-        facts: Facts,
+        known: Known<R>,
         decoder: ChunkDecoder,
     },
     /// The last request asked to close: what follows is not ours to read.
@@ -82,49 +100,67 @@ enum State {
     Failed(HttpError),
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::Head(HeadScanner::default())
-    }
+/// What is known of a request from the end of its head to its own.
+#[derive(Clone, Copy, Debug)]
+struct Known<R> {
+    facts: Facts,
+    route: R,
 }
 
 /// [`Step`] without its borrows: positions in the caller's bytes.
-enum Progress {
+enum Progress<R> {
     NeedMore { consumed: usize, wanted: usize },
     Continue100 { consumed: usize },
-    InPlace { facts: Facts, start: usize, consumed: usize },
-    Decoded { facts: Facts, consumed: usize },
+    InPlace { known: Known<R>, start: usize, consumed: usize },
+    Decoded { known: Known<R>, consumed: usize },
 }
 
-impl RequestReader {
-    pub fn new() -> RequestReader {
-        RequestReader::default()
+impl<R> Default for RequestReader<R> {
+    fn default() -> Self {
+        Self {
+            state: State::Head(HeadScanner::default()),
+            template: Template::default(),
+            empty_lines: 0,
+            chunked_head: Vec::new(),
+            chunked_body: Vec::new(),
+        }
+    }
+}
+
+impl<R: Copy> RequestReader<R> {
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Reads on. `buf` holds the connection's bytes from the first that was not consumed.
     ///
-    /// `body_bytes_max` says how large a body this method and path may have. It is asked once for a
-    /// request that has a body, when its head is complete, so that too large a body is refused
-    /// before it is sent.
+    /// `routes` is asked where a request goes when its head is complete, so that a body that is too
+    /// large there is refused before it is sent. It is not asked again for the same request, nor
+    /// for a next one with a head like it, unless something has changed.
     ///
     /// Call until `NeedMore`: the pipelined requests of one buffer come out one by one.
-    pub fn read<'a>(
-        &'a mut self,
-        buf: &'a [u8],
-        body_bytes_max: impl FnOnce(Method, &str) -> usize,
-    ) -> Step<'a> {
+    pub fn read<'a>(&'a mut self, buf: &'a [u8], routes: &impl Routes<Route = R>) -> Step<'a, R> {
         self.finish_request();
-        match self.advance(buf, body_bytes_max) {
+        let progress = match self.state {
+            State::Head(scanner) => self.read_head(buf, scanner, routes),
+            State::Length { known, body_bytes } => Ok(self.read_length(buf, 0, known, body_bytes)),
+            State::Chunked { known, decoder } => self.read_chunks(buf, 0, known, decoder),
+            State::Done => Ok(Progress::NeedMore { consumed: buf.len(), wanted: 0 }),
+            State::Failed(error) => Err(error),
+        };
+        match progress {
             Ok(Progress::NeedMore { consumed, wanted }) => Step::NeedMore { consumed, wanted },
             Ok(Progress::Continue100 { consumed }) => Step::Continue100 { consumed },
-            Ok(Progress::InPlace { facts, start, consumed }) => {
+            Ok(Progress::InPlace { known: Known { facts, route }, start, consumed }) => {
                 let request = &buf[start..consumed];
                 let (head, body) = (facts.head(request), &request[facts.head_bytes..]);
-                Step::Request { head, body, consumed }
+                let route = current(routes, route, head.path);
+                Step::Request { head, route, body, consumed }
             }
-            Ok(Progress::Decoded { facts, consumed }) => {
+            Ok(Progress::Decoded { known: Known { facts, route }, consumed }) => {
                 let head = facts.head(&self.chunked_head);
-                Step::Request { head, body: &self.chunked_body, consumed }
+                let route = current(routes, route, head.path);
+                Step::Request { head, route, body: &self.chunked_body, consumed }
             }
             Err(error) => {
                 self.state = State::Failed(error);
@@ -182,31 +218,21 @@ impl RequestReader {
         matches!(self.state, State::Chunked { .. })
     }
 
-    fn advance(
-        &mut self,
-        buf: &[u8],
-        body_bytes_max: impl FnOnce(Method, &str) -> usize,
-    ) -> Result<Progress, HttpError> {
-        match self.state {
-            State::Head(scanner) => self.read_head(buf, scanner, body_bytes_max),
-            State::Length { facts, body_bytes } => Ok(self.read_length(buf, 0, facts, body_bytes)),
-            State::Chunked { facts, decoder } => self.read_chunks(buf, 0, facts, decoder),
-            State::Done => Ok(Progress::NeedMore { consumed: buf.len(), wanted: 0 }),
-            State::Failed(error) => Err(error),
-        }
-    }
-
     fn read_head(
         &mut self,
         buf: &[u8],
         mut scanner: HeadScanner,
-        body_bytes_max: impl FnOnce(Method, &str) -> usize,
-    ) -> Result<Progress, HttpError> {
+        routes: &impl Routes<Route = R>,
+    ) -> Result<Progress<R>, HttpError> {
         let start = if scanner.is_fresh() { self.skip_empty_lines(buf)? } else { 0 };
         let bytes = &buf[start..];
         let recognised = if scanner.is_fresh() { self.template.recognise(bytes) } else { None };
-        let facts = match recognised {
-            Some(facts) => facts,
+        let known = match recognised {
+            Some((facts, route)) => {
+                let route = current(routes, route, facts.path(bytes));
+                self.template.set_route(route);
+                Known { facts, route }
+            }
             None => {
                 let head_bytes = scanner.scan(bytes)?;
                 self.state = State::Head(scanner);
@@ -215,11 +241,12 @@ impl RequestReader {
                 };
                 let head = &bytes[..head_bytes];
                 let facts = parse_head(head)?;
-                self.template.remember(head, &facts);
-                facts
+                let route = routes.find(facts.path(head));
+                self.template.remember(head, &facts, route);
+                Known { facts, route }
             }
         };
-        self.begin_body(buf, start, facts, body_bytes_max)
+        self.begin_body(buf, start, known, routes)
     }
 
     /// Skips what some old clients send after a body. Half an empty line is left where it is.
@@ -239,13 +266,14 @@ impl RequestReader {
         &mut self,
         buf: &[u8],
         start: usize,
-        facts: Facts,
-        body_bytes_max: impl FnOnce(Method, &str) -> usize,
-    ) -> Result<Progress, HttpError> {
+        known: Known<R>,
+        routes: &impl Routes<Route = R>,
+    ) -> Result<Progress<R>, HttpError> {
+        let Known { facts, route } = known;
         let bytes = &buf[start..];
         let bytes_max = match facts.framing {
             Framing::Length(0) => 0,
-            _ => body_bytes_max(facts.method, facts.path(bytes)),
+            _ => routes.body_bytes_max(route),
         };
         // RFC 9110 10.1.1: who has begun to send does not wait for our consent.
         let continue_100 = facts.expect_continue
@@ -258,10 +286,10 @@ impl RequestReader {
                     .filter(|bytes| *bytes <= bytes_max)
                     .ok_or(HttpError::BodyTooLarge { bytes_max })?;
                 if continue_100 {
-                    self.state = State::Length { facts, body_bytes };
+                    self.state = State::Length { known, body_bytes };
                     return Ok(Progress::Continue100 { consumed: start });
                 }
-                Ok(self.read_length(buf, start, facts, body_bytes))
+                Ok(self.read_length(buf, start, known, body_bytes))
             }
             Framing::Chunked => {
                 self.chunked_head.clear();
@@ -270,10 +298,10 @@ impl RequestReader {
                 let decoder = ChunkDecoder::new(bytes_max);
                 let consumed = start + facts.head_bytes;
                 if continue_100 {
-                    self.state = State::Chunked { facts, decoder };
+                    self.state = State::Chunked { known, decoder };
                     return Ok(Progress::Continue100 { consumed });
                 }
-                self.read_chunks(buf, consumed, facts, decoder)
+                self.read_chunks(buf, consumed, known, decoder)
             }
         }
     }
@@ -283,16 +311,16 @@ impl RequestReader {
         &mut self,
         buf: &[u8],
         start: usize,
-        facts: Facts,
+        known: Known<R>,
         body_bytes: usize,
-    ) -> Progress {
-        let wanted = facts.head_bytes.saturating_add(body_bytes);
+    ) -> Progress<R> {
+        let wanted = known.facts.head_bytes.saturating_add(body_bytes);
         if buf.len() - start < wanted {
-            self.state = State::Length { facts, body_bytes };
+            self.state = State::Length { known, body_bytes };
             return Progress::NeedMore { consumed: start, wanted };
         }
-        self.end_request(&facts);
-        Progress::InPlace { facts, start, consumed: start + wanted }
+        self.end_request(&known.facts);
+        Progress::InPlace { known, start, consumed: start + wanted }
     }
 
     /// `buf[start..]` is the part of a chunked body that was not decoded yet.
@@ -300,20 +328,26 @@ impl RequestReader {
         &mut self,
         buf: &[u8],
         start: usize,
-        facts: Facts,
+        known: Known<R>,
         mut decoder: ChunkDecoder,
-    ) -> Result<Progress, HttpError> {
+    ) -> Result<Progress<R>, HttpError> {
         let consumed = start + decoder.decode(&buf[start..], &mut self.chunked_body)?;
         if !decoder.is_done() {
-            self.state = State::Chunked { facts, decoder };
+            self.state = State::Chunked { known, decoder };
             return Ok(Progress::NeedMore { consumed, wanted: 0 });
         }
-        self.end_request(&facts);
-        Ok(Progress::Decoded { facts, consumed })
+        self.end_request(&known.facts);
+        Ok(Progress::Decoded { known, consumed })
     }
 
     fn end_request(&mut self, facts: &Facts) {
         self.empty_lines = 0;
-        self.state = if facts.keep_alive { State::default() } else { State::Done };
+        let next = State::Head(HeadScanner::default());
+        self.state = if facts.keep_alive { next } else { State::Done };
     }
+}
+
+/// The route that would be found for a path now, of which an earlier one is known.
+fn current<D: Routes>(routes: &D, known: D::Route, path: &str) -> D::Route {
+    if routes.is_current(known) { known } else { routes.find(path) }
 }

@@ -1,7 +1,7 @@
 //! A client as its side of the connection sees it: what it sent, what that means to a reader that
 //! is given all of it in order, and what it gets.
 
-use cutter_server::port::http::{Face, Faces, body_bytes_max_at};
+use cutter_server::port::http::{Face, Faces, Route};
 use cutter_wire::http::{Head, Method, Phase, RequestReader, Step, decode_path_segment};
 use cutter_wire::json::read_predict;
 use cutter_wire::json::render::TextRule;
@@ -42,7 +42,7 @@ struct Response {
 pub struct Client {
     /// What is to be sent next.
     pub pending: Vec<u8>,
-    reader: RequestReader,
+    reader: RequestReader<Route>,
     unread: Vec<u8>,
     requests: Vec<Request>,
     /// The status of the refusal that the stream asks for.
@@ -65,14 +65,13 @@ impl Client {
     pub fn sent(&mut self, bytes: &[u8], faces: &Faces) {
         self.unread.extend_from_slice(bytes);
         while self.bad.is_none() {
-            let limit = |_: Method, path: &str| body_bytes_max_at(path, faces);
-            let consumed = match self.reader.read(&self.unread, limit) {
+            let consumed = match self.reader.read(&self.unread, faces) {
                 Step::NeedMore { consumed, .. } => {
                     self.unread.drain(..consumed);
                     return;
                 }
                 Step::Continue100 { consumed } => consumed,
-                Step::Request { head, body, consumed } => {
+                Step::Request { head, body, consumed, .. } => {
                     self.requests.push(Request {
                         keeps_alive: head.keep_alive,
                         is_head: head.method == Method::Head,
@@ -178,7 +177,7 @@ fn question(head: &Head<'_>, body: &[u8], faces: &Faces) -> Option<Question> {
         return None;
     }
     let (_, face) = faces.iter().nth(application)?;
-    let Face { input, model, .. } = &**face;
+    let Face { input, model, .. } = face;
     let mut rows = KeptRows::new(input, false);
     let read = read_predict(body, input, INPUT_BATCH_MAX, &mut rows).ok()?;
     let current = model.as_ref().map(|(_, version)| version.as_str());

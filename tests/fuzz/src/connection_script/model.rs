@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cutter_core::ItemResults;
+use cutter_core::slab::Slab;
 use cutter_core::stats::ApplicationStats;
 use cutter_server::limits::BATCH_TIMEOUT_US_MAX;
 use cutter_server::port::http::{Face, Faces};
@@ -25,7 +26,7 @@ const FILLER: i32 = 7;
 
 /// The applications as their clients see them, by number.
 pub fn faces() -> Faces {
-    let mut faces = Faces::new(NAMES.len());
+    let (mut faces, mut ids) = (Faces::new(NAMES.len()), Slab::new(NAMES.len()));
     for (number, name) in NAMES.into_iter().enumerate() {
         let input = match number {
             TEXTS => TensorSpec::at_most(ElementType::String, INPUT_BYTES_MAX[number]),
@@ -35,7 +36,7 @@ pub fn faces() -> Faces {
         let model = (number < MODELS).then(|| (name.to_owned(), "1".to_owned()));
         let face = Face::new(name.to_owned(), input, 1, "-1", model, stats);
         let face = Face { json_output: number == TEXTS, ..face };
-        faces.insert(Box::new(face)).expect("room for all");
+        faces.add(ids.insert(()).expect("room for all"), Box::new(face));
     }
     faces
 }

@@ -3,7 +3,13 @@
 //! Made by the control thread with everything that is told of the application rendered once, moved
 //! in and out by the changes that add, link and remove it. The core's application and this one have
 //! the same id.
+//!
+//! A request's application is found here by name, once; from then on it is known by its id. What
+//! was found holds as long as no face comes, changes or goes: the changes are counted, and a
+//! [`Route`] says after how many it was found. So what a connection remembers never leads to an
+//! application that was removed, nor to another in its place, and hides none that was added.
 
+use std::ops::Index;
 use std::sync::Arc;
 
 use cutter_core::slab::Slab;
@@ -11,6 +17,7 @@ use cutter_core::stats::ApplicationStats;
 use cutter_core::{Application, Change, Id};
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{Directory, Problem, application_at, body_bytes_max_of, check_version};
+use cutter_wire::http::Routes;
 use cutter_wire::json::render::{TextRule, embed_text};
 use cutter_wire::limits::UNROUTED_BODY_BYTES_MAX;
 
@@ -80,31 +87,120 @@ impl Face {
 }
 
 /// The faces of the applications that are there.
-pub type Faces = Slab<Box<Face>, Application>;
-
-/// The applications that take questions, by their names.
 #[derive(Debug)]
-pub struct Names<'a>(pub &'a Faces);
+pub struct Faces {
+    by_id: Slab<Box<Face>, Application>,
+    /// Counts what changes where requests go, or how much they may bring.
+    changes: u64,
+}
 
-impl Directory for Names<'_> {
-    type Id = Id<Application>;
+/// Where a request goes, as it was found after so many changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The application that its path names, of those that take questions.
+    pub application: Option<Id<Application>>,
+    changes: u64,
+}
 
-    #[inline]
-    fn find(&self, name: &[u8]) -> Option<Id<Application>> {
-        let mut open = self.0.iter().filter(|(_, face)| !face.is_draining);
-        open.find(|(_, face)| face.name.as_bytes() == name).map(|(id, _)| id)
+impl Faces {
+    /// None, with room for so many.
+    pub fn new(room: usize) -> Self {
+        Self { by_id: Slab::new(room), changes: 0 }
     }
 
-    fn names(&self) -> Vec<&str> {
-        let open = self.0.iter().filter(|(_, face)| !face.is_draining);
-        open.map(|(_, face)| face.name.as_str()).collect()
+    #[inline]
+    pub fn get(&self, application: Id<Application>) -> Option<&Face> {
+        self.by_id.get(application).map(|face| &**face)
+    }
+
+    /// Those that are there, in the order of their places.
+    pub fn iter(&self) -> impl Iterator<Item = (Id<Application>, &Face)> {
+        self.by_id.iter().map(|(id, face)| (id, &**face))
+    }
+
+    /// What clients see of an application that is added.
+    pub fn add(&mut self, application: Id<Application>, face: Box<Face>) {
+        self.changes += 1;
+        self.by_id.put(application, face);
+    }
+
+    /// Gives back the face that was shown. The new one keeps what is owed.
+    fn replace(&mut self, application: Id<Application>, mut face: Box<Face>) -> Box<Face> {
+        self.changes += 1;
+        let shown = &mut self.by_id[application];
+        (face.is_draining, face.owed) = (shown.is_draining, shown.owed);
+        std::mem::replace(shown, face)
+    }
+
+    fn drain(&mut self, application: Id<Application>) {
+        self.changes += 1;
+        self.by_id[application].is_draining = true;
+    }
+
+    fn remove(&mut self, application: Id<Application>) -> Option<Box<Face>> {
+        self.changes += 1;
+        self.by_id.remove(application)
+    }
+
+    /// An answer of an application is owed.
+    #[inline]
+    pub(super) fn owe(&mut self, application: Id<Application>) {
+        self.by_id[application].owed += 1;
+    }
+
+    /// No item of an answer is to come any more.
+    #[inline]
+    pub(super) fn complete(&mut self, application: Id<Application>) {
+        if let Some(face) = self.by_id.get_mut(application) {
+            face.owed -= 1;
+        }
+    }
+
+    /// Those that take questions.
+    fn open(&self) -> impl Iterator<Item = (Id<Application>, &Face)> {
+        self.iter().filter(|(_, face)| !face.is_draining)
     }
 }
 
-/// The largest body that a request to a path may have.
-pub fn body_bytes_max_at(path: &str, faces: &Faces) -> usize {
-    let application = application_at(path, &Names(faces));
-    application.map_or(UNROUTED_BODY_BYTES_MAX, |application| faces[application].body_bytes_max)
+impl Directory for Faces {
+    type Id = Id<Application>;
+
+    fn find(&self, name: &[u8]) -> Option<Id<Application>> {
+        self.open().find(|(_, face)| face.name.as_bytes() == name).map(|(id, _)| id)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.open().map(|(_, face)| face.name.as_str()).collect()
+    }
+}
+
+impl Routes for Faces {
+    type Route = Route;
+
+    fn find(&self, path: &str) -> Route {
+        Route { application: application_at(path, self), changes: self.changes }
+    }
+
+    #[inline]
+    fn is_current(&self, route: Route) -> bool {
+        route.changes == self.changes
+    }
+
+    #[inline]
+    fn body_bytes_max(&self, route: Route) -> usize {
+        let face = route.application.and_then(|application| self.get(application));
+        face.map_or(UNROUTED_BODY_BYTES_MAX, |face| face.body_bytes_max)
+    }
+}
+
+/// Of a face that must be there: one of ours names it.
+impl Index<Id<Application>> for Faces {
+    type Output = Face;
+
+    #[inline]
+    fn index(&self, application: Id<Application>) -> &Face {
+        &self.by_id[application]
+    }
 }
 
 impl Frontend {
@@ -114,16 +210,14 @@ impl Frontend {
         let faces = &mut self.replies.faces;
         match (change, face) {
             (Change::AddApplication { id, .. }, Some(face)) => {
-                faces.put(*id, face);
+                faces.add(*id, face);
                 None
             }
-            (Change::Link { application, .. }, Some(mut face)) => {
-                let shown = &mut faces[*application];
-                (face.is_draining, face.owed) = (shown.is_draining, shown.owed);
-                Some(std::mem::replace(shown, face))
+            (Change::Link { application, .. }, Some(face)) => {
+                Some(faces.replace(*application, face))
             }
             (Change::DrainApplication(id), _) => {
-                faces[*id].is_draining = true;
+                faces.drain(*id);
                 None
             }
             (Change::RemoveApplication(id), _) => faces.remove(*id),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use cutter_wire::http::{Connection, Pace, Phase, RequestReader};
 
 use super::buffers::Buffers;
+use super::face::Route;
 use super::question::Reading;
 use crate::limits::{BULK_BODY_BYTES_MIN, INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
 
@@ -53,7 +54,7 @@ impl Incoming {
 
 #[derive(Debug)]
 pub struct Inbound {
-    pub reader: RequestReader,
+    pub reader: RequestReader<Route>,
     pub pace: Pace,
     /// Input is left unread until an answer is out.
     pub stalled: bool,

@@ -64,7 +64,7 @@ use reading::Used;
 use waiting::{Turn, Waiting};
 
 pub use explanation::Explanation;
-pub use face::{Face, Faces, body_bytes_max_at};
+pub use face::{Face, Faces, Route};
 pub use outbound::{Output, Replies};
 
 /// How much all connections together may take.

@@ -259,7 +259,7 @@ impl Replies {
             return Err(full);
         }
         reply.charged = cost;
-        self.faces[application].owed += 1;
+        self.faces.owe(application);
         Ok(self.push(connection, reply))
     }
 
@@ -363,8 +363,8 @@ impl Replies {
 
     /// No item of an answer is to come any more.
     pub(super) fn completed(&mut self, application: Option<Id<Application>>) {
-        if let Some(face) = application.and_then(|application| self.faces.get_mut(application)) {
-            face.owed -= 1;
+        if let Some(application) = application {
+            self.faces.complete(application);
         }
     }
 

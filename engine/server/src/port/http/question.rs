@@ -5,13 +5,13 @@
 
 use cutter_core::{Application, Core, Id};
 use cutter_tensor::TensorSpec;
-use cutter_wire::clipper::{Directory, Problem, route};
+use cutter_wire::clipper::{Directory, Problem, check_request};
 use cutter_wire::http::Head;
 use cutter_wire::json::{self, Body, PredictReader, Progress};
 use cutter_wire::limits::INPUT_BATCH_MAX;
 
-use super::face::{Faces, Names};
-use crate::limits::PIECE_BYTES;
+use super::face::{Faces, Route};
+use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// Where one input of a question went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Question {
 
 /// What reading a question takes besides its bytes.
 #[derive(Debug)]
-pub struct Desk<'a> {
+pub struct Resources<'a> {
     pub faces: &'a Faces,
     pub core: &'a mut Core,
     /// A place for inputs for which there is no row.
@@ -49,28 +49,28 @@ pub enum Asked {
     Large(Box<Reading>),
 }
 
-/// Reads a request, if its body has at most `bytes_max` bytes in one go. The inputs go straight
-/// into reserved rows, which `slots` lists in order; after a problem none is reserved.
+/// Reads a request, which goes where `route` says; if its body is no large one, in one go. The
+/// inputs go straight into reserved rows, which `slots` lists in order; after a problem none is
+/// reserved.
 pub fn ask(
-    head: &Head<'_>,
+    (head, route): (&Head<'_>, Route),
     body: &[u8],
-    bytes_max: usize,
-    desk: &mut Desk<'_>,
+    resources: &mut Resources<'_>,
     slots: &mut Vec<Slot>,
 ) -> Result<Asked, Problem> {
     slots.clear();
-    let application = route(head, &Names(desk.faces))?;
-    let input = desk.faces[application].input;
-    if body.len() > bytes_max {
+    let application = check_request(head, route.application, resources.faces)?;
+    let input = resources.faces[application].input;
+    if body.len() > AT_ONCE_BYTES_MAX {
         return Ok(Asked::Large(Box::new(Reading::new(application, input))));
     }
     let mut row = None;
-    let mut rows = PoolRows::new(application, &input, desk, slots, &mut row);
+    let mut rows = PoolRows::new(application, &input, resources, slots, &mut row);
     let read = json::read_predict(body, &input, INPUT_BATCH_MAX, &mut rows);
     rows.cancel_uncommitted();
     let is_cleared = rows.is_cleared;
     let asked = read.map_err(Problem::from).and_then(|body| {
-        let question = question(&body, application, desk.faces)?;
+        let question = question(&body, application, resources.faces)?;
         if is_cleared {
             return Ok(Asked::Whole(question));
         }
@@ -79,7 +79,7 @@ pub fn ask(
         Ok(Asked::Large(Box::new(Reading { slots, read: Some(question), ..reading })))
     });
     if asked.is_err() {
-        cancel(application, slots, desk.core);
+        cancel(application, slots, resources.core);
     }
     asked
 }
@@ -91,7 +91,7 @@ fn question(
     faces: &Faces,
 ) -> Result<Question, Problem> {
     let Some(face) = faces.get(application).filter(|face| !face.is_draining) else {
-        let known = Names(faces).names().join(", ");
+        let known = faces.names().join(", ");
         return Err(Problem::Gone { known });
     };
     face.check_version(body.version.as_deref())?;
@@ -134,16 +134,16 @@ impl Reading {
         &mut self,
         body: &[u8],
         budget_bytes: usize,
-        desk: &mut Desk<'_>,
+        resources: &mut Resources<'_>,
         slots: &mut Vec<Slot>,
     ) -> Result<Option<Question>, Problem> {
         let application = self.application;
         if let Some(question) = self.read {
-            let is_cleared = self.clear_on(desk.core, budget_bytes);
+            let is_cleared = self.clear_on(resources.core, budget_bytes);
             return Ok(is_cleared.then(|| self.finish(question, slots)));
         }
         let mut rows =
-            PoolRows::new(application, &self.input, desk, &mut self.slots, &mut self.row);
+            PoolRows::new(application, &self.input, resources, &mut self.slots, &mut self.row);
         let read = match self.reader.read(body, budget_bytes, &mut rows) {
             Ok(Progress::Paused) => return Ok(None),
             Ok(Progress::Done(body)) => Ok(body),
@@ -151,7 +151,7 @@ impl Reading {
         };
         rows.cancel_uncommitted();
         let is_cleared = rows.is_cleared;
-        let asked = read.and_then(|body| question(&body, application, desk.faces));
+        let asked = read.and_then(|body| question(&body, application, resources.faces));
         match asked {
             Ok(question) if is_cleared => Ok(Some(self.finish(question, slots))),
             Ok(question) => {
@@ -159,7 +159,7 @@ impl Reading {
                 Ok(None)
             }
             Err(problem) => {
-                self.cancel(desk.core);
+                self.cancel(resources.core);
                 slots.clear();
                 Err(problem)
             }
@@ -211,11 +211,11 @@ impl<'a> PoolRows<'a> {
     fn new(
         application: Id<Application>,
         input: &TensorSpec,
-        desk: &'a mut Desk<'_>,
+        resources: &'a mut Resources<'_>,
         slots: &'a mut Vec<Slot>,
         row: &'a mut Option<u32>,
     ) -> Self {
-        let Desk { core, spare, .. } = desk;
+        let Resources { core, spare, .. } = resources;
         Self {
             application,
             row_bytes: input.bytes_max(),

@@ -12,9 +12,8 @@ use cutter_wire::clipper::Problem;
 use cutter_wire::http::{CONTINUE_100, Connection, Method, Step};
 
 use super::Frontend;
-use super::face::body_bytes_max_at;
 use super::inbound::Incoming;
-use super::question::{self, Asked, Desk, Question, Reading, Slot};
+use super::question::{self, Asked, Question, Reading, Resources, Slot};
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// How far a read came.
@@ -96,9 +95,11 @@ impl Frontend {
             }
             let faces = &self.replies.faces;
             let inbound = &mut self.inbound[connection];
-            let limit = |_, path: &str| body_bytes_max_at(path, faces);
-            let (head, body, consumed) = match inbound.reader.read(&bytes[used..], limit) {
-                Step::Request { head, body, consumed } => (head, body, consumed),
+            let (head, route, body) = match inbound.reader.read(&bytes[used..], faces) {
+                Step::Request { head, route, body, consumed } => {
+                    used += consumed;
+                    (head, route, body)
+                }
                 Step::NeedMore { consumed, wanted } => {
                     inbound.need(wanted);
                     return Used::Whole(used + consumed);
@@ -116,14 +117,13 @@ impl Frontend {
                     return Used::Whole(bytes.len());
                 }
             };
-            used += consumed;
             if body.len() <= AT_ONCE_BYTES_MAX {
                 self.stats.input_bytes_copied.add(body.len() as u64);
             }
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
-            let mut desk = Desk { faces, core, spare };
-            let asked = question::ask(&head, body, AT_ONCE_BYTES_MAX, &mut desk, &mut self.slots);
+            let mut resources = Resources { faces, core, spare };
+            let asked = question::ask((&head, route), body, &mut resources, &mut self.slots);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
             match asked {
@@ -178,11 +178,11 @@ impl Frontend {
         };
         let faces = &self.replies.faces;
         let spare = &mut self.spare;
-        let mut desk = Desk { faces, core, spare };
+        let mut resources = Resources { faces, core, spare };
         let piece = incoming.next_piece();
         self.stats.input_bytes_copied.add(piece as u64);
         let (body, reading) = incoming.parts();
-        let asked = match reading.read_on(body, PIECE_BYTES, &mut desk, &mut self.slots) {
+        let asked = match reading.read_on(body, PIECE_BYTES, &mut resources, &mut self.slots) {
             Ok(None) => return,
             Ok(Some(question)) => Ok(question),
             Err(problem) => Err(problem),

@@ -1,5 +1,7 @@
 //! The front end without sockets: bytes in, bytes out, time passed in.
 
+mod routes;
+
 use std::cell::Cell;
 
 use cutter_core::{BatchResults, Core, ItemResults};

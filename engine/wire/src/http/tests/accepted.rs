@@ -87,7 +87,7 @@ fn header_fields_are_found_by_name_and_without_their_space() {
     let stream =
         "GET / HTTP/1.1\r\nhoSt:\ta\t \r\nEmpty:\r\nX-Y: 1: 2 \r\nX-y: 3\r\nL: \u{e9}\r\n\r\n";
     let mut reader = RequestReader::new();
-    let Step::Request { head, .. } = reader.read(stream.as_bytes(), |_, _| 0) else {
+    let Step::Request { head, .. } = reader.read(stream.as_bytes(), &BodiesTo(0)) else {
         panic!("a whole request was not read");
     };
     assert_eq!(head.header("HOST"), Some(&b"a"[..]));
@@ -203,7 +203,7 @@ fn continues(pieces: &[&str]) -> usize {
     for piece in pieces {
         kept.push_str(piece);
         loop {
-            match reader.read(kept.as_bytes(), |_, _| 10) {
+            match reader.read(kept.as_bytes(), &BodiesTo(10)) {
                 Step::Continue100 { consumed } => {
                     asked += 1;
                     kept.drain(..consumed);
@@ -247,7 +247,7 @@ const LARGE: usize = DECODED_BODY_KEPT_BYTES + 1;
 fn a_large_decoded_body_is_given_back_as_soon_as_its_request_is_finished() {
     let mut reader = RequestReader::new();
     let stream = chunked_request(LARGE);
-    let first = reader.read(&stream, |_, _| LARGE);
+    let first = reader.read(&stream, &BodiesTo(LARGE));
     assert!(matches!(first, Step::Request { body, .. } if body.len() == LARGE));
     assert!(reader.decoded_bytes() > LARGE);
     reader.finish_request();
@@ -257,8 +257,8 @@ fn a_large_decoded_body_is_given_back_as_soon_as_its_request_is_finished() {
         let stream = String::from_utf8(stream.clone()).unwrap();
         let stream = stream.replace("Host: a\r\n", &format!("Host: a\r\n{fields}"));
         let mut reader = RequestReader::new();
-        reader.read(stream.as_bytes(), |_, _| LARGE);
-        reader.read(b"", |_, _| 0);
+        reader.read(stream.as_bytes(), &BodiesTo(LARGE));
+        reader.read(b"", &BodiesTo(0));
         assert!(reader.decoded_bytes() < DECODED_BODY_KEPT_BYTES, "{fields:?}");
     }
 }
@@ -266,10 +266,10 @@ fn a_large_decoded_body_is_given_back_as_soon_as_its_request_is_finished() {
 #[test]
 fn a_small_decoded_body_leaves_its_memory_to_the_next() {
     let mut reader = RequestReader::new();
-    reader.read(&chunked_request(1000), |_, _| LARGE);
+    reader.read(&chunked_request(1000), &BodiesTo(LARGE));
     let held = reader.decoded_bytes();
     reader.finish_request();
-    reader.read(&chunked_request(1000), |_, _| LARGE);
+    reader.read(&chunked_request(1000), &BodiesTo(LARGE));
     assert_eq!(reader.decoded_bytes(), held);
     reader.release();
     assert_eq!(reader.decoded_bytes(), 0);
@@ -280,17 +280,17 @@ fn a_body_that_is_being_decoded_is_kept_until_it_is_released() {
     let mut reader = RequestReader::new();
     let stream = chunked_request(LARGE);
     let (first, second) = stream.split_at(LARGE);
-    reader.read(first, |_, _| LARGE);
+    reader.read(first, &BodiesTo(LARGE));
     reader.finish_request();
-    let whole = reader.read(second, |_, _| LARGE);
+    let whole = reader.read(second, &BodiesTo(LARGE));
     assert!(matches!(whole, Step::Request { body, .. } if body.len() == LARGE));
 
     let mut reader = RequestReader::new();
-    reader.read(first, |_, _| LARGE);
+    reader.read(first, &BodiesTo(LARGE));
     reader.release();
     assert_eq!(reader.decoded_bytes(), 0);
     // What is left of it is no request, and must not become one.
-    let after = reader.read(second, |_, _| LARGE);
+    let after = reader.read(second, &BodiesTo(LARGE));
     assert!(matches!(after, Step::NeedMore { consumed, .. } if consumed == second.len()));
 }
 
@@ -300,7 +300,7 @@ fn an_error_in_a_chunked_body_gives_its_memory_back() {
     let mut stream = chunked_request(LARGE);
     let end = stream.len() - "\r\n0\r\n\r\n".len();
     stream[end] = b'!';
-    assert!(matches!(reader.read(&stream, |_, _| LARGE), Step::Bad(_)));
+    assert!(matches!(reader.read(&stream, &BodiesTo(LARGE)), Step::Bad(_)));
     assert_eq!(reader.decoded_bytes(), 0);
 }
 
@@ -309,11 +309,11 @@ fn a_decoded_body_takes_at_most_twice_its_bytes_and_never_more_than_its_limit() 
     let bytes_max = 100_000;
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut reader = RequestReader::new();
-    reader.read(head, |_, _| bytes_max);
+    reader.read(head, &BodiesTo(bytes_max));
     let head_bytes = reader.decoded_bytes();
     for body_bytes in (1000..=bytes_max).step_by(1000) {
         let chunk = streams::encode(&[b'x'; 1000], 1000, "", "");
-        reader.read(&chunk[..chunk.len() - "0\r\n\r\n".len()], |_, _| 0);
+        reader.read(&chunk[..chunk.len() - "0\r\n\r\n".len()], &BodiesTo(0));
         let held = reader.decoded_bytes() - head_bytes;
         assert!((body_bytes..=(2 * body_bytes).min(bytes_max)).contains(&held), "{held}");
     }

@@ -89,7 +89,7 @@ fn connection_and_what_is_possible_are_said_when_they_must_be() {
 fn connection_after(lines: &str) -> Connection {
     let stream = format!("{lines}\r\n\r\n");
     let mut reader = RequestReader::new();
-    match reader.read(stream.as_bytes(), |_, _| 0) {
+    match reader.read(stream.as_bytes(), &BodiesTo(0)) {
         Step::Request { head, .. } => Connection::after(&head),
         other => panic!("{lines}: {other:?}"),
     }

@@ -355,11 +355,11 @@ fn after_an_error_nothing_more_is_read() {
         let mut rest = stream.as_bytes();
         while let Step::NeedMore { consumed, .. }
         | Step::Continue100 { consumed }
-        | Step::Request { consumed, .. } = reader.read(rest, |_, _| BODY_BYTES_MAX)
+        | Step::Request { consumed, .. } = reader.read(rest, &BodiesTo(BODY_BYTES_MAX))
         {
             rest = &rest[consumed..];
         }
-        let again = reader.read(good.as_bytes(), |_, _| BODY_BYTES_MAX);
+        let again = reader.read(good.as_bytes(), &BodiesTo(BODY_BYTES_MAX));
         assert!(matches!(again, Step::Bad(same) if same == error), "{stream:?}: {again:?}");
     }
 }
