@@ -24,6 +24,19 @@ impl Config {
     pub fn first_replica(&self, model: usize) -> usize {
         self.models[..model].iter().map(|model| model.replicas as usize).sum()
     }
+
+    /// What a model is called where one is meant: by its name, and by its version too where the
+    /// name has several.
+    pub fn label(&self, model: usize) -> String {
+        let Model { name, version, .. } = &self.models[model];
+        let versions = self.models.iter().filter(|other| other.name == *name).count();
+        if versions > 1 { label(name, version) } else { name.clone() }
+    }
+}
+
+/// One version of a model, as people write it.
+pub(super) fn label(name: &str, version: &str) -> String {
+    format!("{name}:{version}")
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +74,8 @@ pub struct Application {
     pub slo_ns: u64,
     /// What is answered when no prediction is there in time.
     pub default_output: String,
-    /// Indexes of [`Config::models`]; none or one in this version.
+    /// Indexes of [`Config::models`], in the order in which they are listed, each once. The first is
+    /// asked; the others stand ready to be linked in its place.
     pub models: Vec<usize>,
     /// The rows of the input pool.
     pub rows: u32,

@@ -72,6 +72,11 @@ enum DoorError {
          by hand are: {choices}"
     )]
     WhichModel { choices: String },
+    #[error(
+        "model {model} has several versions, and {ENV_MODEL} must say which this is, as in \
+         {ENV_MODEL}=name:version; there are: {versions}"
+    )]
+    WhichVersion { model: String, versions: String },
     #[error("there is no model {asked}; those started by hand are: {choices}")]
     NoSuchModel { asked: String, choices: String },
     #[error(
@@ -250,16 +255,20 @@ fn choose(config: &Config, hello: &Hello) -> Result<usize, DoorError> {
             _ => Err(DoorError::WhichModel { choices: choices() }),
         };
     }
-    let is_asked = |model: &Model| {
+    let is_asked = |(_, model): &(usize, &Model)| {
         let any_version = hello.model_version.is_empty();
         model.name == hello.model && (any_version || model.version == hello.model_version)
     };
-    match config.models.iter().position(is_asked) {
-        Some(found) if config.models[found].command.is_some() => {
-            Err(DoorError::HasCommand { model: label(&config.models[found]) })
+    let asked = config.models.iter().enumerate().filter(is_asked);
+    match asked.collect::<Vec<_>>().as_slice() {
+        [(_, only)] if only.command.is_some() => Err(DoorError::HasCommand { model: label(only) }),
+        [(only, _)] => Ok(*only),
+        several @ [(_, first), ..] => {
+            let versions = several.iter().map(|(_, model)| label(model));
+            let versions = versions.collect::<Vec<_>>().join(", ");
+            Err(DoorError::WhichVersion { model: first.name.clone(), versions })
         }
-        Some(found) => Ok(found),
-        None => {
+        [] => {
             let version = Some(&hello.model_version).filter(|version| !version.is_empty());
             let version = version.map(|version| format!(":{}", Name(version))).unwrap_or_default();
             let asked = format!("{}{version}", Name(&hello.model));
@@ -274,8 +283,8 @@ fn free_slot(shared: &Shared, model: usize) -> Result<Slot, DoorError> {
     let mut slots = slots.into_iter().filter(|slot| slot.model == model);
     let free = slots.find(|slot| board.state(*slot) == State::NotConnected);
     free.ok_or_else(|| {
-        let model = &shared.config.models[model];
-        DoorError::Full { replicas: model.replicas, model: model.name.clone() }
+        let replicas = shared.config.models[model].replicas;
+        DoorError::Full { replicas, model: shared.config.label(model) }
     })
 }
 
@@ -322,6 +331,21 @@ mod tests {
         let config = config(&[("a", ""), ("b", "")]);
         assert_eq!(chosen(&config, "b", ""), Ok(1));
         assert_eq!(chosen(&config, "a", "1"), Ok(0));
+    }
+
+    #[test]
+    fn of_several_versions_of_a_name_one_is_chosen_by_its_version_alone() {
+        let text =
+            ["1", "2"].map(|version| format!("[[model]]\nname = \"a\"\nversion = \"{version}\"\n"));
+        let text = format!("[server]\nsocket = \"c.sock\"\n{}", text.concat());
+        let config = Config::from_toml(&text, Path::new("/srv"), "c").unwrap().0;
+        assert_eq!(chosen(&config, "a", "1"), Ok(0));
+        assert_eq!(chosen(&config, "a", "2"), Ok(1));
+        let expected = "model a has several versions, and CUTTER_MODEL must say which this is, as \
+                        in CUTTER_MODEL=name:version; there are: a:1, a:2";
+        assert_eq!(chosen(&config, "a", ""), Err(expected.to_owned()));
+        let expected = "there is no model a:3; those started by hand are: a:1, a:2";
+        assert_eq!(chosen(&config, "a", "3"), Err(expected.to_owned()));
     }
 
     #[test]

@@ -201,3 +201,23 @@ fn warnings_are_counted_at_the_end() {
     assert!(whole(EXAMPLE, &["a"]).ends_with("\n\n1 warning\n  a\n"));
     assert!(whole(EXAMPLE, &["a", "b"]).ends_with("\n\n2 warnings\n  a\n  b\n"));
 }
+
+#[test]
+fn a_model_is_printed_with_its_version_where_its_name_has_several() {
+    let text = "[[application]]\nname = \"a\"\ninput = { type = \"strings\" }\n\
+                models = [\"m:2\", \"n\", \"m:1\"]\n\
+                [[model]]\nname = \"m\"\ncommand = [\"m\"]\n\
+                [[model]]\nname = \"m\"\nversion = \"2\"\ncommand = [\"m\"]\n\
+                [[model]]\nname = \"n\"\nversion = \"5\"\ncommand = [\"n\"]\n";
+    let text = whole(text, &[]);
+    for line in [
+        "\n  models          m:2, n, m:1\n",
+        "\nmodel m\n  version         1\n",
+        "\nmodel m\n  version         2\n",
+        "\nmodel n\n  version         5\n",
+        "\n  replicas of m:2 ",
+        "\n  replicas of n ",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in {text}");
+    }
+}
