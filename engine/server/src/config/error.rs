@@ -130,8 +130,10 @@ pub enum Problem {
     ZeroByte { key: &'static str, of: String, at: usize },
     #[error("an application cannot be called {found:?}: the server uses that name itself")]
     ReservedName { found: String },
-    #[error("a second {what} is called {found:?}, as on line {first_line}; names must be unique")]
-    DuplicateName { what: &'static str, found: String, first_line: usize },
+    #[error(
+        "a second application is called {found:?}, as on line {first_line}; names must be unique"
+    )]
+    DuplicateName { found: String, first_line: usize },
     #[error(
         "a second model {model:?} has version {version:?}, as on line {first_line}; expected \
          another `name` or another `version`"

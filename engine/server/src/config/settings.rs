@@ -74,8 +74,8 @@ pub struct Application {
     pub slo_ns: u64,
     /// What is answered when no prediction is there in time.
     pub default_output: String,
-    /// Indexes of [`Config::models`], in the order in which they are listed, each once. The first is
-    /// asked; the others stand ready to be linked in its place.
+    /// Indexes of [`Config::models`], in the order in which they are listed, each once. The first
+    /// is asked; the others stand ready to be linked in its place.
     pub models: Vec<usize>,
     /// The rows of the input pool.
     pub rows: u32,

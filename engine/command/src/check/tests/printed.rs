@@ -73,7 +73,7 @@ model softmax
   batch timeout   1 s
   load timeout    none
   control         33280 bytes (32.5 KiB) per replica
-  completions     24960 bytes (24.4 KiB) per replica
+  completions     29056 bytes (28.4 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 "#
     );
@@ -137,7 +137,7 @@ model by-hand
   batch timeout   1001 us
   load timeout    90 s
   control         768 bytes per replica
-  completions     8832 bytes (8.6 KiB) per replica
+  completions     12928 bytes (12.6 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 
 model pinned
@@ -154,7 +154,7 @@ model pinned
   batch timeout   1 s
   load timeout    none
   control         33280 bytes (32.5 KiB) per replica
-  completions     24960 bytes (24.4 KiB) per replica
+  completions     29056 bytes (28.4 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 "#
     );

@@ -86,8 +86,8 @@ fn name(
     let namesakes = before.iter().filter_map(|table| table.get_ref().0.name.as_ref());
     if let Some(first) = namesakes.into_iter().find(|other| other.get_ref() == found) {
         let first_line = report.line(first.span().start);
-        let (what, found) = ("application", shown(found));
-        report.problem(name.span().start, Problem::DuplicateName { what, found, first_line });
+        let found = shown(found);
+        report.problem(name.span().start, Problem::DuplicateName { found, first_line });
     }
     found.clone()
 }
