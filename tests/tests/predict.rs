@@ -318,3 +318,43 @@ fn a_version_is_served_only_when_it_is_the_models() {
     assert_eq!(other.status, 400);
     assert!(other.text().contains("has version \\\"1\\\""), "{}", other.text());
 }
+
+/// An application of two versions of a model, of which one adds and the other gives back.
+fn two_versions(models: &str) -> Server {
+    Server::start(
+        &[
+            application("sums", "type = \"floats\", shape = [4]", 10_000, models, ""),
+            model("m", &["echo", "floats", "4"], "version = \"1\""),
+            model("m", &["sum"], "version = \"2\""),
+        ]
+        .concat(),
+    )
+}
+
+#[test]
+fn of_several_versions_the_first_that_is_listed_answers_and_the_others_stand_ready() {
+    let sum = json!(10.5);
+    let echo = json!([1.0, 2.0, 3.0, 4.5]);
+    for (models, asked, other, output) in
+        [("m:2\", \"m:1", "2", "1", &sum), ("m:1\", \"m:2", "1", "2", &echo)]
+    {
+        let server = two_versions(models);
+        let mut client = server.client();
+        let body = |version| format!("{{\"input\": [1, 2, 3, 4.5], \"version\": \"{version}\"}}");
+        assert_eq!(client.post("/sums/predict", SUM).json()["output"], *output);
+        assert_eq!(client.post("/sums/predict", body(asked)).json()["output"], *output);
+        let refused = client.post("/sums/predict", body(other));
+        assert_eq!(refused.status, 400);
+        let due = format!(
+            "version \"{other}\" was asked for; the application's model \"m\" has version \
+             \"{asked}\""
+        );
+        assert_eq!(refused.json()["cause"], due);
+        let metrics = server.metrics();
+        for (version, rows) in [(asked, 2.0), (other, 0.0)] {
+            let labels = [("model", "m"), ("version", version)];
+            assert_eq!(metrics.sum("cutter_replica_up", &labels), 1.0, "{version}");
+            assert_eq!(metrics.sum("cutter_batch_rows_sum", &labels), rows, "{version}");
+        }
+    }
+}

@@ -49,12 +49,14 @@ fn assert_refused(ended: &Ended, parts: &[&str]) {
 fn a_bad_configuration_is_refused_with_its_place_by_serve_and_by_check() {
     let unknown_model = "[[application]]\nname = \"a\"\ninput = { type = \"strings\" }\n\
                          models = [\"sofmax\"]\n[[model]]\nname = \"softmax\"\ncommand = [\"x\"]\n";
+    let unknown_version = &unknown_model.replace("sofmax", "softmax:2");
     for (text, due) in [
         ("[server]\ncpu =", "cutter.toml:2:6: not valid TOML"),
         ("[server]\nquerry = []", "cutter.toml:2:1: unknown key \"querry\""),
         ("[server]\nquery = 7", "cutter.toml:2:9: found integer `7`; expected a list of strings"),
         ("[server]\nwait = \"nap\"", "cutter.toml:2:8: `wait` of [server] is \"nap\"; expected"),
         (unknown_model, "cutter.toml:4:11: unknown model \"sofmax\" (application \"a\"); expected"),
+        (unknown_version, "cutter.toml:4:11: model \"softmax\" has no version \"2\" (application"),
     ] {
         for word in ["serve", "check"] {
             let ended = ended(word, text);
@@ -331,6 +333,26 @@ fn a_container_of_no_model_is_refused_with_the_models_that_there_are() {
         assert!(ended.stderr.contains(&due), "{}", ended.stderr);
         server.wait_log(&due);
     }
+}
+
+#[test]
+fn a_container_by_hand_says_its_version_where_its_model_has_several() {
+    let version = |version| format!("[[model]]\nname = \"sum\"\nversion = \"{version}\"\n");
+    let text = application("sums", FLOATS, 10_000, "sum:8", "") + &version("7") + &version("8");
+    let server = Plan::new(&text).with_container_socket().start();
+    let mut command = Command::new(binary("sum"));
+    command.env("CUTTER_SOCKET", server.container_socket()).env("CUTTER_MODEL", "sum");
+    let ended = command::run(&mut command);
+    assert_eq!(ended.code(), 1);
+    let due = "model sum has several versions, and CUTTER_MODEL must say which this is, as in \
+               CUTTER_MODEL=name:version; there are: sum:7, sum:8";
+    assert!(ended.stderr.contains(due), "{}", ended.stderr);
+    server.wait_log(due);
+    let _asked = ByHand::start(&server.container_socket(), "sum:8");
+    let labels = |version| [("model", "sum"), ("version", version)];
+    server.wait_metric("cutter_replica_up", &labels("8"), 1.0);
+    assert_eq!(server.metrics().sum("cutter_replica_up", &labels("7")), 0.0);
+    assert_eq!(server.client().predict("sums", vec![1, 2, 3, 4])["output"], 10.0);
 }
 
 #[test]

@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use cutter_command::check;
-use cutter_core::limits::BATCH_MAX;
+use cutter_core::limits::{BATCH_MAX, LINKS_MAX};
+use cutter_protocol::limits::POOLS_MAX;
 use cutter_server::config::{Application, Config, ConfigErrors, Model, Place, Warning};
 use cutter_server::limits::{
     APPLICATIONS_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX,
@@ -92,14 +93,17 @@ fn check_application(application: &Application, config: &Config) {
     }
     assert!((POOL_ROWS_MIN..=POOL_ROWS_MAX).contains(&application.rows));
     assert!(application.pool_bytes() <= POOL_BYTES_CONFIGURED_MAX);
-    assert!(application.models.iter().all(|model| *model < config.models.len()));
+    let models = &application.models;
+    assert!(models.len() <= LINKS_MAX && models.iter().all(|model| *model < config.models.len()));
+    let is_once = |model| models.iter().filter(|other| *other == model).count() == 1;
+    assert!(models.iter().all(is_once));
 }
 
 fn check_model(model: &Model, config: &Config) {
     assert!((1..=NAME_BYTES_MAX).contains(&model.name.len()));
     assert!((1..=NAME_BYTES_MAX).contains(&model.version.len()));
-    let same = config.models.iter().filter(|other| other.name == model.name);
-    assert_eq!(same.count(), 1);
+    let same = |other: &&Model| (&other.name, &other.version) == (&model.name, &model.version);
+    assert_eq!(config.models.iter().filter(same).count(), 1);
     assert!((1..=REPLICAS_MAX).contains(&model.replicas));
     assert!(model.cpus.len() <= CPUS_MAX && model.cpus.iter().all(|cpu| *cpu <= CPU_MAX as usize));
     assert!((1..=BATCH_MAX).contains(&model.batch.max()));
@@ -108,6 +112,7 @@ fn check_model(model: &Model, config: &Config) {
     assert!(bounds.contains(&timeout_us));
     assert!(model.command.as_ref().is_none_or(|it| it.args.len() < COMMAND_WORDS_MAX));
     assert!(model.command.is_some() || config.server.socket.is_some());
+    assert!(model.applications.len() <= POOLS_MAX);
     let linked = model.applications.iter().map(|index| &config.applications[*index]);
     assert!(linked.clone().all(|application| Some(application.input) == model.input));
 }

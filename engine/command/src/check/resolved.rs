@@ -49,7 +49,7 @@ fn print_application(
     line(out, "input", application.input)?;
     line(out, "slo", Time(application.slo_ns))?;
     line(out, "default output", format_args!("{:?}", application.default_output))?;
-    let names = application.models.iter().map(|index| config.models[*index].name.as_str());
+    let names = application.models.iter().map(|index| config.label(*index));
     line(out, "models", NoneIfEmpty(&names.collect::<Vec<_>>().join(", ")))?;
     let (rows, stride) = (application.rows, application.row_stride());
     line(out, "rows", format_args!("{rows}, one every {stride} bytes"))?;

@@ -64,29 +64,29 @@ pub fn warnings(config: &Config, machine: &Machine) -> Vec<Warning> {
             warnings.push(Warning::InputLargerThanBody { application, needed });
         }
     }
-    for model in &config.models {
-        of_model(model, machine, &mut warnings);
+    for (index, model) in config.models.iter().enumerate() {
+        let of = format!("model {}", config.label(index));
+        of_model(model, &of, machine, &mut warnings);
     }
     of_the_whole(config, machine, &mut warnings);
     warnings
 }
 
-fn of_model(model: &Model, machine: &Machine, warnings: &mut Vec<Warning>) {
+fn of_model(model: &Model, of: &str, machine: &Machine, warnings: &mut Vec<Warning>) {
     if model.command.is_none() {
         return;
     }
-    let of = format!("model {}", model.name);
     let mut used: Vec<usize> =
         (0..model.replicas).filter_map(|replica| model.cpu_of_replica(replica)).collect();
     used.sort_unstable();
     used.dedup();
-    cores(&of, "cpus", &used, machine, warnings);
+    cores(of, "cpus", &used, machine, warnings);
     let why = match (machine.folder)(&model.directory) {
         Folder::Writable | Folder::NotWritable => return,
         Folder::Missing => "is not there, so no replica can start; create it",
         Folder::NotAFolder => "is no folder, so no replica can start; correct `directory`",
     };
-    warnings.push(Warning::Folder { of, path: model.directory.clone(), why });
+    warnings.push(Warning::Folder { of: of.to_owned(), path: model.directory.clone(), why });
 }
 
 fn cores(

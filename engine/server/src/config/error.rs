@@ -130,8 +130,15 @@ pub enum Problem {
     ZeroByte { key: &'static str, of: String, at: usize },
     #[error("an application cannot be called {found:?}: the server uses that name itself")]
     ReservedName { found: String },
-    #[error("a second {what} is called {found:?}, as on line {first_line}; names must be unique")]
-    DuplicateName { what: &'static str, found: String, first_line: usize },
+    #[error(
+        "a second application is called {found:?}, as on line {first_line}; names must be unique"
+    )]
+    DuplicateName { found: String, first_line: usize },
+    #[error(
+        "a second model {model:?} has version {version:?}, as on line {first_line}; expected \
+         another `name` or another `version`"
+    )]
+    DuplicateVersion { model: String, version: String, first_line: usize },
     #[error("address {found:?} is taken already on line {first_line}; expected each address once")]
     DuplicateAddress { found: String, first_line: usize },
     #[error(
@@ -146,10 +153,15 @@ pub enum Problem {
     SocketPathTooLong { key: &'static str, found: String, bytes: usize, max: usize },
     #[error("unknown model {found:?} ({of}); expected {expected}")]
     UnknownModel { found: String, of: String, expected: OneOf },
+    #[error("model {model:?} has no version {found:?} ({of}); expected {expected}")]
+    UnknownVersion { model: String, of: String, found: String, expected: OneOf },
     #[error(
-        "{of} names {found} models; combining several models is not in this version: expected one"
+        "model {model:?} has several versions ({of}); write which, as `name:version`; expected \
+         {expected}"
     )]
-    SeveralModels { of: String, found: usize },
+    SeveralVersions { model: String, of: String, expected: OneOf },
+    #[error("{of} names model {found:?} a second time; expected each version of a model once")]
+    DuplicateLink { found: String, of: String },
     #[error(
         "model {model:?} would get {second} from {of}, but gets {first} from application \
          {first_application:?} (line {first_line}); a container takes one kind of input: give \

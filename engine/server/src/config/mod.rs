@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Runs on the main thread before anything else is started; nothing here is on the way of a query.
-//! Invariants of a [`Config`]: every limit of `crate::limits` holds, every name is well formed and
-//! unique, every link leads to a model, all applications of a model have the same input, and every
-//! path has been joined to the folder of the file. Text is judged as a peer is: it meets errors,
-//! never a panic. Only [`Config::load`] looks at the file system.
+//! Invariants of a [`Config`]: every limit of `crate::limits` holds; every name is well formed; no
+//! two applications have the same name, no two models the same name and version; an application
+//! lists a model once at most, and all applications of a model have the same input; every path has
+//! been joined to the folder of the file. Text is judged as a peer is: it meets errors, never a panic.
+//! Only [`Config::load`] looks at the file system.
 
 mod error;
 mod file;

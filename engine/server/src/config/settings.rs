@@ -19,6 +19,21 @@ pub struct Config {
     pub models: Vec<Model>,
 }
 
+impl Config {
+    /// What a model is called where one is meant: by its name, and by its version too where the
+    /// name has several.
+    pub fn label(&self, model: usize) -> String {
+        let Model { name, .. } = &self.models[model];
+        let versions = self.models.iter().filter(|other| other.name == *name).count();
+        if versions > 1 { self.models[model].label() } else { name.clone() }
+    }
+}
+
+/// One version of a model, as people write it.
+pub(super) fn label(name: &str, version: &str) -> String {
+    format!("{name}:{version}")
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where queries are taken; at least one.
@@ -54,7 +69,8 @@ pub struct Application {
     pub slo_ns: u64,
     /// What is answered when no prediction is there in time.
     pub default_output: String,
-    /// Indexes of [`Config::models`]; none or one in this version.
+    /// Indexes of [`Config::models`], in the order in which they are listed, each once. The first
+    /// is asked; the others stand ready to be linked in its place.
     pub models: Vec<usize>,
     /// The rows of the input pool.
     pub rows: u32,
@@ -115,7 +131,7 @@ pub struct Model {
 impl Model {
     /// Its name and version, as they are written where one version of several is meant.
     pub fn label(&self) -> String {
-        format!("{}:{}", self.name, self.version)
+        label(&self.name, &self.version)
     }
 
     /// The core of one replica: the list is dealt out in turn.

@@ -9,7 +9,10 @@ pub(super) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let found = found.to_lowercase();
-    let slips_max = if found.chars().count() <= 4 { 1 } else { 2 };
+    let chars = found.chars().count();
+    let slips_max = if chars <= 4 { 1 } else { 2 };
+    // Something of it must have been right.
+    let slips_max = chars.saturating_sub(1).min(slips_max);
     known
         .iter()
         .map(|name| (osa_distance(&found, &name.to_lowercase()), *name))
@@ -33,6 +36,7 @@ mod tests {
             ("cpus", Some("cpus")),
             ("gpu", Some("cpu")),
             ("dog", None),
+            ("x", None),
             ("", None),
         ];
         for (found, expected) in table {

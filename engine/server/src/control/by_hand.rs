@@ -71,6 +71,11 @@ enum DoorError {
          by hand are: {choices}"
     )]
     WhichModel { choices: String },
+    #[error(
+        "model {model} has several versions, and {ENV_MODEL} must say which this is, as in \
+         {ENV_MODEL}=name:version; there are: {versions}"
+    )]
+    WhichVersion { model: String, versions: String },
     #[error("there is no model {asked}; those started by hand are: {choices}")]
     NoSuchModel { asked: String, choices: String },
     #[error(
@@ -149,8 +154,8 @@ async fn attend(shared: Rc<Shared>, socket: Channel, waiting: Rc<RefCell<Waiting
     };
     let cause = serve(&shared, slot, &Peer { socket, pid, pidfd }, &hello).await;
     if let Cause::Asked = cause {
-        let settings = shared.model(slot);
-        tracing::info!(model = settings.name, replica = slot.ordinal, pid, "gone");
+        let model = shared.label(slot);
+        tracing::info!(model, replica = slot.ordinal, pid, "gone");
     } else {
         let text = format!("process {pid}, started by hand: {cause}");
         shared.note_failure(slot, &text, None);
@@ -251,13 +256,17 @@ fn choose(registry: &Registry, hello: &Hello) -> Result<Id<Model>, DoorError> {
     }
     let any_version = hello.model_version.is_empty();
     let named = registry.models_named(&hello.model);
-    let mut asked = named.iter().map(|id| (*id, &registry.models[*id].settings));
-    match asked.find(|(_, model)| any_version || model.version == hello.model_version) {
-        Some((_, model)) if model.command.is_some() => {
-            Err(DoorError::HasCommand { model: model.label() })
+    let named = named.iter().map(|id| (*id, &*registry.models[*id].settings));
+    let asked = named.filter(|(_, model)| any_version || model.version == hello.model_version);
+    match asked.collect::<Vec<_>>().as_slice() {
+        [(_, only)] if only.command.is_some() => Err(DoorError::HasCommand { model: only.label() }),
+        [(only, _)] => Ok(*only),
+        several @ [(_, first), ..] => {
+            let versions = several.iter().map(|(_, model)| model.label());
+            let versions = versions.collect::<Vec<_>>().join(", ");
+            Err(DoorError::WhichVersion { model: first.name.clone(), versions })
         }
-        Some((id, _)) => Ok(id),
-        None => {
+        [] => {
             let version = Some(&hello.model_version).filter(|version| !version.is_empty());
             let version = version.map(|version| format!(":{}", Name(version))).unwrap_or_default();
             let asked = format!("{}{version}", Name(&hello.model));
@@ -271,8 +280,8 @@ fn free_slot(shared: &Shared, model: Id<Model>) -> Result<Slot, DoorError> {
     let mut slots = registry.slots_of(model).into_iter();
     let free = slots.find(|slot| registry.state(*slot) == State::NotConnected);
     free.ok_or_else(|| {
-        let settings = &registry.models[model].settings;
-        DoorError::Full { replicas: settings.replicas, model: settings.name.clone() }
+        let replicas = registry.models[model].settings.replicas;
+        DoorError::Full { replicas, model: registry.label(model) }
     })
 }
 
@@ -293,7 +302,11 @@ mod tests {
         };
         let models: String = models.iter().map(model).collect();
         let text = format!("[server]\nsocket = \"c.sock\"\n{models}");
-        let (config, _) = Config::from_toml(&text, Path::new("/srv"), "c").unwrap();
+        registry_of(&text)
+    }
+
+    fn registry_of(text: &str) -> Registry {
+        let (config, _) = Config::from_toml(text, Path::new("/srv"), "c").unwrap();
         Engine::new(&config, PortLimits::default(), 0, &|| false).unwrap().registry
     }
 
@@ -324,6 +337,21 @@ mod tests {
         let registry = registry(&[("a", ""), ("b", "")]);
         assert_eq!(chosen(&registry, "b", ""), Ok(1));
         assert_eq!(chosen(&registry, "a", "1"), Ok(0));
+    }
+
+    #[test]
+    fn of_several_versions_of_a_name_one_is_chosen_by_its_version_alone() {
+        let text =
+            ["1", "2"].map(|version| format!("[[model]]\nname = \"a\"\nversion = \"{version}\"\n"));
+        let text = format!("[server]\nsocket = \"c.sock\"\n{}", text.concat());
+        let registry = registry_of(&text);
+        assert_eq!(chosen(&registry, "a", "1"), Ok(0));
+        assert_eq!(chosen(&registry, "a", "2"), Ok(1));
+        let expected = "model a has several versions, and CUTTER_MODEL must say which this is, as \
+                        in CUTTER_MODEL=name:version; there are: a:1, a:2";
+        assert_eq!(chosen(&registry, "a", ""), Err(expected.to_owned()));
+        let expected = "there is no model a:3; those started by hand are: a:1, a:2";
+        assert_eq!(chosen(&registry, "a", "3"), Err(expected.to_owned()));
     }
 
     #[test]

@@ -85,8 +85,7 @@ pub(super) async fn loads(shared: &Shared, slot: Slot, pid: u32) -> Infallible {
     shared.set(slot, State::Loading { pid, is_expected: true });
     tokio::time::sleep(Duration::from_nanos(LOADING_EXPECTED_NS)).await;
     shared.set(slot, State::Loading { pid, is_expected: false });
-    let settings = shared.model(slot);
-    let (model, replica) = (&settings.name, slot.ordinal);
+    let (model, replica) = (shared.label(slot), slot.ordinal);
     loop {
         tokio::time::sleep(Duration::from_nanos(LOADING_TOLD_NS)).await;
         let for_s = monotonic_ns().saturating_sub(since_ns) / 1_000_000_000;

@@ -225,6 +225,13 @@ impl Registry {
         named.map(|(id, _)| id).collect()
     }
 
+    /// What a model is called: by its version, too, where its name has several.
+    pub fn label(&self, model: Id<Model>) -> String {
+        let settings = &self.models[model].settings;
+        let has_others = self.models_named(&settings.name).len() > 1;
+        if has_others { settings.label() } else { settings.name.clone() }
+    }
+
     /// What is counted of all that there is.
     pub fn counted(&self, engine: &Arc<EngineStats>) -> Counted {
         Counted {
@@ -336,11 +343,9 @@ impl Registry {
     pub fn readiness(&self, now_ns: u64) -> Readiness {
         let models = self.models.iter().map(|(_, model)| self.said(model, now_ns));
         let models: Vec<readyz::Model> = models.collect();
-        let mut reasons: Vec<String> = models
-            .iter()
-            .filter(|model| !model.ready)
-            .map(|model| format!("no replica of model {} is up", model.name))
-            .collect();
+        let down = self.models.iter().zip(&models).filter(|(_, said)| !said.ready);
+        let down = down.map(|((id, _), _)| format!("no replica of model {} is up", self.label(id)));
+        let mut reasons: Vec<String> = down.collect();
         if self.engine_ended {
             reasons.insert(0, "the engine thread has ended".to_owned());
         }
@@ -362,8 +367,8 @@ impl Registry {
     fn degradations(&self) -> Vec<String> {
         let engine = self.engine_unpinned.iter();
         let engine = engine.map(|why| format!("the engine thread is not pinned: {why}"));
-        let models = self.models.iter().flat_map(|(_, model)| {
-            let name = &model.settings.name;
+        let models = self.models.iter().flat_map(|(id, model)| {
+            let name = self.label(id);
             let recent = model.health.recent().filter(|_| model.health.is_failing());
             let failing = recent.map(|Counts { batches, failed }| {
                 format!("model {name} fails: {failed} of its last {batches} batches")

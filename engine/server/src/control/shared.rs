@@ -119,6 +119,11 @@ impl Shared {
         Arc::clone(&self.registry().models[slot.model].settings)
     }
 
+    /// What the model of a replica is called in the log.
+    pub(super) fn label(&self, slot: Slot) -> String {
+        self.registry().label(slot.model)
+    }
+
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
         // The registry is whole between any two of its calls, whatever became of a caller.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
@@ -270,8 +275,7 @@ impl Shared {
         let replica = slot.replica;
         self.tell_engine(ToEngine::ReplicaUp { replica, incarnation, end, pools: changes });
         self.set(slot, State::Up { pid });
-        let model = self.model(slot);
-        tracing::info!(model = model.name, replica = slot.ordinal, pid, incarnation, "up");
+        tracing::info!(model = self.label(slot), replica = slot.ordinal, pid, incarnation, "up");
         killed
     }
 
@@ -354,8 +358,7 @@ impl Shared {
     /// Tells the log and the registry why an incarnation ended, or did not begin, and when the next
     /// attempt is made.
     pub(super) fn note_failure(&self, slot: Slot, text: &str, pause: Option<Duration>) {
-        let settings = self.model(slot);
-        let (model, replica) = (&settings.name, slot.ordinal);
+        let (model, replica) = (self.label(slot), slot.ordinal);
         let retry_in_ms = pause.map(|pause| pause.as_millis());
         if self.registry().note_error(slot, text) {
             tracing::error!(model, replica, retry_in_ms, "{text}");
@@ -385,12 +388,13 @@ impl Shared {
         let mut registry = self.registry();
         let Some(entry) = registry.models.get(model) else { return };
         let stats = Arc::clone(&entry.stats);
+        let name = registry.label(model);
         registry.note_model_failed(model, &text);
         let mut failures = self.failures.borrow_mut();
         let limiter = failures.entry(model).or_insert(Limiter::new(1, MODEL_FAILED_TOLD_NS));
         if limiter.admits(monotonic_ns()) {
-            let (model, failed) = (&*stats.model, stats.batches_failed.get());
-            tracing::warn!(model, failed, "a batch failed: {text}");
+            let failed = stats.batches_failed.get();
+            tracing::warn!(model = name, failed, "a batch failed: {text}");
         }
     }
 
@@ -410,10 +414,10 @@ impl Shared {
         for (model, stats) in known.collect::<Vec<_>>() {
             let batches = stats.replicas.iter().map(|replica| replica.batches.get()).sum();
             let counts = Counts { batches, failed: stats.batches_failed.get() };
-            let name = &*stats.model;
             let Some((is_failing, recent)) = registry.look_at_model(model, counts) else {
                 continue;
             };
+            let name = registry.label(model);
             let Counts { batches, failed } = recent;
             if is_failing {
                 tracing::warn!(model = name, batches, failed, "the model fails its batches");

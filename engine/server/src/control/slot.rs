@@ -99,10 +99,11 @@ fn start(shared: &Shared, slot: Slot, command: &Command) -> Result<Incarnation, 
     let unpinned = unpinned.map(|error| error.to_string());
     if shared.registry().note_unpinned(slot, unpinned.clone()) {
         let why = unpinned.unwrap_or_default();
-        tracing::error!(model = model.name, replica = slot.ordinal, pid, "not pinned: {why}");
+        let model = shared.label(slot);
+        tracing::error!(model, replica = slot.ordinal, pid, "not pinned: {why}");
     }
     let last_words = Rc::new(RefCell::new(String::new()));
-    let name: Arc<str> = model.name.as_str().into();
+    let name: Arc<str> = shared.label(slot).into();
     let capture = |pipe: OwnedFd, stream, last: LastLine| {
         let origin = Origin { model: Arc::clone(&name), replica: slot.ordinal, pid, stream };
         tokio::task::spawn_local(output::capture(pipe, origin, last))
@@ -211,8 +212,7 @@ impl Incarnation {
         let _ = tokio::time::timeout(Duration::from_nanos(OUTPUT_LINGER_NS), left).await;
         // Something that left the process group may still hold a pipe.
         self.streams.iter().for_each(JoinHandle::abort);
-        let settings = shared.model(slot);
-        let (model, replica, pid) = (&settings.name, slot.ordinal, self.pid());
+        let (model, replica, pid) = (shared.label(slot), slot.ordinal, self.pid());
         let lived_ms = monotonic_ns().saturating_sub(self.started_ns) / 1_000_000;
         // Here and not only with the failure, which is told once when it is the same again.
         let retry_in_ms = pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));

@@ -203,11 +203,11 @@ fn pools(config: &Config, bytes: impl Fn(&Application) -> u64) -> Vec<Holder> {
 }
 
 fn segments(config: &Config, bytes: impl Fn(&ReplicaBytes) -> u64) -> Vec<Holder> {
-    let holder = |model: &Model| {
-        let name = format!("replicas of {}", model.name);
+    let holder = |(index, model): (usize, &Model)| {
+        let name = format!("replicas of {}", config.label(index));
         Holder::new(name, u64::from(model.replicas), bytes(&ReplicaBytes::of(model)))
     };
-    config.models.iter().map(holder).collect()
+    config.models.iter().enumerate().map(holder).collect()
 }
 
 fn replicas(config: &Config) -> u64 {

@@ -73,7 +73,7 @@ model softmax
   batch timeout   1 s
   load timeout    none
   control         33280 bytes (32.5 KiB) per replica
-  completions     24960 bytes (24.4 KiB) per replica
+  completions     29056 bytes (28.4 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 "#
     );
@@ -137,7 +137,7 @@ model by-hand
   batch timeout   1001 us
   load timeout    90 s
   control         768 bytes per replica
-  completions     8832 bytes (8.6 KiB) per replica
+  completions     12928 bytes (12.6 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 
 model pinned
@@ -154,7 +154,7 @@ model pinned
   batch timeout   1 s
   load timeout    none
   control         33280 bytes (32.5 KiB) per replica
-  completions     24960 bytes (24.4 KiB) per replica
+  completions     29056 bytes (28.4 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 "#
     );
@@ -200,4 +200,24 @@ fn warnings_are_counted_at_the_end() {
     assert!(whole(EXAMPLE, &[]).ends_with("\n\nno warnings\n"));
     assert!(whole(EXAMPLE, &["a"]).ends_with("\n\n1 warning\n  a\n"));
     assert!(whole(EXAMPLE, &["a", "b"]).ends_with("\n\n2 warnings\n  a\n  b\n"));
+}
+
+#[test]
+fn a_model_is_printed_with_its_version_where_its_name_has_several() {
+    let text = "[[application]]\nname = \"a\"\ninput = { type = \"strings\" }\n\
+                models = [\"m:2\", \"n\", \"m:1\"]\n\
+                [[model]]\nname = \"m\"\ncommand = [\"m\"]\n\
+                [[model]]\nname = \"m\"\nversion = \"2\"\ncommand = [\"m\"]\n\
+                [[model]]\nname = \"n\"\nversion = \"5\"\ncommand = [\"n\"]\n";
+    let text = whole(text, &[]);
+    for line in [
+        "\n  models          m:2, n, m:1\n",
+        "\nmodel m\n  version         1\n",
+        "\nmodel m\n  version         2\n",
+        "\nmodel n\n  version         5\n",
+        "\n  replicas of m:2 ",
+        "\n  replicas of n ",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in {text}");
+    }
 }

@@ -124,3 +124,14 @@ fn an_input_that_no_body_can_carry_is_told() {
     let told = warned(&input(16 << 20), &machine());
     assert!(told.len() == 1 && told[0].contains("application a takes up to 536870920 bytes"));
 }
+
+#[test]
+fn a_model_is_told_with_its_version_where_its_name_has_several() {
+    let text = format!("{MODEL}{MODEL}version = \"2\"\ndirectory = \"none\"\n");
+    let folder =
+        |path: &Path| if path.ends_with("none") { Folder::Missing } else { Folder::Writable };
+    assert_eq!(
+        warned(&text, &Machine { folder, ..machine() }),
+        ["the folder /none of model m:2 is not there, so no replica can start; create it"]
+    );
+}

@@ -1,11 +1,12 @@
-//! `[[application]]`: names, inputs, objectives, pools, and the links to models.
+//! `[[application]]`: names, inputs, objectives and pools.
 
 use cutter_tensor::limits::{ITEM_BYTES_MAX, RANK_MAX};
 use cutter_tensor::{ElementType, Shape, TensorSpec};
 use toml::Spanned;
 
 use super::check;
-use crate::config::error::{Notice, OneOf, Problem};
+use super::links::{Known, Linking, Links};
+use crate::config::error::{OneOf, Problem};
 use crate::config::file::{self, List, Table, Whole};
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, row_stride};
@@ -32,17 +33,19 @@ const INPUT_STAND_IN: TensorSpec = TensorSpec::at_most(ElementType::Bytes, INPUT
 
 pub(super) fn resolve_all(
     tables: &[Spanned<Table<file::Application>>],
-    model_names: &[Option<&str>],
+    known: &Known<'_>,
     report: &mut Report<'_>,
 ) -> Vec<Application> {
     let mut applications = Vec::new();
-    let mut links = Links { model_names, inputs: vec![None; model_names.len()] };
+    let mut links = Links::new(known);
     for (index, table) in tables.iter().enumerate() {
         let (at, table) = (table.span().start, &table.get_ref().0);
-        let of = check::owner("application", table.name.as_ref(), index);
+        let written = table.name.as_ref().map(|name| name.get_ref().as_str());
+        let of = check::owner("application", written, index);
         let name = name(table, &of, at, &tables[..index], report);
         let input = input(table, &of, at, report);
-        let models = links.resolve(table, &of, at, &name, input, report);
+        let linking = Linking { of: &of, name: &name, input, at };
+        let models = links.resolve(table.models.as_ref(), &linking, report);
         let input = input.unwrap_or(INPUT_STAND_IN);
         let slo = table.slo_us.as_ref();
         let slo_us = check::integer("slo_us", &of, slo, SLO_US_MIN..=SLO_US_MAX, report);
@@ -83,8 +86,8 @@ fn name(
     let namesakes = before.iter().filter_map(|table| table.get_ref().0.name.as_ref());
     if let Some(first) = namesakes.into_iter().find(|other| other.get_ref() == found) {
         let first_line = report.line(first.span().start);
-        let (what, found) = ("application", shown(found));
-        report.problem(name.span().start, Problem::DuplicateName { what, found, first_line });
+        let found = shown(found);
+        report.problem(name.span().start, Problem::DuplicateName { found, first_line });
     }
     found.clone()
 }
@@ -221,82 +224,4 @@ fn default_rows(input: &TensorSpec) -> Rows {
     };
     let in_all = fitting(POOL_BYTES_MAX).max(POOL_ROWS_MIN);
     Rows { in_all, at_start: fitting(POOL_BYTES_AT_START_MAX).clamp(1, in_all) }
-}
-
-/// What the applications seen so far link to.
-struct Links<'a> {
-    model_names: &'a [Option<&'a str>],
-    /// Per model, the first input that it is linked with.
-    inputs: Vec<Option<FirstInput>>,
-}
-
-#[derive(Clone)]
-struct FirstInput {
-    input: TensorSpec,
-    application: String,
-    at: usize,
-}
-
-impl Links<'_> {
-    fn resolve(
-        &mut self,
-        table: &file::Application,
-        of: &str,
-        at: usize,
-        name: &str,
-        input: Option<TensorSpec>,
-        report: &mut Report<'_>,
-    ) -> Vec<usize> {
-        let Some(list) = table.models.as_ref().filter(|list| !list.get_ref().0.is_empty()) else {
-            report.notice(at, Notice::NoModel { of: of.to_owned() });
-            return Vec::new();
-        };
-        let [link] = list.get_ref().0.as_slice() else {
-            let found = list.get_ref().0.len();
-            let problem = Problem::SeveralModels { of: of.to_owned(), found };
-            report.problem(list.span().start, problem);
-            return Vec::new();
-        };
-        let (at, found) = (link.span().start, link.get_ref().as_str());
-        let Some(model) = self.model_names.iter().position(|name| *name == Some(found)) else {
-            let names: Vec<&str> = self.model_names.iter().flatten().copied().collect();
-            let expected = OneOf::new(found, &names);
-            let (found, of) = (shown(found), of.to_owned());
-            report.problem(at, Problem::UnknownModel { found, of, expected });
-            return Vec::new();
-        };
-        if let Some(second) = input {
-            self.compare_inputs(model, second, of, name, at, report);
-        }
-        vec![model]
-    }
-
-    fn compare_inputs(
-        &mut self,
-        model: usize,
-        second: TensorSpec,
-        of: &str,
-        name: &str,
-        at: usize,
-        report: &mut Report<'_>,
-    ) {
-        match &self.inputs[model] {
-            None => {
-                let application = name.to_owned();
-                self.inputs[model] = Some(FirstInput { input: second, application, at });
-            }
-            Some(first) if first.input == second => {}
-            Some(first) => report.problem(
-                at,
-                Problem::InputsDiffer {
-                    model: self.model_names[model].unwrap_or_default().to_owned(),
-                    of: of.to_owned(),
-                    second,
-                    first: first.input,
-                    first_application: shown(&first.application),
-                    first_line: report.line(first.at),
-                },
-            ),
-        }
-    }
 }

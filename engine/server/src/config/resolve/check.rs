@@ -11,9 +11,9 @@ use crate::config::report::{Report, shown};
 use crate::config::settings::WaitStrategy;
 
 /// How messages call one `[[application]]` or `[[model]]`: by its name, else by its position.
-pub(super) fn owner(kind: &str, name: Option<&Text>, index: usize) -> String {
+pub(super) fn owner(kind: &str, name: Option<&str>, index: usize) -> String {
     match name {
-        Some(name) => format!("{kind} {:?}", shown(name.get_ref())),
+        Some(name) => format!("{kind} {:?}", shown(name)),
         None => format!("{kind} {}", index + 1),
     }
 }

@@ -6,6 +6,7 @@
 
 mod application;
 mod check;
+mod links;
 mod model;
 mod server;
 
@@ -16,6 +17,7 @@ use super::file::File;
 use super::report::Report;
 use super::settings::{Command, Config};
 use crate::limits::{APPLICATIONS_MAX, MODELS_MAX};
+use links::Known;
 
 pub(super) fn resolve(
     file: &File,
@@ -42,13 +44,14 @@ pub(super) fn resolve(
     let no_server_table = Default::default();
     let server_file = file.server.as_ref().map_or(&no_server_table, |table| &table.0);
     let server = server::resolve(server_file, base, report);
-    let model_names = model::names(models);
-    let applications = application::resolve_all(applications, &model_names, report);
+    let known = Known::new(models);
+    let applications = application::resolve_all(applications, &known, report);
     let surroundings = model::Surroundings {
         base,
         engine_cpu: server.cpu,
         has_socket: server_file.socket.is_some(),
         applications: &applications,
+        known: &known,
     };
     let models = model::resolve_all(models, &surroundings, is_runnable, report);
     Config { server, applications, models }

@@ -7,6 +7,7 @@ use cutter_protocol::limits::POOLS_MAX;
 use toml::Spanned;
 
 use super::check;
+use super::links::Known;
 use crate::config::error::{Notice, Problem};
 use crate::config::file::{self, Table, Text};
 use crate::config::report::{Report, shown};
@@ -17,8 +18,6 @@ use crate::limits::{
     LOAD_TIMEOUT_US_MAX, REPLICAS_MAX, REPLICAS_TOTAL_MAX,
 };
 
-const VERSION_DEFAULT: &str = "1";
-
 /// What a model is resolved against.
 pub(super) struct Surroundings<'a> {
     pub base: &'a Path,
@@ -26,12 +25,7 @@ pub(super) struct Surroundings<'a> {
     /// Whether containers that are started by hand can connect.
     pub has_socket: bool,
     pub applications: &'a [Application],
-}
-
-/// The names as they are written, for links to be found; `None` where there is none.
-pub(super) fn names(tables: &[Spanned<Table<file::Model>>]) -> Vec<Option<&str>> {
-    let names = tables.iter().map(|table| table.get_ref().0.name.as_ref());
-    names.map(|name| name.map(|name| name.get_ref().as_str())).collect()
+    pub known: &'a Known<'a>,
 }
 
 pub(super) fn resolve_all(
@@ -46,12 +40,12 @@ pub(super) fn resolve_all(
         let (at, file) = (table.span().start, &table.get_ref().0);
         let entry = Entry {
             file,
-            of: check::owner("model", file.name.as_ref(), index),
+            of: check::owner("model", surroundings.known.label(index).as_deref(), index),
             at,
             index,
             surroundings,
         };
-        let name = entry.name(&tables[..index], report);
+        let name = entry.name(tables, report);
         let model = entry.resolve(name, is_runnable, report);
         let fitted_before = replicas_total <= REPLICAS_TOTAL_MAX;
         replicas_total += model.replicas;
@@ -123,26 +117,29 @@ impl Entry<'_> {
         linked.map(|(index, _)| index).collect()
     }
 
-    fn name(&self, before: &[Spanned<Table<file::Model>>], report: &mut Report<'_>) -> String {
+    fn name(&self, tables: &[Spanned<Table<file::Model>>], report: &mut Report<'_>) -> String {
         let Some(name) = &self.file.name else {
             let (of, expected) = (self.of.clone(), "a name, as in `name = \"softmax\"`");
             report.problem(self.at, Problem::Missing { key: "name", of, expected });
             return String::new();
         };
         check::label("name", &self.of, name, false, report);
-        let mut namesakes = before.iter().filter_map(|table| table.get_ref().0.name.as_ref());
-        if let Some(first) = namesakes.find(|other| other.get_ref() == name.get_ref()) {
+        let known = self.surroundings.known;
+        let first = known.first_of_same(self.index);
+        if let Some(first) = first.and_then(|first| tables[first].get_ref().0.name.as_ref()) {
             let first_line = report.line(first.span().start);
-            let (what, found) = ("model", shown(name.get_ref()));
-            report.problem(name.span().start, Problem::DuplicateName { what, found, first_line });
+            let (model, version) = (shown(name.get_ref()), shown(known.version(self.index)));
+            let problem = Problem::DuplicateVersion { model, version, first_line };
+            report.problem(name.span().start, problem);
         }
         name.get_ref().clone()
     }
 
     fn version(&self, report: &mut Report<'_>) -> String {
-        let Some(version) = &self.file.version else { return VERSION_DEFAULT.to_owned() };
-        check::label("version", &self.of, version, true, report);
-        version.get_ref().clone()
+        if let Some(version) = &self.file.version {
+            check::label("version", &self.of, version, true, report);
+        }
+        self.surroundings.known.version(self.index).to_owned()
     }
 
     fn directory(&self, report: &mut Report<'_>) -> PathBuf {

@@ -32,6 +32,7 @@ fn value() -> impl Strategy<Value = String> {
             "{}",
             "[1, 2]",
             "[\"m\"]",
+            "[\"softmax:1\", \"softmax\", \"m:\", \":1\", \"softmax:1\"]",
             "[4294967295, 4294967295]",
             "true",
             "{ type = \"f\", shape = [3] }",

@@ -107,6 +107,21 @@ fn a_model_is_named_by_as_many_applications_as_a_container_can_read() {
 }
 
 #[test]
+fn a_version_named_by_too_many_applications_is_refused_whatever_its_place_in_their_lists() {
+    let application = |index| {
+        let models = "models = [\"n\", \"m:2\"]";
+        format!("[[application]]\nname = \"a{index}\"\n{INPUT}\n{models}\n")
+    };
+    let model = |name: &str, version: &str| {
+        format!("[[model]]\nname = \"{name}\"\nversion = \"{version}\"\ncommand = [\"m\"]\n")
+    };
+    let applications: String = (0..17).map(application).collect();
+    let text = format!("{applications}{}{}{}", model("m", "1"), model("m", "2"), model("n", "1"));
+    let refused = "found 17 applications that name one model; this version serves at most 16";
+    assert_eq!(errors(&text), format!("c:73:1: {refused}\nc:77:1: {refused}"));
+}
+
+#[test]
 fn a_server_takes_at_most_64_applications_64_models_and_256_replicas() {
     let applications = |count: u32| -> String {
         let application = |index| format!("[[application]]\nname = \"a{index}\"\n{INPUT}\n");

@@ -4,6 +4,7 @@ mod anything;
 mod defaults;
 mod documented;
 mod limits;
+mod links;
 mod load;
 mod refused_text;
 mod refused_values;

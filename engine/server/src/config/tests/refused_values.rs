@@ -230,7 +230,8 @@ fn names_that_cannot_be_are_refused() {
 #[test]
 fn a_second_thing_of_the_same_name_is_refused_with_the_line_of_the_first() {
     let application = "[[application]]\nname = \"a\"\ninput = { type = \"s\" }\n";
-    let model = "[[model]]\nname = \"m\"\ncommand = [\"m\"]\nversion = \"2\"\n";
+    let unversioned = "[[model]]\nname = \"m\"\ncommand = [\"m\"]\n";
+    let model = |version: &str| format!("{unversioned}version = \"{version}\"\n");
     check(&[
         (
             &application.repeat(3),
@@ -238,8 +239,16 @@ fn a_second_thing_of_the_same_name_is_refused_with_the_line_of_the_first() {
              c:8:8: a second application is called \"a\", as on line 2; names must be unique",
         ),
         (
-            &model.repeat(2),
-            "c:6:8: a second model is called \"m\", as on line 2; names must be unique",
+            &format!("{}{}{}", model("2"), model("3"), model("2")),
+            "c:10:8: a second model \"m\" has version \"2\", as on line 2; expected another \
+             `name` or another `version`",
+        ),
+        (
+            &format!("{}{unversioned}{unversioned}", model("1")),
+            "c:6:8: a second model \"m\" has version \"1\", as on line 2; expected another \
+             `name` or another `version`\n\
+             c:9:8: a second model \"m\" has version \"1\", as on line 2; expected another \
+             `name` or another `version`",
         ),
     ]);
 }
@@ -368,71 +377,13 @@ fn application_values_that_cannot_be_are_refused() {
              most 4096",
         ),
         (
-            &format!("{input}\nmodels = [\"m\", \"n\"]"),
-            "c:4:10: application \"a\" names 2 models; combining several models is not in \
-             this version: expected one",
+            &format!("{input}\nmodels = [{}]", "\"m\",".repeat(9)),
+            "c:4:10: `models` of application \"a\" has 9 items; expected 0 to 8",
         ),
         (
             &format!("{input}\nmodels = [\"m\"]"),
             "c:4:11: unknown model \"m\" (application \"a\"); expected the name of a \
              [[model]], but there is none",
-        ),
-    ]);
-}
-
-#[test]
-fn a_link_to_an_unknown_model_is_refused_with_the_known_ones_and_the_nearest() {
-    let application = "[[application]]\nname = \"digits\"\ninput = { type = \"s\" }\n";
-    let model = |name: &str| format!("[[model]]\nname = \"{name}\"\ncommand = [\"m\"]\n");
-    let many: String = (0..18).map(|index| model(&format!("m{index}"))).collect();
-    check(&[
-        (
-            &format!("{application}models = [\"sofmax\"]\n{}", model("softmax")),
-            "c:4:11: unknown model \"sofmax\" (application \"digits\"); expected one of: \
-             softmax",
-        ),
-        (
-            &format!("{application}models = [\"sofmax\"]\n{}{}", model("softmax"), model("forest")),
-            "c:4:11: unknown model \"sofmax\" (application \"digits\"); expected one of: \
-             softmax, forest; did you mean \"softmax\"?",
-        ),
-        (
-            &format!("{application}models = [\"n17\"]\n{many}"),
-            "c:4:11: unknown model \"n17\" (application \"digits\"); expected one of: m0, \
-             m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15 and 2 more; \
-             did you mean \"m17\"?",
-        ),
-    ]);
-}
-
-#[test]
-fn a_model_of_applications_with_different_inputs_is_refused() {
-    let application = |name: &str, input: &str| {
-        format!("[[application]]\nname = \"{name}\"\ninput = {{ {input} }}\nmodels = [\"m\"]\n")
-    };
-    let model = "[[model]]\nname = \"m\"\ncommand = [\"m\"]\n";
-    let first = application("a", "type = \"f\", shape = [784]");
-    let other_type = application("b", "type = \"d\", shape = [784]");
-    let other_shape = application("b", "type = \"f\", shape = [28, 28]");
-    let other_bound = application("b", "type = \"f\", max_bytes = 3136");
-    check(&[
-        (
-            &format!("{first}{other_type}{model}"),
-            "c:8:11: model \"m\" would get float64[784] from application \"b\", but gets \
-             float32[784] from application \"a\" (line 4); a container takes one kind of \
-             input: give each kind a [[model]] of its own",
-        ),
-        (
-            &format!("{first}{other_shape}{model}"),
-            "c:8:11: model \"m\" would get float32[28, 28] from application \"b\", but \
-             gets float32[784] from application \"a\" (line 4); a container takes one kind \
-             of input: give each kind a [[model]] of its own",
-        ),
-        (
-            &format!("{first}{other_bound}{model}"),
-            "c:8:11: model \"m\" would get float32 of at most 3136 bytes from application \
-             \"b\", but gets float32[784] from application \"a\" (line 4); a container \
-             takes one kind of input: give each kind a [[model]] of its own",
         ),
     ]);
 }

@@ -1,0 +1,207 @@
+//! From the entries of `models` of an `[[application]]` to models.
+//!
+//! An entry is `name` or `name:version`; neither part may hold a colon. A name alone is enough
+//! where it has one version. The order of the list is kept: the first is the one that is asked.
+
+use cutter_core::limits::LINKS_MAX;
+use cutter_tensor::TensorSpec;
+use toml::Spanned;
+
+use super::check;
+use crate::config::error::{Notice, OneOf, Problem};
+use crate::config::file::{self, List, Table, Text};
+use crate::config::report::{Report, shown};
+use crate::config::settings;
+
+/// The version of a model that does not write one.
+pub(super) const VERSION_DEFAULT: &str = "1";
+
+/// The models as they are written, right or wrong, for links to be found.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// In the order of the file; `None` where there is no name.
+    models: Vec<Option<Written<'a>>>,
+}
+
+/// A version of a model. Two that are equal are a mistake, which is told at the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Written<'a> {
+    name: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Known<'a> {
+    pub fn new(tables: &'a [Spanned<Table<file::Model>>]) -> Self {
+        let written = |table: &'a Spanned<Table<file::Model>>| {
+            let file::Model { name, version, .. } = &table.get_ref().0;
+            let version = version.as_ref().map_or(VERSION_DEFAULT, |version| version.get_ref());
+            name.as_ref().map(|name| Written { name: name.get_ref(), version })
+        };
+        Self { models: tables.iter().map(written).collect() }
+    }
+
+    /// An earlier model of the same name and version.
+    pub fn first_of_same(&self, index: usize) -> Option<usize> {
+        let this = self.models[index].as_ref()?;
+        self.models[..index].iter().position(|other| other.as_ref() == Some(this))
+    }
+
+    pub fn version(&self, index: usize) -> &'a str {
+        self.models[index].map_or(VERSION_DEFAULT, |model| model.version)
+    }
+
+    /// How messages call a model: with its version where its name has several.
+    pub fn label(&self, index: usize) -> Option<String> {
+        let Written { name, version } = self.models[index]?;
+        let names_several = self.versions(name).len() > 1;
+        Some(if names_several { settings::label(name, version) } else { name.to_owned() })
+    }
+
+    /// The index of what an entry of `models` names.
+    fn find(&self, entry: &str, of: &str) -> Result<usize, Problem> {
+        // A name that holds a colon is told where it stands.
+        let (name, version) = match entry.split_once(':') {
+            Some((name, version)) if self.versions(entry).is_empty() => (name, Some(version)),
+            _ => (entry, None),
+        };
+        let (of, versions) = (of.to_owned(), self.versions(name));
+        let model = || shown(name);
+        let texts = || versions.iter().map(|(_, version)| *version);
+        match (versions.as_slice(), version) {
+            ([], _) => {
+                let expected = OneOf::new(name, &self.names());
+                Err(Problem::UnknownModel { found: model(), of, expected })
+            }
+            ([(only, _)], None) => Ok(*only),
+            (_, None) => {
+                let labels = texts().map(|version| settings::label(name, version)).collect();
+                let expected = OneOf { names: labels, near: None };
+                Err(Problem::SeveralVersions { model: model(), of, expected })
+            }
+            (versions, Some(asked)) => {
+                let found = versions.iter().find(|(_, version)| *version == asked);
+                found.map(|(index, _)| *index).ok_or_else(|| {
+                    let expected = OneOf::new(asked, &texts().collect::<Vec<_>>());
+                    Problem::UnknownVersion { model: model(), of, found: shown(asked), expected }
+                })
+            }
+        }
+    }
+
+    /// Each version of a name once, with its index.
+    fn versions(&self, name: &str) -> Vec<(usize, &'a str)> {
+        let models = self.models.iter().enumerate();
+        let of_name = models
+            .filter_map(|(index, model)| model.map(|model| (index, model)))
+            .filter(|(index, model)| model.name == name && self.first_of_same(*index).is_none());
+        of_name.map(|(index, model)| (index, model.version)).collect()
+    }
+
+    /// Each name once.
+    fn names(&self) -> Vec<&'a str> {
+        let mut names: Vec<&str> = Vec::new();
+        for model in self.models.iter().flatten() {
+            if !names.contains(&model.name) {
+                names.push(model.name);
+            }
+        }
+        names
+    }
+}
+
+/// What the applications seen so far link to.
+#[derive(Debug)]
+pub(super) struct Links<'a> {
+    known: &'a Known<'a>,
+    /// Per model, the first input that it is linked with.
+    inputs: Vec<Option<FirstInput>>,
+}
+
+#[derive(Clone, Debug)]
+struct FirstInput {
+    input: TensorSpec,
+    application: String,
+    at: usize,
+}
+
+/// The application whose links are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Linking<'a> {
+    pub of: &'a str,
+    pub name: &'a str,
+    /// `None` when it is missing or wrong.
+    pub input: Option<TensorSpec>,
+    /// Where its table begins.
+    pub at: usize,
+}
+
+impl<'a> Links<'a> {
+    pub fn new(known: &'a Known<'a>) -> Self {
+        Self { known, inputs: vec![None; known.models.len()] }
+    }
+
+    /// The indexes of the models of an application, in the order of its list.
+    pub fn resolve(
+        &mut self,
+        list: Option<&Spanned<List<String>>>,
+        linking: &Linking<'_>,
+        report: &mut Report<'_>,
+    ) -> Vec<usize> {
+        let of = linking.of;
+        let Some(list) = list.filter(|list| !list.get_ref().0.is_empty()) else {
+            report.notice(linking.at, Notice::NoModel { of: of.to_owned() });
+            return Vec::new();
+        };
+        if check::count("models", of, list, 0..=LINKS_MAX, report).is_none() {
+            return Vec::new();
+        }
+        let mut models = Vec::new();
+        for link in &list.get_ref().0 {
+            match self.link(link, of, &models) {
+                Ok(model) => {
+                    self.compare_inputs(model, linking, link.span().start, report);
+                    models.push(model);
+                }
+                Err(problem) => report.problem(link.span().start, problem),
+            }
+        }
+        models
+    }
+
+    fn link(&self, link: &Text, of: &str, before: &[usize]) -> Result<usize, Problem> {
+        let model = self.known.find(link.get_ref(), of)?;
+        if before.contains(&model) {
+            let found = shown(&self.known.label(model).unwrap_or_default());
+            return Err(Problem::DuplicateLink { found, of: of.to_owned() });
+        }
+        Ok(model)
+    }
+
+    fn compare_inputs(
+        &mut self,
+        model: usize,
+        linking: &Linking<'_>,
+        at: usize,
+        report: &mut Report<'_>,
+    ) {
+        let Some(input) = linking.input else { return };
+        match &self.inputs[model] {
+            None => {
+                let application = linking.name.to_owned();
+                self.inputs[model] = Some(FirstInput { input, application, at });
+            }
+            Some(first) if first.input == input => {}
+            Some(first) => report.problem(
+                at,
+                Problem::InputsDiffer {
+                    model: shown(&self.known.label(model).unwrap_or_default()),
+                    of: linking.of.to_owned(),
+                    second: input,
+                    first: first.input,
+                    first_application: shown(&first.application),
+                    first_line: report.line(first.at),
+                },
+            ),
+        }
+    }
+}
