@@ -1,0 +1,122 @@
+//! A server within the test's own process, whose engine thread can be watched: the same parts as
+//! those of `cutter_server::server`, and links to several models, of which a configuration knows
+//! nothing yet.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use cutter_core::stats::EngineStats;
+use cutter_core::{Answer, Change, Link, Links, Policy, Sink};
+use cutter_server::config::{Config, Listen};
+use cutter_server::control::{self, ControlPlan};
+use cutter_server::engine::Engine;
+use cutter_server::messages::mailbox;
+use cutter_server::port::http::PortLimits;
+use cutter_server::reactor::listener::{Listener, Patience};
+use cutter_server::reactor::{EnginePlan, EngineThread};
+use cutter_tests::eventually;
+use tokio::sync::{mpsc, oneshot};
+
+const ENGINE: &str = "cutter-engine";
+
+pub struct Served {
+    pub address: SocketAddr,
+    pub stats: Arc<EngineStats>,
+    stop: oneshot::Sender<()>,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Served {
+    /// Serves one application, which asks all models of the text, and waits until all are ready.
+    pub fn start(text: &str, policy: Policy) -> Served {
+        let (mut config, _) = Config::from_toml(text, Path::new("/"), "a test's").unwrap();
+        let (input, slo_ns) = (config.applications[0].input, config.applications[0].slo_ns);
+        config.applications[0].models = (0..config.models.len()).collect();
+        for model in &mut config.models {
+            (model.input, model.slo_ns) = (Some(input), Some(slo_ns));
+            model.applications = vec![0];
+        }
+        let config = Arc::new(config);
+        let mut made = Engine::new(&config, PortLimits::default(), &|| false).unwrap();
+        let models = made.ids.models.iter().map(|model| Link { model: *model, pool: 0 });
+        let links = Box::new(Links { models: models.collect(), policy });
+        let (application, rooms) = (made.ids.applications[0], Vec::new());
+        let change = Change::Link { application, links, rooms };
+        made.core.change(0, 0, change, &mut NoAnswers).expect("a link is done at once");
+        let served = Self::start_threads(config, made);
+        let is_up = |stats: &EngineStats| {
+            let mut replicas = stats.models.iter().flat_map(|model| &model.replicas);
+            replicas.all(|replica| replica.up.get() == 1)
+        };
+        eventually("all models are ready", || is_up(&served.stats).then_some(()));
+        served
+    }
+
+    fn start_threads(config: Arc<Config>, made: Engine) -> Served {
+        let Engine { core, frontend, stats, ids, pools } = made;
+        let (engine_mailbox, inbox) = mailbox().unwrap();
+        let (to_control, from_engine) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let any_port = Listen::Tcp(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind(&any_port, Patience::new(&|| false)).unwrap();
+        let Listen::Tcp(address) = listener.address else { unreachable!("bound to TCP") };
+        let engine = EnginePlan {
+            listeners: vec![listener],
+            frontend,
+            core,
+            stats: Arc::clone(&stats),
+            inbox,
+            control: to_control,
+            wait: config.server.wait,
+        };
+        let control = ControlPlan {
+            config,
+            stats: Arc::clone(&stats),
+            engine: engine_mailbox,
+            inbox: from_engine,
+            pools,
+            ids,
+            admin: TcpListener::bind("127.0.0.1:0").unwrap(),
+            containers: None,
+            engine_unpinned: None,
+            signals: None,
+            log_lines_dropped: || 0,
+            stop: stopped,
+        };
+        let engine = std::thread::Builder::new()
+            .name(ENGINE.to_owned())
+            .spawn(|| EngineThread::new(engine).unwrap().run().unwrap());
+        let control = std::thread::spawn(|| control::run(control).unwrap());
+        Served { address, stats, stop, threads: [engine.unwrap(), control] }
+    }
+
+    /// The number by which the kernel knows the engine thread.
+    pub fn engine_thread(&self) -> i32 {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let is_engine = |folder: &Path| {
+            let name = std::fs::read_to_string(folder.join("comm"));
+            name.is_ok_and(|name| name.trim_end() == ENGINE)
+        };
+        let mut engines = threads.map(|thread| thread.path()).filter(|folder| is_engine(folder));
+        let (engine, other) = (engines.next().unwrap(), engines.next());
+        assert_eq!(other, None, "one server at a time");
+        engine.file_name().unwrap().to_str().unwrap().parse().unwrap()
+    }
+
+    /// Drains the server, and waits for its end.
+    pub fn end(self) {
+        drop(self.stop);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// Nobody is asked anything yet.
+struct NoAnswers;
+
+impl Sink for NoAnswers {
+    fn answer(&mut self, _: &Answer<'_>) {
+        unreachable!("no query is there before the engine runs")
+    }
+}
