@@ -14,6 +14,9 @@ cutter_limits::limits! {
         DEPTH_DEFAULT: u32 = 2, "tickets";
         /// Bytes of one output slot; a batch's outputs must fit, so it bounds the batch.
         OUTPUT_SLOT_BYTES_MAX: usize = 64 << 20, "bytes";
+        /// Bytes of the engine's private copy of a batch's outputs that are taken before the first
+        /// batch, or a whole slot if that has fewer: for small outputs it never grows.
+        OUTPUT_COPY_BYTES_AT_START: usize = 16 << 10, "bytes";
         /// Memory of one replica: its segments, and the engine's private copy of the outputs of a
         /// batch.
         REPLICA_MEMORY_BYTES_MAX: usize = 256 << 20, "bytes";

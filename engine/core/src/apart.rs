@@ -76,7 +76,7 @@ pub(crate) enum Formed {
 impl Apart {
     /// Room for `rows` that live, and as many that are dead.
     pub fn new(rows: usize) -> Self {
-        let room = 2 * rows;
+        let room = Self::room(rows);
         Self {
             suspects: VecDeque::with_capacity(room),
             retries: VecDeque::with_capacity(room),
@@ -86,6 +86,15 @@ impl Apart {
             next_group: 0,
             room,
         }
+    }
+
+    /// The bytes of that room.
+    pub const fn table_bytes(rows: usize) -> usize {
+        Self::room(rows) * (size_of::<Waiting>() + size_of::<Retry>())
+    }
+
+    const fn room(rows: usize) -> usize {
+        2 * rows
     }
 
     pub fn open(&self) -> usize {

@@ -98,6 +98,11 @@ impl Application {
         }
     }
 
+    /// The bytes of the tables of one with so many rows, whose queries can ask so many models.
+    pub const fn table_bytes(rows: u32, links_max: usize) -> usize {
+        Queries::table_bytes(rows, links_max) + Pool::table_bytes(rows)
+    }
+
     /// Whether nothing of it is under way: no query open, no row in use.
     pub(crate) fn is_idle(&self) -> bool {
         self.queries.open_count() == 0 && self.pool.in_use() == 0

@@ -30,8 +30,16 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// For so many owners, numbered from 0.
     pub fn new(owners: usize) -> Self {
-        let leaves = owners.next_power_of_two();
-        Self { minima: vec![NEVER_NS; 2 * leaves].into() }
+        Self { minima: vec![NEVER_NS; Self::nodes(owners)].into() }
+    }
+
+    /// The bytes of the tree.
+    pub const fn table_bytes(owners: usize) -> usize {
+        Self::nodes(owners) * size_of::<u64>()
+    }
+
+    const fn nodes(owners: usize) -> usize {
+        2 * owners.next_power_of_two()
     }
 
     /// An owner is to be looked at at this time, unless it will be earlier.

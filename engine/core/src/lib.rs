@@ -78,6 +78,9 @@ use query::Query;
 use slab::Slab;
 use stats::Reason;
 
+/// The owners of deadlines: applications and replicas.
+const OWNERS_MAX: usize = APPLICATIONS_MAX + REPLICAS_TOTAL_MAX as usize;
+
 /// Everything that the engine thread decides with.
 #[derive(Debug)]
 pub struct Core {
@@ -112,13 +115,25 @@ impl Core {
             models: Slab::new(MODELS_MAX),
             model_list: Vec::with_capacity(MODELS_MAX),
             replicas: Slab::new(replicas),
-            deadlines: Deadlines::new(APPLICATIONS_MAX + replicas),
+            deadlines: Deadlines::new(OWNERS_MAX),
             next_query_id: 1,
             kills: Vec::with_capacity(replicas),
             failure_news: Vec::with_capacity(MODELS_MAX),
             drains: Vec::with_capacity(DRAINS_MAX),
             kept_bytes: 0,
         }
+    }
+
+    /// The bytes of these tables. What is added later brings its own.
+    pub const fn table_bytes() -> usize {
+        let replicas = REPLICAS_TOTAL_MAX as usize;
+        Slab::<Box<Application>, Application>::table_bytes(APPLICATIONS_MAX)
+            + Slab::<Box<Model>, Model>::table_bytes(MODELS_MAX)
+            + Slab::<Box<Replica>, Replica>::table_bytes(replicas)
+            + Deadlines::table_bytes(OWNERS_MAX)
+            + MODELS_MAX * 2 * size_of::<Id<Model>>()
+            + replicas * size_of::<Kill>()
+            + DRAINS_MAX * size_of::<Drain>()
     }
 
     /// An incarnation of a replica is ready.

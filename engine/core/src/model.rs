@@ -36,12 +36,17 @@ pub struct Room {
 impl Room {
     /// For applications that have so many rows together.
     pub fn new(rows: usize) -> Self {
-        Self {
-            // Every open query has a row, so the queue cannot overflow before the pools.
-            queue: DeadlineQueue::new(QUEUE_ROOM_PER_ROW * rows.max(1)),
-            apart: Apart::new(rows),
-            rows,
-        }
+        Self { queue: DeadlineQueue::new(Self::in_queue(rows)), apart: Apart::new(rows), rows }
+    }
+
+    /// Its bytes.
+    pub const fn table_bytes(rows: usize) -> usize {
+        DeadlineQueue::<Waiting>::table_bytes(Self::in_queue(rows)) + Apart::table_bytes(rows)
+    }
+
+    /// Every open query has a row, so the queue cannot overflow before the pools.
+    const fn in_queue(rows: usize) -> usize {
+        if rows == 0 { QUEUE_ROOM_PER_ROW } else { QUEUE_ROOM_PER_ROW * rows }
     }
 }
 

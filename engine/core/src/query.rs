@@ -95,8 +95,8 @@ pub(crate) struct Queries {
 impl Queries {
     /// For so many rows, and so many models that can be asked by one query.
     pub fn new(rows: u32, width: usize) -> Self {
+        let kept = Self::kept_room(rows, width);
         let rows = rows as usize;
-        let kept = if width > 1 { rows * width } else { 0 };
         Self {
             table: vec![VACANT; rows].into(),
             calls: vec![Call::VACANT; rows * width].into(),
@@ -105,6 +105,21 @@ impl Queries {
             due: DeadlineQueue::new(QUEUE_ROOM_PER_ROW * rows),
             open: 0,
         }
+    }
+
+    /// The bytes of its tables.
+    pub const fn table_bytes(rows: u32, width: usize) -> usize {
+        let kept = Self::kept_room(rows, width);
+        let rows = rows as usize;
+        rows * size_of::<Query>()
+            + rows * width * size_of::<Call>()
+            + kept * size_of::<Option<Kept>>()
+            + DeadlineQueue::<Due>::table_bytes(QUEUE_ROOM_PER_ROW * rows)
+    }
+
+    /// How many outputs can wait.
+    const fn kept_room(rows: u32, width: usize) -> usize {
+        if width > 1 { rows as usize * width } else { 0 }
     }
 
     /// The most models that one query can ask.
@@ -289,6 +304,17 @@ mod tests {
         queries.close(due[0], &mut pool);
         queries.close(due[3], &mut pool);
         assert_eq!((queries.first_due(), queries.open_count(), pool.in_use()), (None, 0, 0));
+    }
+
+    #[test]
+    fn its_tables_have_as_many_bytes_as_is_said_of_them() {
+        for width in [1, 3] {
+            let queries = Queries::new(5, width);
+            let Queries { table, calls, kept, .. } = &queries;
+            let tables = size_of_val(&**table) + size_of_val(&**calls) + size_of_val(&**kept);
+            let due = DeadlineQueue::<Due>::table_bytes(QUEUE_ROOM_PER_ROW * 5);
+            assert_eq!(Queries::table_bytes(5, width), tables + due);
+        }
     }
 
     #[test]

@@ -206,6 +206,13 @@ impl Replica {
         }
     }
 
+    /// The bytes of the tables for its batches.
+    pub const fn table_bytes(depth: u32, items_max: u32) -> usize {
+        // Those in flight, and the one that is being formed.
+        let batches = depth as usize + 1;
+        batches * (size_of::<Batch>() + items_max as usize * size_of::<CallRef>())
+    }
+
     /// Tickets in flight.
     pub(crate) fn in_flight(&self) -> u32 {
         self.incarnation.as_ref().map_or(0, |life| life.in_flight)

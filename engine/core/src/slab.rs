@@ -47,6 +47,11 @@ impl<T, K> Slab<T, K> {
         }
     }
 
+    /// The bytes of a table with room for so many.
+    pub const fn table_bytes(room: usize) -> usize {
+        room * (size_of::<Place<T>>() + size_of::<u32>())
+    }
+
     /// Takes an entry in; gives it back when there is no room.
     pub fn insert(&mut self, entry: T) -> Result<Id<K>, T> {
         let Some(place) = self.free.pop_front() else { return Err(entry) };
@@ -169,6 +174,8 @@ mod tests {
         assert!(table.insert(1).is_ok());
         assert_eq!(table.insert(2), Err(2));
         assert_eq!((table.len(), table.room()), (1, 1));
+        let free_bytes = table.free.capacity() * size_of::<u32>();
+        assert_eq!(Slab::<u8>::table_bytes(1), size_of_val(&*table.places) + free_bytes);
     }
 
     #[test]

@@ -71,8 +71,9 @@ cutter_limits::limits! {
         /// Bytes held for a connection whose input is left unread, before it is not received any
         /// more.
         STALLED_INPUT_BYTES_MAX: usize = 32 << 10, "bytes";
-        /// Capacity that a connection keeps for incomplete requests when it holds few.
-        INPUT_BYTES_KEPT: usize = 16 << 10, "bytes";
+        /// Capacity that a connection keeps for incomplete requests when it holds few: what one
+        /// buffer left, and the next one behind it.
+        INPUT_BYTES_KEPT: usize = 32 << 10, "bytes";
         /// Capacity that an answer's buffer keeps for its next use.
         REPLY_BYTES_KEPT: usize = 2 << 10, "bytes";
         /// Items for which an answer's table keeps room for its next use.
@@ -300,6 +301,9 @@ const _: () = {
     assert!(PIECE_BYTES <= AT_ONCE_BYTES_MAX && AT_ONCE_BYTES_MAX <= SEND_BYTES_MAX);
     assert!(SEND_BYTES_MAX <= TURN_BYTES_MAX && SEND_BYTES_MAX <= RING_SEND_BYTES_MAX);
     assert!(SEND_GRACE_NS < KEEP_ALIVE_IDLE_NS);
+    // Who sends small requests one behind another is received from without a new buffer.
+    assert!(INPUT_BYTES_KEPT >= 2 * RECEIVE_BUFFER_BYTES as usize);
+    assert!(INPUT_BYTES_KEPT <= CONNECTION_IN_SHARE_BYTES);
 };
 
 // Configuration: what may be asked for holds the defaults.

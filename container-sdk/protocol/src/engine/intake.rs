@@ -5,7 +5,8 @@
 //! pieces are copied the ticket stays in flight: the replica that keeps to the protocol does not
 //! write there, and one that does not spoils its own outputs only.
 //!
-//! The buffer grows to what completions need, not to what a container declared. It is private to
+//! The buffer is small at first and grows to what completions need, not to what a container
+//! declared. It is private to
 //! one completion unless an output of it was kept ([`super::KeptOutput`]): then the next one gets
 //! a new buffer.
 //!
@@ -18,7 +19,7 @@ use cutter_tensor::{Extent, OutputWords};
 
 use crate::entry::{Completion, ITEM_FAILED, ITEM_OK, ItemEntry};
 use crate::layout::Geometry;
-use crate::limits::{COPY_BYTES_MAX, MESSAGE_AREA_BYTES};
+use crate::limits::{COPY_BYTES_MAX, MESSAGE_AREA_BYTES, OUTPUT_COPY_BYTES_AT_START};
 use crate::violation::Violation;
 use crate::words::SharedWords;
 
@@ -59,13 +60,15 @@ enum Runs {
 
 impl Intake {
     pub fn new(geometry: &Geometry) -> Self {
+        let slot_words = geometry.slot_bytes() / WORD_BYTES;
+        let at_start = slot_words.min(OUTPUT_COPY_BYTES_AT_START / WORD_BYTES);
         Self {
             items: vec![0; geometry.item_table_words()].into(),
             starts: vec![0; geometry.items_max as usize].into(),
             messages: vec![0; MESSAGE_AREA_BYTES / WORD_BYTES].into(),
             inline: [0; 2],
-            outputs: Arc::new(OutputWords::default()),
-            slot_words: geometry.slot_bytes() / WORD_BYTES,
+            outputs: Arc::new(vec![0; at_start].into()),
+            slot_words,
         }
     }
 

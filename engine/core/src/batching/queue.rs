@@ -78,6 +78,11 @@ impl<T: Copy> DeadlineQueue<T> {
         }
     }
 
+    /// The bytes of that memory.
+    pub const fn table_bytes(room: usize) -> usize {
+        2 * room * size_of::<Entry<T>>()
+    }
+
     /// Queues `value` until `deadline_ns`. The dead make room for it if there is none.
     ///
     /// # Errors
@@ -351,6 +356,9 @@ mod tests {
         (0..100).for_each(|i| queue.push(u64::from(100 - i), i, alive).unwrap());
         (0..100).for_each(|i| queue.push(u64::from(i), i, |value| value % 2 > 0).unwrap());
         assert_eq!((queue.ring.capacity(), queue.heap.capacity()), before);
+        let entries = queue.ring.capacity() + queue.heap.capacity();
+        let bytes = entries * size_of::<Entry<i32>>();
+        assert_eq!(bytes, DeadlineQueue::<i32>::table_bytes(100));
     }
 
     proptest! {

@@ -16,8 +16,17 @@ pub struct RowAllocator {
 impl RowAllocator {
     pub fn new(rows: u32) -> Self {
         assert!(rows > 0);
-        let used = vec![0; rows.div_ceil(u64::BITS) as usize].into();
+        let used = vec![0; Self::words(rows)].into();
         Self { used, rows, in_use: 0, cursor: 0 }
+    }
+
+    /// The bytes of its table.
+    pub const fn table_bytes(rows: u32) -> usize {
+        Self::words(rows) * size_of::<u64>()
+    }
+
+    const fn words(rows: u32) -> usize {
+        rows.div_ceil(u64::BITS) as usize
     }
 
     pub fn in_use(&self) -> u32 {

@@ -54,6 +54,11 @@ impl Pool {
         Self { memory, free: RowAllocator::new(rows), stride, filled }
     }
 
+    /// The bytes of its tables, which are beside the rows.
+    pub const fn table_bytes(rows: u32) -> usize {
+        RowAllocator::table_bytes(rows) + rows as usize * size_of::<u32>()
+    }
+
     /// Takes a row for an input that is yet to be read; `None` when all are in use.
     #[inline]
     pub fn take(&mut self) -> Option<u32> {
@@ -138,6 +143,13 @@ mod tests {
 
     fn row(pool: &mut Pool, row: u32) -> Vec<u8> {
         pool.row_mut(row, STRIDE).to_vec()
+    }
+
+    #[test]
+    fn its_tables_have_as_many_bytes_as_is_said_of_them() {
+        // 4 rows: one word of 64, and 4 lengths.
+        assert_eq!(Pool::table_bytes(4), 8 + size_of_val(&*pool().filled));
+        assert_eq!(RowAllocator::table_bytes(65), 2 * 8);
     }
 
     #[test]

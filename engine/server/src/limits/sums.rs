@@ -9,6 +9,8 @@
 
 use std::borrow::Cow;
 
+use cutter_core::limits::KEPT_OUTPUT_BYTES_MAX;
+use cutter_core::{Core, Replica, Room};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{DEPTH_DEFAULT, OUTPUT_SLOT_BYTES_MAX};
 use cutter_tensor::{ElementType, TensorSpec};
@@ -112,6 +114,7 @@ const ENGINE_BYTES: &[Holder] = &[
     Holder::constant("connection tables", CONNECTIONS_MAX, CONNECTION_STATE_BYTES_MAX),
     Holder::constant("receive buffers", RECEIVE_BUFFERS as usize, RECEIVE_BUFFER_BYTES as usize),
     Holder::constant("ring", RING_ENTRIES as usize, RING_ENTRY_BYTES),
+    Holder::constant("tables of what is served", 1, Core::table_bytes()),
 ];
 
 const _: () = {
@@ -167,9 +170,12 @@ pub fn descriptors(config: &Config) -> Sum {
 
 /// Memory that is taken before the first query: by the engine, and as its replicas come up.
 ///
-/// Outputs follow what a container declares; the most of them is in [`memory_when_full`].
+/// Outputs follow what a container declares, and what is kept of them what comes first; the most of
+/// both is in [`memory_when_full`].
 pub fn memory_at_start(config: &Config) -> Sum {
     let mut holders = ENGINE_BYTES.to_vec();
+    holders.extend(queries(config));
+    holders.extend(calls(config));
     holders.extend(pools(config, Application::pool_bytes_at_start));
     holders.extend(segments(config, |bytes| bytes.at_start() + bytes.private()));
     Sum::new("memory at start", "bytes", holders)
@@ -183,16 +189,50 @@ pub fn memory_locked(config: &Config) -> Sum {
 }
 
 /// Memory when clients and containers have taken all that they may: every row full, every output
-/// as large as can be declared, and all that connections may hold.
+/// as large as can be declared, as many kept as may be, and all that connections may hold.
 pub fn memory_when_full(config: &Config) -> Sum {
     let mut holders = ENGINE_BYTES.to_vec();
     holders.push(constant_sum("bytes in", BYTES_IN));
     holders.push(constant_sum("bytes owed", BYTES_OUT));
     holders.push(constant_sum("buffers kept", BYTES_KEPT));
+    holders.push(Holder::constant("outputs kept", keepers(config), KEPT_OUTPUT_BYTES_MAX));
+    holders.extend(queries(config));
+    holders.extend(calls(config));
     holders.extend(pools(config, Application::pool_bytes));
     let full = |bytes: &ReplicaBytes| bytes.at_start() + bytes.private() + bytes.outputs_max;
     holders.extend(segments(config, full));
     Sum::new("memory when full", "bytes", holders)
+}
+
+/// The tables of queries and of their calls, and what tells which is due first: of each
+/// application for as many as it has rows.
+fn queries(config: &Config) -> Vec<Holder> {
+    let holder = |application: &Application| {
+        let bytes = cutter_core::Application::table_bytes(application.rows, links_max(application));
+        Holder::new(format!("queries of {}", application.name), 1, bytes as u64)
+    };
+    config.applications.iter().map(holder).collect()
+}
+
+/// Where calls wait: of each model for as many as its applications have rows.
+fn calls(config: &Config) -> Vec<Holder> {
+    let holder = |model: &Model| {
+        let linked = model.applications.iter().map(|index| &config.applications[*index]);
+        let rows = linked.map(|application| application.rows as usize).sum();
+        let name = format!("calls that wait for {}", model.name);
+        Holder::new(name, 1, Room::table_bytes(rows) as u64)
+    };
+    config.models.iter().map(holder).collect()
+}
+
+/// Outputs are kept, within one bound for all, where a query may ask several models.
+fn keepers(config: &Config) -> usize {
+    usize::from(config.applications.iter().any(|application| links_max(application) > 1))
+}
+
+/// The most models that a query of an application can ask, as the engine makes room for them.
+fn links_max(application: &Application) -> usize {
+    application.models.len().max(1)
 }
 
 fn pools(config: &Config, bytes: impl Fn(&Application) -> u64) -> Vec<Holder> {
@@ -226,17 +266,21 @@ pub struct ReplicaBytes {
     /// The most that a container's outputs can take, where the replica writes them and where the
     /// engine copies them; it is known when the container has declared what it gives.
     pub outputs_max: u64,
+    /// The engine's tables of the calls in its batches.
+    calls: u64,
 }
 
 impl ReplicaBytes {
     pub fn of(model: &Model) -> Self {
         let some_output = TensorSpec::scalar(ElementType::Float32);
-        let geometry = Geometry::fit(DEPTH_DEFAULT, model.batch.max(), some_output)
+        let items_max = model.batch.max();
+        let geometry = Geometry::fit(DEPTH_DEFAULT, items_max, some_output)
             .expect("the configuration bounds the batch");
         Self {
             control: geometry.control_bytes() as u64,
             completions: geometry.completions_bytes() as u64,
             outputs_max: u64::from(DEPTH_DEFAULT + 1) * OUTPUT_SLOT_BYTES_MAX as u64,
+            calls: Replica::table_bytes(DEPTH_DEFAULT, items_max) as u64,
         }
     }
 
@@ -244,9 +288,10 @@ impl ReplicaBytes {
         self.control + self.completions
     }
 
-    /// The engine's private copies: of one batch's completions, which are for all tickets.
+    /// What is the engine's alone: its tables, and copies of one batch's completions, which are
+    /// for all tickets.
     fn private(&self) -> u64 {
-        self.completions
+        self.calls + self.completions
     }
 }
 
@@ -282,6 +327,32 @@ mod tests {
         let outputs = 3 * 3 * (64 << 20);
         let connections = total(BYTES_IN) + total(BYTES_OUT) + total(BYTES_KEPT);
         assert_eq!(full, 160 * row_b + outputs + connections);
+    }
+
+    #[test]
+    fn what_queries_and_calls_take_is_counted_from_the_start() {
+        let with_models = |models: Vec<usize>| {
+            let mut config = config(TWO);
+            config.applications[0].models = models;
+            config
+        };
+        let one = with_models(vec![0]);
+        let at_start = memory_at_start(&one);
+        let of = |name: &str| {
+            let holder = at_start.holders.iter().find(|holder| holder.name == name);
+            holder.map(Holder::total)
+        };
+        let queries =
+            |rows, links_max| cutter_core::Application::table_bytes(rows, links_max) as u64;
+        assert_eq!(of("queries of a"), Some(queries(4096, 1)));
+        assert_eq!(of("queries of b"), Some(queries(170, 1)));
+        assert_eq!(of("calls that wait for m"), Some(Room::table_bytes(4096) as u64));
+        // Each model that can be asked takes more, and from the second on outputs may wait.
+        let several = with_models(vec![0, 0, 0]);
+        let more = queries(4096, 3) - queries(4096, 1);
+        assert_eq!(memory_at_start(&several).total() - at_start.total(), more);
+        let full = memory_when_full(&several).total() - memory_when_full(&one).total();
+        assert_eq!(full, more + KEPT_OUTPUT_BYTES_MAX as u64);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The `Date` field of an answer, from a count of seconds.
 
+use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use httpdate::HttpDate;
@@ -14,8 +15,10 @@ const LATEST_UNIX_S: u64 = 253_402_300_799;
 /// is shown as its last second.
 pub fn http_date(unix_s: u64) -> [u8; DATE_BYTES] {
     let instant = UNIX_EPOCH + Duration::from_secs(unix_s.min(LATEST_UNIX_S));
-    let text = HttpDate::from(instant).to_string();
-    text.as_bytes().try_into().expect("a date of the one format has its one length")
+    let mut text = [0; DATE_BYTES];
+    let written = write!(&mut text[..], "{}", HttpDate::from(instant));
+    written.expect("a date of the one format has its one length");
+    text
 }
 
 #[cfg(test)]

@@ -127,6 +127,17 @@ impl Inbound {
         std::mem::take(&mut self.held)
     }
 
+    /// Adds bytes to those that are held. A buffer that has to grow takes what a connection keeps,
+    /// at once: else it would grow beyond that, be given up, and grow again.
+    #[inline]
+    pub fn hold(held: &mut Vec<u8>, bytes: &[u8]) {
+        let wanted_bytes = held.len() + bytes.len();
+        if wanted_bytes > held.capacity() && wanted_bytes <= INPUT_BYTES_KEPT {
+            held.reserve_exact(INPUT_BYTES_KEPT - held.len());
+        }
+        held.extend_from_slice(bytes);
+    }
+
     /// Keeps the bytes that were not used, with room for those that are to come: a body whose
     /// length is known is not copied as it grows. A buffer much too large for them goes.
     #[inline]
@@ -134,7 +145,8 @@ impl Inbound {
         let wanted_bytes = self.wanted_bytes.max(held.len());
         let (capacity, least) = (held.capacity(), INPUT_BYTES_KEPT.max(4 * wanted_bytes));
         self.held = if wanted_bytes > capacity || capacity > least {
-            let mut other = buffers.take(wanted_bytes);
+            let least = if wanted_bytes > 0 { INPUT_BYTES_KEPT } else { 0 };
+            let mut other = buffers.take(wanted_bytes.max(least));
             other.extend_from_slice(&held);
             buffers.give(held);
             other

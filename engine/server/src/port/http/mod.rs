@@ -178,14 +178,14 @@ impl Frontend {
         }
         let mut held = self.inbound[connection].take_held();
         if self.inbound[connection].is_blocked() {
-            held.extend_from_slice(bytes);
+            Inbound::hold(&mut held, bytes);
         } else if held.is_empty() {
             match self.read(connection, bytes, reaped_ns, clock, core) {
-                Used::Whole(used) => held.extend_from_slice(&bytes[used..]),
+                Used::Whole(used) => Inbound::hold(&mut held, &bytes[used..]),
                 Used::UpTo(large) => held = self.begin_large(connection, bytes.to_vec(), *large),
             }
         } else {
-            held.extend_from_slice(bytes);
+            Inbound::hold(&mut held, bytes);
             held = self.read_held(connection, held, reaped_ns, clock, core);
         }
         let inbound = &mut self.inbound[connection];
