@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::thread;
 
 use cutter_benches::ROUNDS;
@@ -129,9 +128,4 @@ fn load(plan: &Plan) -> io::Result<Recording> {
 
 fn p50(times_ns: Vec<u64>) -> u64 {
     median(times_ns.into_iter())
-}
-
-/// A path as a word of a command.
-pub fn word(path: &Path) -> String {
-    path.display().to_string()
 }

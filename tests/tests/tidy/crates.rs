@@ -102,7 +102,7 @@ pub fn is_within(path: &str, room: &str) -> bool {
 }
 
 /// Reads the modules under a root.
-fn grow(name: &str, root: &Source, sources: &[Source]) -> Tree {
+pub fn grow(name: &str, root: &Source, sources: &[Source]) -> Tree {
     let mut tree = BTreeMap::new();
     let folder = parent(&root.path);
     let mut open = vec![(name.to_owned(), root, folder)];

@@ -21,6 +21,7 @@ mod picture;
 pub mod rings;
 pub mod shared_core;
 mod table;
+mod times;
 
 use std::io;
 use std::path::PathBuf;

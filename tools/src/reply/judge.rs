@@ -10,7 +10,6 @@ use serde::de::IgnoredAny;
 
 use super::Reply;
 use super::tensor::Output;
-use crate::bodies::Label;
 use crate::load::Outcome;
 
 /// Characters of a body that an error quotes: with what stands before them, no more than
@@ -29,6 +28,12 @@ pub enum Check {
     Clipper,
     OipJson,
     OipBinary,
+}
+
+/// The right answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub class: u8,
 }
 
 /// What an answer amounts to.

@@ -20,7 +20,8 @@
 
 use super::chunked::ChunkDecoder;
 use super::error::HttpError;
-use super::head::{Facts, Framing, Head, Method, parse_head};
+use super::head::{Facts, Framing, Head, parse_head};
+use super::method::Method;
 use super::scan::HeadScanner;
 use super::template::Template;
 use crate::limits::{DECODED_BODY_KEPT_BYTES, LEADING_EMPTY_LINES_MAX};

@@ -13,7 +13,8 @@
 //!                         memcmp                          digits     memcmp
 //! ```
 
-use super::head::{Facts, Framing, Span, parse_length};
+use super::head::{Facts, Framing, parse_length};
+use super::span::Span;
 use crate::limits::{CONTENT_LENGTH_DIGITS_MAX, TEMPLATE_BYTES_MAX};
 
 /// The last short head that the full parser accepted. Allocates once, at the first head.
