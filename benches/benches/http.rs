@@ -74,9 +74,10 @@ fn main() -> io::Result<()> {
     let mut subjects: Vec<Subject> = CROWDS.into_iter().flat_map(Subject::pair).collect();
     for _ in 0..ROUNDS {
         for subject in &mut subjects {
-            let (round, calls) = match subject.is_echo {
-                true => echo_round(cores, &cutter.requests, &reply, subject.connections)?,
-                false => cutter.round(subject.connections)?,
+            let (round, calls) = if subject.is_echo {
+                echo_round(cores, &cutter.requests, &reply, subject.connections)?
+            } else {
+                cutter.round(subject.connections)?
             };
             subject.rounds.add(round);
             subject.calls.push(calls);

@@ -34,9 +34,10 @@ fn paths() -> Vec<String> {
     let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
     let mut git = Command::new("git");
     git.current_dir(workspace()).args(list);
-    match workspace().join(".git").exists() {
-        true => succeed(&mut git).lines().map(str::to_owned).collect(),
-        false => walk(workspace()),
+    if workspace().join(".git").exists() {
+        succeed(&mut git).lines().map(str::to_owned).collect()
+    } else {
+        walk(workspace())
     }
 }
 

@@ -36,6 +36,18 @@ const SHARED: [&str; 2] = ["container-sdk/protocol/src/", "engine/"];
 const ORDERS: [&str; 2] =
     ["container-sdk/protocol/src/words.rs", "container-sdk/protocol/src/testing.rs"];
 
+/// Where conditions are written with `if`, and `match` is left for what has names.
+const CONDITIONS: [&str; 8] = [
+    "benches/",
+    "container-sdk/",
+    "engine/admin-api/",
+    "engine/command/",
+    "engine/machine/",
+    "engine/wire/",
+    "tests/src/",
+    "tools/",
+];
+
 /// The limits of the crates that a server is made of.
 const TABLES: [&str; 7] = [
     "container-sdk/protocol/src/limits.rs",
@@ -157,6 +169,15 @@ fn no_line_ends_in_white_space() {
     let mut sources = sources();
     sources.retain(code);
     assert_eq!(lines(&sources, |line| line.ends_with([' ', '\t'])), [""; 0]);
+}
+
+#[test]
+fn conditions_are_written_with_if() {
+    let mut sources = rust();
+    sources.retain(|source| CONDITIONS.iter().any(|room| source.path.starts_with(room)));
+    let is_arm =
+        |line: &str| ["true =>", "false =>"].iter().any(|arm| line.trim().starts_with(arm));
+    assert_eq!(lines(&sources, is_arm), [""; 0]);
 }
 
 #[test]

@@ -161,10 +161,7 @@ fn read_inference<'a>(reply: &Reply<'a>, label: Option<&Label>) -> Result<Verdic
 
 fn inference<'a, O: Deserialize<'a>>(json: &'a [u8]) -> Result<Inference<'a, O>, String> {
     let answer: Inference<'a, O> = serde_json::from_slice(json).map_err(|why| why.to_string())?;
-    match answer.outputs.is_empty() {
-        false => Ok(answer),
-        true => Err("its \"outputs\" are empty".to_owned()),
-    }
+    if answer.outputs.is_empty() { Err("its \"outputs\" are empty".to_owned()) } else { Ok(answer) }
 }
 
 /// Tells an answer from a page of errors without reading its numbers: a generator that parses all

@@ -367,9 +367,10 @@ fn per_request(cpu_ns: u64, requests: u64) -> String {
 
 fn cores(environment: &Environment) -> String {
     let allowed: Vec<String> = environment.allowed_cpus.iter().map(usize::to_string).collect();
-    match allowed.is_empty() {
-        true => environment.cores.to_string(),
-        false => format!("{}, allowed: {}", environment.cores, allowed.join(" ")),
+    if allowed.is_empty() {
+        environment.cores.to_string()
+    } else {
+        format!("{}, allowed: {}", environment.cores, allowed.join(" "))
     }
 }
 

@@ -120,9 +120,10 @@ fn point(load: &LoadResult, q: f64) -> Point {
 
 fn axis_of_rates(runs: &[&Run<'_>]) -> Axis {
     let (low, high) = range(runs.iter().map(|run| run.load.offered_qps));
-    match high / low > SPREAD_OF_LINEAR {
-        true => Axis::log(low, high, rate_tick),
-        false => Axis::from_zero(high, rate_tick),
+    if high / low > SPREAD_OF_LINEAR {
+        Axis::log(low, high, rate_tick)
+    } else {
+        Axis::from_zero(high, rate_tick)
     }
 }
 
