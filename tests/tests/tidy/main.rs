@@ -12,6 +12,7 @@
 mod arrows;
 mod circles;
 mod crates;
+mod public;
 mod sources;
 mod style;
 mod words;

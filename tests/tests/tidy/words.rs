@@ -97,7 +97,7 @@ pub fn production<'a>(words: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Behind the item at a place: its `;`, or the `}` of its braces.
-fn end_of_item(words: &[&str], mut at: usize) -> usize {
+pub fn end_of_item(words: &[&str], mut at: usize) -> usize {
     let mut depth = 0;
     while at < words.len() {
         match words[at] {
