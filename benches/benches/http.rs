@@ -18,8 +18,7 @@ use std::time::Duration;
 use cutter_benches::ROUNDS;
 use cutter_benches::containers::example;
 use cutter_benches::cores::Cores;
-use cutter_benches::floor::Exchanges;
-use cutter_benches::measurement::{Measurement, Round, Rounds, median};
+use cutter_benches::measurement::{Exchanges, Measurement, Round, Rounds, median};
 use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_note, print_ratio, print_table, qps, write_json};
@@ -73,9 +72,10 @@ fn main() -> io::Result<()> {
     let mut subjects: Vec<Subject> = CROWDS.into_iter().flat_map(Subject::pair).collect();
     for _ in 0..ROUNDS {
         for subject in &mut subjects {
-            let (round, calls) = match subject.is_echo {
-                true => echo_round(cores, &cutter.requests, &reply, subject.connections)?,
-                false => cutter.round(subject.connections)?,
+            let (round, calls) = if subject.is_echo {
+                echo_round(cores, &cutter.requests, &reply, subject.connections)?
+            } else {
+                cutter.round(subject.connections)?
             };
             subject.rounds.add(round);
             subject.calls.push(calls);

@@ -13,21 +13,7 @@ use memmap2::MmapOptions;
 
 use crate::cores::Cores;
 use crate::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row, sum};
-use crate::measurement::Round;
-
-/// How many exchanges a round has.
-#[derive(Clone, Copy, Debug)]
-pub struct Exchanges {
-    /// Before the first one that is recorded.
-    pub warm_up: usize,
-    pub recorded: usize,
-}
-
-impl Exchanges {
-    pub fn total(self) -> usize {
-        self.warm_up + self.recorded
-    }
-}
+use crate::measurement::{Exchanges, Round};
 
 /// A row written to shared memory, summed by another core, and its sum back in one word.
 ///

@@ -7,7 +7,19 @@ use cutter_tools::load::{Outcome, Recording, Sample};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::floor::Exchanges;
+/// How many exchanges a round has.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchanges {
+    /// Before the first one that is recorded.
+    pub warm_up: usize,
+    pub recorded: usize,
+}
+
+impl Exchanges {
+    pub fn total(self) -> usize {
+        self.warm_up + self.recorded
+    }
+}
 
 /// What one round measured.
 #[derive(Clone, Debug)]

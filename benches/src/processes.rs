@@ -99,3 +99,8 @@ fn profile_folder() -> io::Result<PathBuf> {
     let folder = bench.ancestors().nth(2).map(Path::to_owned);
     folder.ok_or_else(|| io::Error::other("this bench is not where cargo puts benches"))
 }
+
+/// A path as a word of a command.
+pub fn word(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -12,9 +12,8 @@ use cutter_tools::reply::{Check, Framer};
 use cutter_tools::target::Address;
 
 use crate::cores::Cores;
-use crate::floor::Exchanges;
 use crate::inputs::bodies;
-use crate::measurement::Round;
+use crate::measurement::{Exchanges, Round};
 
 /// The application's promise; far above what a query takes, so that none is answered late.
 const SLO_US: u64 = 1_000_000;

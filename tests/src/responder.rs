@@ -47,9 +47,10 @@ impl Responder {
 
     /// A target of `cutter-bench`.
     pub fn target(&self, path: &str) -> String {
-        match self.address.contains(':') {
-            true => format!("http://{}{path}", self.address),
-            false => format!("unix:{}:{path}", self.path(&self.address).display()),
+        if self.address.contains(':') {
+            format!("http://{}{path}", self.address)
+        } else {
+            format!("unix:{}:{path}", self.path(&self.address).display())
         }
     }
 

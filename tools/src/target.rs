@@ -72,9 +72,10 @@ impl FromStr for Target {
         } else {
             return Err(form());
         };
-        match target.path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            true => Ok(target),
-            false => Err(TargetError::Path { path: target.path }),
+        if target.path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(target)
+        } else {
+            Err(TargetError::Path { path: target.path })
         }
     }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use cutter_benches::containers::{self, ITEMS_MAX};
 use cutter_benches::cores::Cores;
-use cutter_benches::floor::{Exchanges, record_sums};
+use cutter_benches::floor::record_sums;
 use cutter_benches::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row};
-use cutter_benches::measurement::Round;
+use cutter_benches::measurement::{Exchanges, Round};
 use cutter_core::stats::Reason;
 use cutter_core::{Admission, Answer, Outcome, Sink};
 use cutter_machine::clock::{MonotonicClock, monotonic_ns};

@@ -6,9 +6,9 @@ use std::io;
 use std::process::Command;
 
 use cutter_benches::cores::{Cores, pin_child};
-use cutter_benches::floor::{Exchanges, record_sums};
+use cutter_benches::floor::record_sums;
 use cutter_benches::inputs::{FLOATS, Row, sum};
-use cutter_benches::measurement::Round;
+use cutter_benches::measurement::{Exchanges, Round};
 use cutter_benches::processes::{Running, limit_time};
 use cutter_tools::floor::cores::pin;
 use iceoryx2::port::publisher::Publisher;

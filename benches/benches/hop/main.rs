@@ -14,15 +14,14 @@ mod iceoryx2;
 
 use std::io;
 
-use cutter_benches::ROUNDS;
 use cutter_benches::containers::example;
 use cutter_benches::cores::Cores;
-use cutter_benches::floor::{Exchanges, row_there_sum_back};
-use cutter_benches::inputs;
-use cutter_benches::measurement::{Measurement, Rounds};
+use cutter_benches::floor::row_there_sum_back;
+use cutter_benches::measurement::{Exchanges, Measurement, Rounds};
 use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{p50, p99, print_ratio, print_table, write_json};
+use cutter_benches::{ROUNDS, inputs};
 
 const EXCHANGES: Exchanges = Exchanges { warm_up: 20_000, recorded: 200_000 };
 

@@ -4,12 +4,12 @@
 use std::io;
 use std::process::Command;
 
+use cutter_benches::processes::word;
 use cutter_benches::report::print_note;
 use serde_json::Value;
 
 use super::Setting;
 use super::compare::{Served, model};
-use super::own::word;
 
 const FIXED_US: f64 = 2_000.0;
 const PER_ITEM_US: f64 = 1_000.0;

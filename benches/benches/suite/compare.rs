@@ -7,11 +7,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cutter_benches::cores::pin_child;
-use cutter_benches::processes::Running;
+use cutter_benches::processes::{Running, word};
 use cutter_benches::report::print_note;
 
 use super::Setting;
-use super::own::word;
 
 const SERVICE_US: f64 = 1_000.0;
 const SLOWER_US: f64 = 1_050.0;

@@ -1,9 +1,7 @@
 //! What the load generator itself costs.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::thread;
+use std::{io, thread};
 
 use cutter_benches::ROUNDS;
 use cutter_benches::measurement::median;
@@ -129,9 +127,4 @@ fn load(plan: &Plan) -> io::Result<Recording> {
 
 fn p50(times_ns: Vec<u64>) -> u64 {
     median(times_ns.into_iter())
-}
-
-/// A path as a word of a command.
-pub fn word(path: &Path) -> String {
-    path.display().to_string()
 }

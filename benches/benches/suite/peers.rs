@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 
 use cutter_benches::ROUNDS;
 use cutter_benches::measurement::median;
+use cutter_benches::processes::word;
 use cutter_benches::report::print_note;
 use serde_json::Value;
 
 use super::Setting;
-use super::own::word;
 
 const RATES: [&str; 3] = ["5000", "20000", "40000"];
 const SECONDS: &str = "2";

@@ -105,9 +105,10 @@ impl<W: Words> Consumer<W> {
         // Pairs with: the release store in `Producer::publish`.
         let found = self.words.load_acquire(base);
         if found != expected {
-            return match found == self.previous_stamp() {
-                true => Ok(None),
-                false => Err(BrokenStamp { found, expected }),
+            return if found == self.previous_stamp() {
+                Ok(None)
+            } else {
+                Err(BrokenStamp { found, expected })
             };
         }
         let mut entry = [found; ENTRY_WORDS];

@@ -78,9 +78,10 @@ impl Patience {
             WaitStrategy::Block => Idle::Sleep,
             WaitStrategy::Adaptive => {
                 let since_ns = *self.idle_since_ns.get_or_insert(now_ns);
-                match now_ns.saturating_sub(since_ns) < ADAPTIVE_WINDOW_NS {
-                    true => Idle::Yield,
-                    false => Idle::Sleep,
+                if now_ns.saturating_sub(since_ns) < ADAPTIVE_WINDOW_NS {
+                    Idle::Yield
+                } else {
+                    Idle::Sleep
                 }
             }
         }

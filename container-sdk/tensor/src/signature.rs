@@ -71,7 +71,6 @@ impl Tensor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     tensors: Box<[Tensor]>,
-    header_bytes: usize,
     stride: usize,
 }
 
@@ -92,8 +91,8 @@ impl Signature {
             spec.check().map_err(|why| SignatureError::Spec { name: named(), why })?;
         }
         let is_exact = tensors.iter().all(|(_, spec)| spec.bytes_exact().is_some());
-        let header_bytes = if count == 1 || is_exact { 0 } else { SIGNATURE_HEADER_BYTES };
-        let mut end = header_bytes;
+        // Lengths stand first, unless all are known or the row's own is the one.
+        let mut end = if count == 1 || is_exact { 0 } else { SIGNATURE_HEADER_BYTES };
         let placed = tensors.iter().map(|(name, spec)| {
             let offset = end.next_multiple_of(TENSOR_ALIGN_BYTES);
             end = offset + spec.bytes_max();
@@ -108,7 +107,7 @@ impl Signature {
             return Err(SignatureError::Lists { lists });
         }
         let stride = bytes.next_multiple_of(TENSOR_ALIGN_BYTES);
-        Ok(Signature { tensors: placed, header_bytes, stride })
+        Ok(Signature { tensors: placed, stride })
     }
 
     /// The signature of a single tensor.
@@ -127,11 +126,6 @@ impl Signature {
             [tensor] => Ok(tensor),
             several => Err(SignatureError::Several { count: several.len() }),
         }
-    }
-
-    /// Bytes of the lengths that a row begins with: none where all lengths are known.
-    pub fn header_bytes(&self) -> usize {
-        self.header_bytes
     }
 
     /// Bytes from the start of one row to the start of the next.
@@ -178,7 +172,7 @@ mod tests {
     fn a_single_tensor_lies_at_the_start_of_its_row() {
         for (spec, stride) in [(floats(&[784]), 3136), (text(100), 128), (floats(&[]), 64)] {
             let signature = Signature::of_one("x", spec).unwrap();
-            assert_eq!((offsets(&signature), signature.header_bytes()), (vec![0], 0));
+            assert_eq!(offsets(&signature), [0]);
             assert_eq!(signature.stride(), stride);
             let tensor = signature.only().unwrap();
             assert_eq!((tensor.name(), tensor.spec()), ("x", spec));
@@ -189,14 +183,14 @@ mod tests {
     fn exact_tensors_lie_aligned_one_behind_another() {
         let tensors = [("a", floats(&[3])), ("b", floats(&[16])), ("c", floats(&[17]))];
         let signature = Signature::new(&tensors).unwrap();
-        assert_eq!((offsets(&signature), signature.header_bytes()), (vec![0, 64, 128], 0));
+        assert_eq!(offsets(&signature), [0, 64, 128]);
         assert_eq!(signature.stride(), 256);
     }
 
     #[test]
     fn lengths_stand_before_tensors_of_their_own_length() {
         let signature = Signature::new(&[("a", floats(&[3])), ("b", text(65))]).unwrap();
-        assert_eq!((offsets(&signature), signature.header_bytes()), (vec![64, 128], 64));
+        assert_eq!(offsets(&signature), [64, 128]);
         assert_eq!(signature.stride(), 256);
     }
 

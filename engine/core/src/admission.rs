@@ -1,9 +1,8 @@
 //! A query comes: its row, its calls, and the end of its way.
 
 use crate::answer::{Answer, Outcome, Sink};
-use crate::application::Application;
 use crate::call::{Call, CallRef, Place, Waiting};
-use crate::ids::Id;
+use crate::ids::ApplicationId;
 use crate::limits::LINKS_MAX;
 use crate::model::Availability;
 use crate::query::{NewQuery, ReplyTo};
@@ -13,7 +12,7 @@ use crate::{Core, is_live, smoothed};
 /// A query to admit.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission {
-    pub application: Id<Application>,
+    pub application: ApplicationId,
     pub row: u32,
     /// Bytes of the input in the row.
     pub bytes: u32,
@@ -28,7 +27,7 @@ impl Core {
     /// Takes a row for an input of `application`; `None` when its pool is full, and when the
     /// application takes no queries any more.
     #[inline]
-    pub fn reserve(&mut self, application: Id<Application>) -> Option<u32> {
+    pub fn reserve(&mut self, application: ApplicationId) -> Option<u32> {
         let state = self.applications.get_mut(application)?;
         if state.is_draining {
             return None;
@@ -38,7 +37,7 @@ impl Core {
 
     /// The first `bytes` bytes of a reserved row, to be written.
     #[inline]
-    pub fn row_mut(&mut self, application: Id<Application>, row: u32, bytes: usize) -> &mut [u8] {
+    pub fn row_mut(&mut self, application: ApplicationId, row: u32, bytes: usize) -> &mut [u8] {
         self.applications[application].pool.row_mut(row, bytes)
     }
 
@@ -46,7 +45,7 @@ impl Core {
     #[inline]
     pub fn commit(
         &mut self,
-        application: Id<Application>,
+        application: ApplicationId,
         row: u32,
         bytes: usize,
         budget_bytes: &mut usize,
@@ -56,7 +55,7 @@ impl Core {
 
     /// Gives back a reserved row, to which at most so many bytes were written: its input turned out
     /// to be bad.
-    pub fn cancel(&mut self, application: Id<Application>, row: u32, written_bytes: usize) {
+    pub fn cancel(&mut self, application: ApplicationId, row: u32, written_bytes: usize) {
         let pool = &mut self.applications[application].pool;
         pool.discard(row, written_bytes);
         pool.give_back(row);
@@ -145,7 +144,7 @@ impl Core {
 
     /// The client of an open query has gone: the query is closed without an answer. Its calls are
     /// not sent any more, and its row is free as soon as no batch has it.
-    pub fn abandon(&mut self, application: Id<Application>, row: u32) {
+    pub fn abandon(&mut self, application: ApplicationId, row: u32) {
         self.close(application, row);
         self.applications[application].stats.cancelled.increment();
     }
@@ -174,7 +173,7 @@ impl Core {
 /// The answers to one request, on their way.
 #[derive(Clone, Copy, Debug)]
 pub struct HandedOver {
-    pub application: Id<Application>,
+    pub application: ApplicationId,
     pub queries: u32,
     pub arrived_ns: u64,
     pub deadline_ns: u64,

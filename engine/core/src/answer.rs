@@ -5,7 +5,7 @@ use cutter_tensor::{OutputBytes, TensorSpec};
 use crate::Core;
 use crate::application::Application;
 use crate::call::{CallRef, Place};
-use crate::ids::Id;
+use crate::ids::ApplicationId;
 use crate::limits::KEPT_OUTPUT_BYTES_MAX;
 use crate::query::{Kept, Query, ReplyTo};
 use crate::stats::Reason;
@@ -18,7 +18,7 @@ pub trait Sink {
 /// The answer to one query.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    pub application: Id<Application>,
+    pub application: ApplicationId,
     pub query_id: u64,
     pub reply_to: ReplyTo,
     /// When the query came, by when it was due, and when this was decided. The caller gives them
@@ -102,7 +102,7 @@ impl Core {
     pub(crate) fn answer_with_what_is_there(
         &mut self,
         now_ns: u64,
-        application: Id<Application>,
+        application: ApplicationId,
         row: u32,
         (reason, detail): (Reason, &[u8]),
         sink: &mut impl Sink,
@@ -121,7 +121,7 @@ impl Core {
     pub(crate) fn answer_default(
         &mut self,
         now_ns: u64,
-        application: Id<Application>,
+        application: ApplicationId,
         row: u32,
         reason: Reason,
         detail: &[u8],
@@ -132,7 +132,7 @@ impl Core {
     }
 
     /// Closes an open query. The entries of its calls that wait are dead from now on.
-    pub(crate) fn close(&mut self, application: Id<Application>, row: u32) -> Query {
+    pub(crate) fn close(&mut self, application: ApplicationId, row: u32) -> Query {
         let Application { queries, pool, .. } = &mut *self.applications[application];
         let closed = queries.close(row, pool);
         for link in 0..u32::from(closed.asked) {
@@ -153,7 +153,7 @@ impl Core {
     fn answer_prediction(
         &mut self,
         now_ns: u64,
-        application: Id<Application>,
+        application: ApplicationId,
         row: u32,
         (output, spec): (OutputBytes<'_>, &TensorSpec),
         sink: &mut impl Sink,
@@ -165,7 +165,7 @@ impl Core {
     fn answer(
         &mut self,
         now_ns: u64,
-        application: Id<Application>,
+        application: ApplicationId,
         row: u32,
         outcome: Outcome<'_>,
         sink: &mut impl Sink,

@@ -26,10 +26,9 @@ use std::collections::VecDeque;
 
 use crate::answer::Sink;
 use crate::call::{CallRef, Place, Waiting};
-use crate::ids::Id;
+use crate::ids::{ModelId, ReplicaId};
 use crate::limits::RETRIES_MAX;
-use crate::model::Model;
-use crate::replica::{Replica, row_count};
+use crate::replica::row_count;
 use crate::stats::Reason;
 use crate::{Core, is_live};
 
@@ -49,7 +48,7 @@ pub(crate) struct Apart {
     pub open_suspects: usize,
     pub open_retries: usize,
     /// The replica that takes suspects.
-    quarantine: Option<Id<Replica>>,
+    quarantine: Option<ReplicaId>,
     next_group: u64,
     room: usize,
 }
@@ -61,7 +60,7 @@ struct Retry {
     /// Those that may go together stand together and have the same number.
     group: u64,
     /// Where the batch failed; nowhere if it was only taken away.
-    failed_at: Option<Id<Replica>>,
+    failed_at: Option<ReplicaId>,
 }
 
 /// Whether a batch was formed.
@@ -115,7 +114,7 @@ impl Core {
     pub(crate) fn form_apart(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         sink: &mut impl Sink,
     ) -> Formed {
         match self.form_suspect(replica) {
@@ -139,9 +138,9 @@ impl Core {
     /// What may go out together again does so before all that waits already.
     pub(crate) fn retry(
         &mut self,
-        model: Id<Model>,
+        model: ModelId,
         calls: &[CallRef],
-        failed_at: Option<Id<Replica>>,
+        failed_at: Option<ReplicaId>,
     ) {
         let (applications, apart) = (&self.applications, &mut self.models[model].room.apart);
         if apart.retries.len() + calls.len() > apart.room {
@@ -161,7 +160,7 @@ impl Core {
     pub(crate) fn batch_failed(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         size: u32,
         calls: &[CallRef],
         message: &[u8],
@@ -206,7 +205,7 @@ impl Core {
     }
 
     /// Gives all that waits apart, one after another.
-    pub(crate) fn take_apart(&mut self, model: Id<Model>) -> Option<CallRef> {
+    pub(crate) fn take_apart(&mut self, model: ModelId) -> Option<CallRef> {
         if let Some(suspect) = self.next_suspect(model) {
             self.models[model].room.apart.suspects.pop_front();
             return Some(suspect);
@@ -218,7 +217,7 @@ impl Core {
 
     /// A replica that has failed several times in a row takes nothing for a while, and one that is
     /// failing one batch at a time, as long as another one can do the work.
-    pub(crate) fn is_benched(&self, now_ns: u64, replica: Id<Replica>) -> bool {
+    pub(crate) fn is_benched(&self, now_ns: u64, replica: ReplicaId) -> bool {
         let state = &self.replicas[replica];
         let busy = state.incarnation.as_ref().is_some_and(|life| life.in_flight > 0);
         let held_back = now_ns < state.pause_until_ns || (busy && state.failures.is_failing());
@@ -226,24 +225,24 @@ impl Core {
     }
 
     /// Whether another replica of the same model can do the work.
-    fn has_better(&self, now_ns: u64, replica: Id<Replica>) -> bool {
+    fn has_better(&self, now_ns: u64, replica: ReplicaId) -> bool {
         let others = self.replicas_of(self.replicas[replica].model);
         others.iter().any(|other| *other != replica && self.is_well(now_ns, *other))
     }
 
-    fn is_well(&self, now_ns: u64, replica: Id<Replica>) -> bool {
+    fn is_well(&self, now_ns: u64, replica: ReplicaId) -> bool {
         let state = &self.replicas[replica];
         let is_served = state.incarnation.is_some() && !state.is_draining;
         is_served && !state.failures.is_failing() && now_ns >= state.pause_until_ns
     }
 
     /// Whether every replica that is up fails most of its batches.
-    fn is_failing(&self, model: Id<Model>) -> bool {
+    fn is_failing(&self, model: ModelId) -> bool {
         let mut up = self.replicas_of(model).iter().filter(|replica| self.is_up(**replica));
         up.all(|replica| self.replicas[*replica].failures.is_failing())
     }
 
-    fn form_suspect(&mut self, replica: Id<Replica>) -> Formed {
+    fn form_suspect(&mut self, replica: ReplicaId) -> Formed {
         let model = self.replicas[replica].model;
         if self.models[model].room.apart.open_suspects == 0 || !self.may_quarantine(model, replica)
         {
@@ -265,7 +264,7 @@ impl Core {
 
     /// One replica at a time takes suspects. One that has nothing to do may take the place of one
     /// that has yet to finish something else.
-    fn may_quarantine(&self, model: Id<Model>, replica: Id<Replica>) -> bool {
+    fn may_quarantine(&self, model: ModelId, replica: ReplicaId) -> bool {
         let Some(holder) = self.models[model].room.apart.quarantine else { return true };
         let Some(state) = self.replicas.get(holder) else { return true };
         let Some(held) = &state.incarnation else { return true };
@@ -276,7 +275,7 @@ impl Core {
         holder == replica || (!held.alone && idle)
     }
 
-    fn form_retry(&mut self, now_ns: u64, replica: Id<Replica>, sink: &mut impl Sink) -> bool {
+    fn form_retry(&mut self, now_ns: u64, replica: ReplicaId, sink: &mut impl Sink) -> bool {
         let state = &self.replicas[replica];
         let (model, rows_max) = (state.model, state.rows_max());
         while let Some(front) = self.next_retry(model) {
@@ -315,7 +314,7 @@ impl Core {
     fn failed_alone(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         call: CallRef,
         message: &[u8],
         sink: &mut impl Sink,
@@ -338,7 +337,7 @@ impl Core {
         }
     }
 
-    fn send_half_again(&mut self, model: Id<Model>, calls: &[CallRef], replica: Id<Replica>) {
+    fn send_half_again(&mut self, model: ModelId, calls: &[CallRef], replica: ReplicaId) {
         for call in calls {
             let failures = u32::from(self.call(*call).failures);
             assert!(failures <= RETRIES_MAX, "each time in half as large a batch");
@@ -348,7 +347,7 @@ impl Core {
     }
 
     /// The next suspect that is open, which stays where it is. The dead before it are dropped.
-    fn next_suspect(&mut self, model: Id<Model>) -> Option<CallRef> {
+    fn next_suspect(&mut self, model: ModelId) -> Option<CallRef> {
         let suspects = &mut self.models[model].room.apart.suspects;
         while suspects.front().is_some_and(|suspect| !is_live(&self.applications, suspect)) {
             suspects.pop_front();
@@ -357,7 +356,7 @@ impl Core {
     }
 
     /// The next of those whose batch failed, in the same way.
-    fn next_retry(&mut self, model: Id<Model>) -> Option<Retry> {
+    fn next_retry(&mut self, model: ModelId) -> Option<Retry> {
         let retries = &mut self.models[model].room.apart.retries;
         while retries.front().is_some_and(|retry| !is_live(&self.applications, &retry.waiting)) {
             retries.pop_front();

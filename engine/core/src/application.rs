@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::ids::Id;
+use crate::ids::ModelId;
 use crate::limits::LINKS_MAX;
-use crate::model::Model;
 use crate::query::Queries;
 use crate::rows::Pool;
 use crate::stats::ApplicationStats;
@@ -15,7 +14,7 @@ use crate::stats::ApplicationStats;
 /// A model version that an application asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    pub model: Id<Model>,
+    pub model: ModelId,
     /// The place of the application's pool in the pool table of the model's replicas.
     pub pool: u32,
 }

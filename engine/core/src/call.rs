@@ -3,14 +3,12 @@
 //! A call waits in the queue of its model, rides in batches, and ends with an output or a failure.
 //! The calls of a query share its row, and lie beside it: the n-th for the n-th model asked.
 
-use crate::application::Application;
-use crate::ids::Id;
-use crate::model::Model;
+use crate::ids::{ApplicationId, Id, ModelId};
 
 /// A call, wherever it is: its query, and which of the query's calls it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallRef {
-    pub application: Id<Application>,
+    pub application: ApplicationId,
     pub row: u32,
     /// Its place among the models that the query asks.
     pub link: u32,
@@ -42,7 +40,7 @@ pub(crate) enum Place {
 /// What is known of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
-    pub model: Id<Model>,
+    pub model: ModelId,
     /// The place of the application's pool in the pool table of the model's replicas.
     pub pool: u32,
     pub admitted_ns: u64,

@@ -20,7 +20,7 @@ use crate::Core;
 use crate::answer::Sink;
 use crate::application::{Application, Links};
 use crate::deadlines::NEVER_NS;
-use crate::ids::Id;
+use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::model::{Model, Room};
 use crate::replica::Replica;
 
@@ -28,44 +28,44 @@ use crate::replica::Replica;
 #[derive(Debug)]
 pub enum Change {
     AddApplication {
-        id: Id<Application>,
+        id: ApplicationId,
         application: Box<Application>,
     },
     AddModel {
-        id: Id<Model>,
+        id: ModelId,
         model: Box<Model>,
     },
     /// Its model is there. It has no incarnation yet.
     AddReplica {
-        id: Id<Replica>,
+        id: ReplicaId,
         replica: Box<Replica>,
     },
     /// From now on the queries of an application ask these models, which are there, each once.
     /// Calls that wait at others go on. A model that gets more rows than it has room for gets a new
     /// room.
     Link {
-        application: Id<Application>,
+        application: ApplicationId,
         links: Box<Links>,
         rooms: Vec<NewRoom>,
     },
     /// No query is admitted any more. Acknowledged when all are closed and all rows are free.
-    DrainApplication(Id<Application>),
+    DrainApplication(ApplicationId),
     /// Nothing is linked to it. Acknowledged when no call waits and no batch is in flight.
-    DrainModel(Id<Model>),
+    DrainModel(ModelId),
     /// It is sent nothing any more. Acknowledged when no batch is in flight.
-    DrainReplica(Id<Replica>),
+    DrainReplica(ReplicaId),
     /// It is drained.
-    RemoveApplication(Id<Application>),
+    RemoveApplication(ApplicationId),
     /// It is drained and has no replicas.
-    RemoveModel(Id<Model>),
+    RemoveModel(ModelId),
     /// It has no incarnation.
-    RemoveReplica(Id<Replica>),
+    RemoveReplica(ReplicaId),
 }
 
 /// More room for what waits at a model.
 #[derive(Debug)]
 pub struct NewRoom {
-    pub model: Id<Model>,
+    pub model: ModelId,
     pub room: Box<Room>,
 }
 
@@ -95,9 +95,9 @@ pub(crate) struct Drain {
 
 #[derive(Clone, Copy, Debug)]
 enum Drained {
-    Application(Id<Application>),
-    Model(Id<Model>),
-    Replica(Id<Replica>),
+    Application(ApplicationId),
+    Model(ModelId),
+    Replica(ReplicaId),
 }
 
 impl Core {
@@ -172,7 +172,7 @@ impl Core {
             Drained::Application(id) => self.applications[id].is_idle(),
             Drained::Model(id) => {
                 let model = &self.models[id];
-                let is_free = |replica: &Id<Replica>| self.replicas[*replica].in_flight() == 0;
+                let is_free = |replica: &ReplicaId| self.replicas[*replica].in_flight() == 0;
                 model.waiting() == 0 && model.replicas.iter().all(is_free)
             }
             Drained::Replica(id) => self.replicas[id].in_flight() == 0,
@@ -181,7 +181,7 @@ impl Core {
 
     fn link(
         &mut self,
-        application: Id<Application>,
+        application: ApplicationId,
         links: Box<Links>,
         mut rooms: Vec<NewRoom>,
     ) -> Retired {
@@ -224,7 +224,7 @@ impl Core {
         }
     }
 
-    fn remove_application(&mut self, id: Id<Application>) -> Retired {
+    fn remove_application(&mut self, id: ApplicationId) -> Retired {
         assert!(self.applications[id].is_idle(), "an application is removed that is not drained");
         self.deadlines.set(Self::owner_of_application(id), NEVER_NS);
         let Some(application) = self.applications.remove(id) else { return Retired::Nothing };
@@ -232,7 +232,7 @@ impl Core {
         Retired::Application(application)
     }
 
-    fn remove_model(&mut self, id: Id<Model>) -> Retired {
+    fn remove_model(&mut self, id: ModelId) -> Retired {
         assert!(self.is_drained(Drained::Model(id)), "a model is removed that is not drained");
         assert!(self.models[id].replicas.is_empty(), "a model is removed before its replicas");
         self.failure_news.retain(|model| *model != id);
@@ -240,7 +240,7 @@ impl Core {
         self.models.remove(id).map_or(Retired::Nothing, Retired::Model)
     }
 
-    fn remove_replica(&mut self, now_ns: u64, id: Id<Replica>, sink: &mut impl Sink) -> Retired {
+    fn remove_replica(&mut self, now_ns: u64, id: ReplicaId, sink: &mut impl Sink) -> Retired {
         assert!(self.replicas[id].incarnation.is_none(), "a replica is removed that lives");
         self.deadlines.set(Self::owner_of_replica(id), NEVER_NS);
         let Some(replica) = self.replicas.remove(id) else { return Retired::Nothing };

@@ -5,7 +5,7 @@ use cutter_tensor::{Item, TensorSpec};
 use crate::answer::Sink;
 use crate::apart::Formed;
 use crate::call::{CallRef, Place};
-use crate::ids::Id;
+use crate::ids::{ModelId, ReplicaId};
 use crate::model::Model;
 use crate::replica::{Replica, row_count};
 use crate::stats::Reason;
@@ -50,7 +50,7 @@ struct Done {
 
 impl Core {
     /// Tickets in flight at a replica; `None` when it is not up.
-    pub fn in_flight(&self, replica: Id<Replica>) -> Option<u32> {
+    pub fn in_flight(&self, replica: ReplicaId) -> Option<u32> {
         self.replicas[replica].incarnation.as_ref().map(|life| life.in_flight)
     }
 
@@ -62,7 +62,7 @@ impl Core {
     pub fn next_batch(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         rows: &mut Vec<RowRef>,
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
@@ -100,7 +100,7 @@ impl Core {
     }
 
     /// The batch just formed is in flight under a ticket with this slot.
-    pub fn sent(&mut self, now_ns: u64, replica: Id<Replica>, slot: u32) {
+    pub fn sent(&mut self, now_ns: u64, replica: ReplicaId, slot: u32) {
         let state = &mut *self.replicas[replica];
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
         let Model { stats, batch_timeout_ns, .. } = &*self.models[state.model];
@@ -120,7 +120,7 @@ impl Core {
         &mut self,
         seen_ns: u64,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         slot: u32,
         results: &BatchResults<'_, I>,
         sink: &mut impl Sink,
@@ -171,7 +171,7 @@ impl Core {
     fn give_items<I: ItemResults>(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         calls: &[CallRef],
         items: &I,
         output: &TensorSpec,
@@ -199,7 +199,7 @@ impl Core {
     /// would is left to that one. There is one exception: when nothing that waits could be
     /// in time, a replica that has nothing to do takes what is not late yet, for the estimates may
     /// be wrong and only a batch can tell. Says whether there is a batch now.
-    fn fill(&mut self, now_ns: u64, replica: Id<Replica>, sink: &mut impl Sink) -> bool {
+    fn fill(&mut self, now_ns: u64, replica: ReplicaId, sink: &mut impl Sink) -> bool {
         let state = &self.replicas[replica];
         let (model, limit) = (state.model, state.rows_max());
         let Some(life) = &state.incarnation else { return false };
@@ -238,13 +238,7 @@ impl Core {
     /// When a batch formed now would be done. The other replicas are only asked when it matters:
     /// when something would be late here. They are asked once in a turn; what is sent meanwhile can
     /// only make them later, so that a query is left waiting rather than answered too early.
-    fn done(
-        &mut self,
-        now_ns: u64,
-        model: Id<Model>,
-        replica: Id<Replica>,
-        in_flight: u32,
-    ) -> Done {
+    fn done(&mut self, now_ns: u64, model: ModelId, replica: ReplicaId, in_flight: u32) -> Done {
         let state = &self.models[model];
         let waiting = u32::try_from(state.open_in_queue).unwrap_or(u32::MAX);
         let here_ns = self.done_ns(now_ns, replica, waiting);
@@ -274,7 +268,7 @@ impl Core {
 
     /// When the next batch of a replica would be done, as predicted, if it has so many rows of
     /// `waiting` as may go together; never, if the replica is not up.
-    pub(crate) fn done_ns(&self, now_ns: u64, replica: Id<Replica>, waiting: u32) -> u64 {
+    pub(crate) fn done_ns(&self, now_ns: u64, replica: ReplicaId, waiting: u32) -> u64 {
         let state = &self.replicas[replica];
         let Some(life) = state.incarnation.as_ref().filter(|_| !state.is_draining) else {
             return u64::MAX;

@@ -3,12 +3,10 @@
 use crate::answer::Sink;
 use crate::call::CallRef;
 use crate::deadlines::NEVER_NS;
-use crate::ids::Id;
+use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::limits::{
     APPLICATIONS_MAX, CRASHES_MAX, FAILURE_REPORT_PERIOD_NS, FAILURE_TEXT_BYTES_MAX,
 };
-use crate::model::Model;
-use crate::replica::Replica;
 use crate::stats::Reason;
 use crate::{Core, is_live};
 
@@ -24,7 +22,7 @@ pub enum Death {
 /// A failure of a model, in its own words, for its operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureReport {
-    pub model: Id<Model>,
+    pub model: ModelId,
     /// Cut off after [`FAILURE_TEXT_BYTES_MAX`]. It may be empty, and it may hold any bytes.
     pub text: Box<[u8]>,
 }
@@ -49,7 +47,7 @@ impl FailureNews {
 /// An incarnation to be killed, since a batch of it hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kill {
-    pub replica: Id<Replica>,
+    pub replica: ReplicaId,
     pub running_ns: u64,
 }
 
@@ -75,7 +73,7 @@ impl Core {
     pub fn replica_lost(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         death: Death,
         sink: &mut impl Sink,
     ) {
@@ -105,7 +103,7 @@ impl Core {
     }
 
     /// A batch or an item failed with these words.
-    pub(crate) fn note_failure(&mut self, now_ns: u64, replica: Id<Replica>, text: &[u8]) {
+    pub(crate) fn note_failure(&mut self, now_ns: u64, replica: ReplicaId, text: &[u8]) {
         let model = self.replicas[replica].model;
         let news = &mut self.models[model].failure_news;
         if news.listed || now_ns < news.quiet_until_ns {
@@ -122,7 +120,7 @@ impl Core {
     pub(crate) fn fail_waiting(
         &mut self,
         now_ns: u64,
-        model: Id<Model>,
+        model: ModelId,
         reason: Reason,
         sink: &mut impl Sink,
     ) {
@@ -152,7 +150,7 @@ impl Core {
     }
 
     /// Why a query that is due has no prediction, if none is there.
-    fn why_due(&self, application: Id<crate::Application>, row: u32) -> (Reason, &'static [u8]) {
+    fn why_due(&self, application: ApplicationId, row: u32) -> (Reason, &'static [u8]) {
         let calls = self.applications[application].queries.calls(row);
         let pending = (0..).zip(calls).find(|(_, call)| call.is_pending);
         pending.map_or((Reason::Late, &[]), |(link, _)| {
@@ -198,13 +196,7 @@ impl Core {
 
     /// These were in flight when their container was taken away: they wait again where they waited
     /// before.
-    fn taken_away(
-        &mut self,
-        now_ns: u64,
-        model: Id<Model>,
-        calls: &[CallRef],
-        sink: &mut impl Sink,
-    ) {
+    fn taken_away(&mut self, now_ns: u64, model: ModelId, calls: &[CallRef], sink: &mut impl Sink) {
         self.models[model].stats.redispatches.add(calls.len() as u64);
         let Some(first) = calls.first() else { return };
         let first = *self.call(*first);

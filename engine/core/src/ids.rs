@@ -8,6 +8,24 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+/// Names an application.
+pub type ApplicationId = Id<OfApplication>;
+/// Names a model version.
+pub type ModelId = Id<OfModel>;
+/// Names a replica.
+pub type ReplicaId = Id<OfReplica>;
+
+/// Of an application's id. Nothing is made of it: it tells the ids apart, and lets them be named
+/// without what they are of.
+#[derive(Debug)]
+pub enum OfApplication {}
+/// The same of a model's.
+#[derive(Debug)]
+pub enum OfModel {}
+/// The same of a replica's.
+#[derive(Debug)]
+pub enum OfReplica {}
+
 /// Names one `T` of a slab.
 ///
 /// ```

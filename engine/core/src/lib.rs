@@ -58,6 +58,8 @@ mod view;
 
 use cutter_tensor::TensorSpec;
 
+use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, ReplicaId};
+
 pub use admission::{Admission, HandedOver};
 pub use answer::{Answer, Outcome, Sink};
 pub use application::{Application, ApplicationPlan, Link, Links, Policy};
@@ -84,16 +86,16 @@ const OWNERS_MAX: usize = APPLICATIONS_MAX + REPLICAS_TOTAL_MAX as usize;
 /// Everything that the engine thread decides with.
 #[derive(Debug)]
 pub struct Core {
-    applications: Slab<Box<Application>, Application>,
-    models: Slab<Box<Model>, Model>,
+    applications: Slab<Box<Application>, OfApplication>,
+    models: Slab<Box<Model>, OfModel>,
     /// Those that are there, so that nobody looks at all places.
-    model_list: Vec<Id<Model>>,
-    replicas: Slab<Box<Replica>, Replica>,
+    model_list: Vec<ModelId>,
+    replicas: Slab<Box<Replica>, OfReplica>,
     deadlines: Deadlines,
     next_query_id: u64,
     kills: Vec<Kill>,
     /// Models whose failures are to be told.
-    failure_news: Vec<Id<Model>>,
+    failure_news: Vec<ModelId>,
     /// What is to be told when it has nothing under way any more.
     drains: Vec<Drain>,
     /// Bytes of outputs that wait for others.
@@ -131,7 +133,7 @@ impl Core {
             + Slab::<Box<Model>, Model>::table_bytes(MODELS_MAX)
             + Slab::<Box<Replica>, Replica>::table_bytes(replicas)
             + Deadlines::table_bytes(OWNERS_MAX)
-            + MODELS_MAX * 2 * size_of::<Id<Model>>()
+            + MODELS_MAX * 2 * size_of::<ModelId>()
             + replicas * size_of::<Kill>()
             + DRAINS_MAX * size_of::<Drain>()
     }
@@ -140,7 +142,7 @@ impl Core {
     pub fn replica_up(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         output: TensorSpec,
         depth: u32,
         items_max: u32,
@@ -158,7 +160,7 @@ impl Core {
     pub fn set_availability(
         &mut self,
         now_ns: u64,
-        model: Id<Model>,
+        model: ModelId,
         availability: Availability,
         sink: &mut impl Sink,
     ) {
@@ -196,38 +198,38 @@ impl Core {
 
     /// The models that are there.
     #[inline]
-    pub fn models(&self) -> &[Id<Model>] {
+    pub fn models(&self) -> &[ModelId] {
         &self.model_list
     }
 
     /// Whether calls of a model wait for a replica.
     #[inline]
-    pub fn has_waiting(&self, model: Id<Model>) -> bool {
+    pub fn has_waiting(&self, model: ModelId) -> bool {
         self.models[model].waiting() > 0
     }
 
     /// The replicas of a model.
-    pub fn replicas_of(&self, model: Id<Model>) -> &[Id<Replica>] {
+    pub fn replicas_of(&self, model: ModelId) -> &[ReplicaId] {
         &self.models[model].replicas
     }
 
     /// The model of a replica.
-    pub fn model_of(&self, replica: Id<Replica>) -> Option<Id<Model>> {
+    pub fn model_of(&self, replica: ReplicaId) -> Option<ModelId> {
         self.replicas.get(replica).map(|state| state.model)
     }
 
     /// The most batches that a replica of a model holds.
-    pub fn depth(&self, model: Id<Model>) -> u32 {
+    pub fn depth(&self, model: ModelId) -> u32 {
         self.models[model].depth
     }
 
     /// A replica has broken the protocol in a way of this kind.
-    pub fn count_violation(&self, replica: Id<Replica>, kind: usize) {
+    pub fn count_violation(&self, replica: ReplicaId, kind: usize) {
         self.models[self.replicas[replica].model].stats.violations(kind).increment();
     }
 
     /// What is counted of an application.
-    pub fn stats_of(&self, application: Id<Application>) -> Option<&stats::ApplicationStats> {
+    pub fn stats_of(&self, application: ApplicationId) -> Option<&stats::ApplicationStats> {
         self.applications.get(application).map(|state| &*state.stats)
     }
 
@@ -252,7 +254,7 @@ impl Core {
         id
     }
 
-    fn is_up(&self, replica: Id<Replica>) -> bool {
+    fn is_up(&self, replica: ReplicaId) -> bool {
         self.replicas[replica].incarnation.is_some()
     }
 
@@ -292,16 +294,16 @@ impl Core {
     }
 
     /// The owners of deadlines, by number: applications, then replicas.
-    fn owner_of_application(application: Id<Application>) -> usize {
+    fn owner_of_application(application: ApplicationId) -> usize {
         application.place()
     }
 
-    fn owner_of_replica(replica: Id<Replica>) -> usize {
+    fn owner_of_replica(replica: ReplicaId) -> usize {
         APPLICATIONS_MAX + replica.place()
     }
 
     /// Sets when an application is to be looked at next.
-    fn set_application_deadline(&mut self, application: Id<Application>) {
+    fn set_application_deadline(&mut self, application: ApplicationId) {
         let first = self.applications[application].queries.first_due();
         let due_ns = first.map_or(NEVER_NS, |(_, due_ns)| due_ns);
         self.deadlines.set(Self::owner_of_application(application), due_ns);
@@ -309,7 +311,7 @@ impl Core {
 }
 
 /// Whether an entry is one of a call that may still bring something.
-fn is_live(applications: &Slab<Box<Application>, Application>, waiting: &Waiting) -> bool {
+fn is_live(applications: &Slab<Box<Application>, OfApplication>, waiting: &Waiting) -> bool {
     let Waiting { call, query_id } = *waiting;
     let state = applications.get(call.application);
     state.is_some_and(|state| state.queries.is_waiting(call.row, call.link, query_id))

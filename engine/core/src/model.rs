@@ -10,9 +10,8 @@ use crate::apart::Apart;
 use crate::batching::{DeadlineQueue, service_objective_ns};
 use crate::call::{Place, Waiting};
 use crate::failure::FailureNews;
-use crate::ids::Id;
+use crate::ids::ReplicaId;
 use crate::limits::{QUEUE_ROOM_PER_ROW, REPLICAS_MAX};
-use crate::replica::Replica;
 use crate::stats::ModelStats;
 
 /// Whether a model can be expected to answer.
@@ -70,7 +69,7 @@ pub struct Model {
     /// When a batch formed at this time by any replica would be done, and that time.
     pub(crate) soonest: Option<(u64, u64)>,
     pub(crate) failure_news: FailureNews,
-    pub(crate) replicas: Vec<Id<Replica>>,
+    pub(crate) replicas: Vec<ReplicaId>,
     pub(crate) availability: Availability,
     /// The least and the greatest SLO of the applications that are linked to it.
     pub(crate) tightest_slo_ns: u64,

@@ -9,9 +9,8 @@ use cutter_tensor::TensorSpec;
 
 use crate::batching::{Aimd, BatchLimit, FailureShare, ServiceEstimate};
 use crate::call::CallRef;
-use crate::ids::Id;
+use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
-use crate::model::Model;
 use crate::stats::ReplicaStats;
 
 /// How the batch limit of a replica is found.
@@ -26,7 +25,7 @@ pub enum LimitPlan {
 /// What a replica is made of.
 #[derive(Debug)]
 pub struct ReplicaPlan {
-    pub model: Id<Model>,
+    pub model: ModelId,
     /// Its place among the replicas of its model, for people.
     pub ordinal: u32,
     /// The most batches that it holds: the depth of its model.
@@ -50,7 +49,7 @@ pub(crate) struct Batch {
 /// One replica of a model version.
 #[derive(Debug)]
 pub struct Replica {
-    pub(crate) model: Id<Model>,
+    pub(crate) model: ModelId,
     pub(crate) ordinal: u32,
     pub(crate) limit: BatchLimit,
     pub(crate) estimate: ServiceEstimate,

@@ -5,7 +5,7 @@
 //! the monotonic clock.
 
 use crate::application::{Application, Link, Policy};
-use crate::ids::Id;
+use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::model::{Availability, Model};
 use crate::replica::{Batch, Incarnation, Replica};
 use crate::{Core, is_live};
@@ -13,9 +13,9 @@ use crate::{Core, is_live};
 /// Everything, in the order of the ids' places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoreView {
-    pub applications: Vec<(Id<Application>, ApplicationView)>,
-    pub models: Vec<(Id<Model>, ModelView)>,
-    pub replicas: Vec<(Id<Replica>, ReplicaView)>,
+    pub applications: Vec<(ApplicationId, ApplicationView)>,
+    pub models: Vec<(ModelId, ModelView)>,
+    pub replicas: Vec<(ReplicaId, ReplicaView)>,
     /// Bytes of outputs that wait for others of the same query.
     pub kept_bytes: usize,
 }
@@ -53,7 +53,7 @@ pub struct ModelView {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaView {
-    pub model: Id<Model>,
+    pub model: ModelId,
     pub ordinal: u32,
     pub is_draining: bool,
     pub batch_limit: u32,
@@ -86,7 +86,7 @@ pub struct BatchView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryView {
     pub id: u64,
-    pub application: Id<Application>,
+    pub application: ApplicationId,
     pub row: u32,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
@@ -110,7 +110,7 @@ impl Core {
         }
     }
 
-    fn view_application(&self, id: Id<Application>, state: &Application) -> ApplicationView {
+    fn view_application(&self, id: ApplicationId, state: &Application) -> ApplicationView {
         let first_due = state.queries.find_due();
         ApplicationView {
             links: state.links.models.clone(),
@@ -175,7 +175,7 @@ impl Core {
         queries.filter(|query| query.is_open).map(|query| query.deadline_ns).min()
     }
 
-    fn view_query(&self, application: Id<Application>, row: u32) -> QueryView {
+    fn view_query(&self, application: ApplicationId, row: u32) -> QueryView {
         let known = self.applications[application].queries.get(row);
         QueryView {
             id: known.id,

@@ -2,9 +2,15 @@
 //!
 //! A core outside the allowed mask (a cpuset, a container's limit) is refused with the mask in the
 //! text: pinning that silently does nothing is worse than none.
+//!
+//! `core_affinity` lists the cores and pins the calling thread. What it has no words for is
+//! `rustix`'s: another process's mask, and the mask that a replica is given between fork and exec.
 
+use std::io;
+
+use core_affinity::CoreId;
 use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// Why a pin did not take.
 #[derive(Debug, thiserror::Error)]
@@ -15,19 +21,21 @@ pub enum PinError {
     Refused {
         cpu: usize,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     #[error("pinned to core {cpu}, but the kernel says {found:?}")]
     NotTaken { cpu: usize, found: Vec<usize> },
 }
 
 /// The cores that the calling thread may run on.
-pub fn allowed() -> std::io::Result<Vec<usize>> {
-    cores_of(None)
+pub fn allowed() -> io::Result<Vec<usize>> {
+    // It says only that its call failed: why is in errno still.
+    let cores = core_affinity::get_core_ids().ok_or_else(io::Error::last_os_error)?;
+    Ok(cores.iter().map(|core| core.id).collect())
 }
 
 /// The cores that a process (its main thread) may run on; `None` is the calling thread.
-pub fn cores_of(pid: Option<Pid>) -> std::io::Result<Vec<usize>> {
+pub fn cores_of(pid: Option<Pid>) -> io::Result<Vec<usize>> {
     let set = sched_getaffinity(pid)?;
     Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
 }
@@ -46,7 +54,10 @@ pub fn pin_current(cpu: usize) -> Result<(), PinError> {
     if !allowed.contains(&cpu) {
         return Err(PinError::NotAllowed { cpu, allowed });
     }
-    sched_setaffinity(None, &mask(cpu)).map_err(|errno| refused(errno.into()))?;
+    if !core_affinity::set_for_current(CoreId { id: cpu }) {
+        // As in `allowed`.
+        return Err(refused(io::Error::last_os_error()));
+    }
     match cores_of(None).map_err(refused)? {
         found if found == [cpu] => Ok(()),
         found => Err(PinError::NotTaken { cpu, found }),

@@ -3,8 +3,8 @@
 
 use std::sync::mpsc::Receiver;
 
+use cutter_core::ids::ApplicationId;
 use cutter_core::stats::Reason;
-use cutter_core::{Application, Id};
 use cutter_machine::clock::monotonic_ns;
 use cutter_tensor::TensorSpec;
 
@@ -51,7 +51,7 @@ pub struct Asker {
 impl Asker {
     pub(crate) fn new(
         engine: EngineMailbox,
-        application: Id<Application>,
+        application: ApplicationId,
         input: TensorSpec,
         default_output: String,
     ) -> Self {

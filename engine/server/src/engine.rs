@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
 use cutter_core::stats::EngineStats;
-use cutter_core::{Answer, Application, Core, Id, Model, Replica, Sink};
+use cutter_core::{Answer, Core, Sink};
 
 use crate::config::Config;
 use crate::control::plan::{self, ChangeError, Step};
@@ -26,10 +27,10 @@ pub enum EngineError {
 /// By what the engine knows the things of a configuration, in its order.
 #[derive(Clone, Debug, Default)]
 pub struct Ids {
-    pub applications: Vec<Id<Application>>,
-    pub models: Vec<Id<Model>>,
+    pub applications: Vec<ApplicationId>,
+    pub models: Vec<ModelId>,
     /// Those of the first model first.
-    pub replicas: Vec<Id<Replica>>,
+    pub replicas: Vec<ReplicaId>,
 }
 
 /// An engine without a thread.
@@ -77,7 +78,7 @@ impl Engine {
             let (application, step) = added?;
             engine.take(step);
             engine.ids.applications.push(application);
-            let models: Vec<Id<Model>> =
+            let models: Vec<ModelId> =
                 settings.models.iter().map(|model| engine.ids.models[*model]).collect();
             let linked = plan::link(&mut engine.registry, application, &models)?;
             engine.take(linked.step);

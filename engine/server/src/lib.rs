@@ -18,6 +18,7 @@ pub mod config;
 pub mod control;
 pub mod counted;
 pub mod engine;
+pub mod inspection;
 pub mod limits;
 pub mod messages;
 pub mod pool;

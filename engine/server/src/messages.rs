@@ -7,15 +7,16 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
-use cutter_core::{Availability, Change, Death, Id, Model, Replica, Retired};
+use cutter_core::ids::{ModelId, ReplicaId};
+use cutter_core::{Availability, Change, Death, Retired};
 use cutter_protocol::engine::{EngineEnd, PoolChange};
-use cutter_protocol::violation::Violation;
 use rustix::event::EventfdFlags;
 use tokio::sync::oneshot;
 
+use crate::carrier::KillReason;
+use crate::inspection::Inspection;
 use crate::port::direct::Question;
 use crate::port::http::Face;
-use crate::reactor::Inspection;
 
 /// Control thread to engine thread.
 #[derive(Debug)]
@@ -25,21 +26,16 @@ pub enum ToEngine {
     Change { number: u64, change: Change, face: Option<Box<Face>> },
     /// An incarnation has mapped everything and waits for batches.
     /// First these pools are changed, whose descriptors are on their way to it.
-    ReplicaUp {
-        replica: Id<Replica>,
-        incarnation: u64,
-        end: Box<EngineEnd>,
-        pools: Vec<PoolChange>,
-    },
+    ReplicaUp { replica: ReplicaId, incarnation: u64, end: Box<EngineEnd>, pools: Vec<PoolChange> },
     /// A replica that is up is to read another application's rows, or is not to any more. It is
     /// told when it has done so, unless it ends before.
-    ChangePool { replica: Id<Replica>, incarnation: u64, change: PoolChange },
+    ChangePool { replica: ReplicaId, incarnation: u64, change: PoolChange },
     /// A replica that is drained is to end.
-    StopReplica { replica: Id<Replica>, incarnation: u64 },
+    StopReplica { replica: ReplicaId, incarnation: u64 },
     /// An incarnation is gone. The engine may have given it up before.
-    ReplicaLost { replica: Id<Replica>, incarnation: u64, death: Death },
+    ReplicaLost { replica: ReplicaId, incarnation: u64, death: Death },
     /// Whether queries of a model have anything to wait for.
-    Availability { model: Id<Model>, availability: Availability },
+    Availability { model: ModelId, availability: Availability },
     /// A query of the program in whose process the engine runs.
     Ask(Box<Question>),
     /// Say how everything stands. Nothing changes by it, and whoever asked may have gone.
@@ -57,29 +53,18 @@ pub enum ToControl {
     /// A change is done. What it took out is freed here.
     Changed { number: u64, retired: Retired, face: Option<Box<Face>> },
     /// The engine has given an incarnation up: kill it.
-    Kill { replica: Id<Replica>, incarnation: u64, reason: KillReason },
+    Kill { replica: ReplicaId, incarnation: u64, reason: KillReason },
     /// A replica has changed a pool.
-    PoolChanged { replica: Id<Replica>, incarnation: u64, change: PoolChange },
+    PoolChanged { replica: ReplicaId, incarnation: u64, change: PoolChange },
     /// A batch of a model came back as failed, with the model's text. Not sent for each: whoever
     /// sends it bounds how often.
-    ModelFailed { model: Id<Model>, text: String },
+    ModelFailed { model: ModelId, text: String },
     /// The memory of an incarnation that is gone: to be dropped where unmapping may take its time.
     Retired(Box<EngineEnd>),
     /// A large buffer that nobody needs: to be dropped there too.
     Garbage(Vec<u8>),
     /// Everything is answered and the engine thread is about to end.
     Drained,
-}
-
-/// Why the engine gives an incarnation up.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-pub enum KillReason {
-    #[error("a batch has been running for {} ms", .running_ns / 1_000_000)]
-    Hang { running_ns: u64 },
-    #[error("it could not change the input pools that it reads")]
-    Pool,
-    #[error("it broke the protocol: {0}")]
-    Violation(#[from] Violation),
 }
 
 /// The control thread's way to the engine thread.

@@ -28,9 +28,9 @@ const QUERIES_BEFORE: usize = 2_000;
 const QUERIES: usize = 20_000;
 /// By connection: how many requests are sent before the first is answered.
 const PIPELINES: [usize; 4] = [1, 1, 2, 4];
-/// Connections that ask before anything is counted, and how many requests each sends at a time: more
-/// than ever afterwards comes in one turn, and no more on one connection, whose buffers are given
-/// up beyond what is kept.
+/// Connections that ask before anything is counted, and how many requests each sends at a time:
+/// more than ever afterwards comes in one turn, and no more on one connection, whose buffers are
+/// given up beyond what is kept.
 const CROWD: usize = 32;
 const CROWD_PIPELINE: usize = 4;
 

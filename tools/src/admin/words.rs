@@ -22,9 +22,10 @@ pub(crate) fn time(ns: u64) -> String {
 
 /// A time that may be past: `in 1.23 ms`, `4.5 ms ago`.
 pub(crate) fn time_to(ns: i64) -> String {
-    match ns < 0 {
-        true => format!("{} ago", time(ns.unsigned_abs())),
-        false => format!("in {}", time(ns.unsigned_abs())),
+    if ns < 0 {
+        format!("{} ago", time(ns.unsigned_abs()))
+    } else {
+        format!("in {}", time(ns.unsigned_abs()))
     }
 }
 

@@ -99,9 +99,10 @@ impl Arrivals {
                 let (on_ns, off_ns) = (window_ns(on_ms)?, window_ns(off_ms)?);
                 let rate_qps = rate()?;
                 let burst_qps = burst_qps(rate_qps, on_ns, off_ns);
-                match burst_qps <= RATE_QPS_MAX {
-                    true => Ok(Self::OnOff { rate_qps, on_ns, off_ns }),
-                    false => Err(ArrivalsError::Burst { rate_qps: burst_qps }),
+                if burst_qps <= RATE_QPS_MAX {
+                    Ok(Self::OnOff { rate_qps, on_ns, off_ns })
+                } else {
+                    Err(ArrivalsError::Burst { rate_qps: burst_qps })
                 }
             }
             ["ramp", from, to] => {
@@ -132,9 +133,10 @@ impl Display for Arrivals {
 }
 
 fn checked_rate(rate_qps: f64) -> Result<f64, ArrivalsError> {
-    match rate_qps > 0.0 && rate_qps <= RATE_QPS_MAX {
-        true => Ok(rate_qps),
-        false => Err(ArrivalsError::Rate { rate_qps }),
+    if rate_qps > 0.0 && rate_qps <= RATE_QPS_MAX {
+        Ok(rate_qps)
+    } else {
+        Err(ArrivalsError::Rate { rate_qps })
     }
 }
 

@@ -61,10 +61,7 @@ pub fn parse_trace(text: &[u8]) -> Result<Arc<[u64]>, TraceError> {
         due_ns.push(ns);
         last_ns = ns;
     }
-    match due_ns.is_empty() {
-        true => Err(TraceError::Empty),
-        false => Ok(due_ns.into()),
-    }
+    if due_ns.is_empty() { Err(TraceError::Empty) } else { Ok(due_ns.into()) }
 }
 
 /// `12`, `12.5` or `.5`; saturates where no trace may reach.

@@ -24,10 +24,7 @@ pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, BodiesError> {
         files.push(path);
     }
     files.sort();
-    match files.is_empty() {
-        true => Err(BodiesError::NoFiles { path: folder.to_owned() }),
-        false => Ok(files),
-    }
+    if files.is_empty() { Err(BodiesError::NoFiles { path: folder.to_owned() }) } else { Ok(files) }
 }
 
 pub fn read(path: &Path) -> Result<Vec<u8>, BodiesError> {

@@ -89,9 +89,10 @@ fn check_field((name, value): &(String, String)) -> Result<(), BodiesError> {
     if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
         return Err(BodiesError::HeaderReserved { name: name.clone() });
     }
-    match value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
-        true => Err(BodiesError::HeaderValue { name: name.clone(), value: value.clone() }),
-        false => Ok(()),
+    if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+        Err(BodiesError::HeaderValue { name: name.clone(), value: value.clone() })
+    } else {
+        Ok(())
     }
 }
 

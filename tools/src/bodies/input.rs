@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::tensor::join;
 use super::{Element, InputError};
 use crate::limits::BODY_BYTES_MAX;
 
@@ -92,8 +93,4 @@ fn read_shape(text: &str) -> Option<Vec<u64>> {
         if is_number { size.parse().ok() } else { None }
     };
     text.split('x').map(size).collect()
-}
-
-pub fn join(shape: &[u64], between: &str) -> String {
-    shape.iter().map(u64::to_string).collect::<Vec<_>>().join(between)
 }

@@ -33,7 +33,7 @@ pub use tensor::Element;
 use crate::digits::{DIGITS_FILE, Digits};
 use crate::limits::{BODIES_BYTES_MAX, BODIES_MAX, BODY_BYTES_MAX};
 use crate::random::Random;
-use crate::reply::Check;
+use crate::reply::{Check, Label};
 use crate::target::Target;
 use head::Head;
 use tensor::Tensor;
@@ -96,12 +96,6 @@ impl FromStr for Protocol {
         let found = Self::ALL.into_iter().find(|protocol| protocol.name() == text);
         found.ok_or_else(|| UnknownProtocol { text: text.to_owned() })
     }
-}
-
-/// The right answer to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Label {
-    pub class: u8,
 }
 
 /// The details of requests.

@@ -6,7 +6,6 @@ use std::io::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::input::join;
 use crate::digits::{INPUTS, Row};
 use crate::random::Random;
 
@@ -204,4 +203,9 @@ impl Tensor {
         }
         out.push(b']');
     }
+}
+
+/// The sizes of a shape with something between them.
+pub fn join(shape: &[u64], between: &str) -> String {
+    shape.iter().map(u64::to_string).collect::<Vec<_>>().join(between)
 }

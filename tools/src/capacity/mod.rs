@@ -281,9 +281,10 @@ impl Display for CapacityResult {
             (None, Some(fail)) => write!(f, "no rate passed, down to {fail:.0} requests/s")?,
             (None, None) => write!(f, "no rate could be tried")?,
         }
-        match self.limited_by_generator {
-            true => write!(f, "; more could not be sent: the generator was too slow"),
-            false => Ok(()),
+        if self.limited_by_generator {
+            write!(f, "; more could not be sent: the generator was too slow")
+        } else {
+            Ok(())
         }
     }
 }

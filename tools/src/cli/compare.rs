@@ -144,9 +144,10 @@ impl Options {
             Subject::Target(asked) => self.load(asked, pair, interrupted)?,
             Subject::Command(words) => time(words)?,
         };
-        match interrupted.load(Relaxed) {
-            true => Err(Failure::failed("ended before the comparison was")),
-            false => Ok(value),
+        if interrupted.load(Relaxed) {
+            Err(Failure::failed("ended before the comparison was"))
+        } else {
+            Ok(value)
         }
     }
 
@@ -223,8 +224,9 @@ fn time(words: &[String]) -> Result<f64, Failure> {
         .status()
         .map_err(|error| Failure::Failed(format!("cannot run {}: {error}", words[0])))?;
     let ns = start.elapsed().as_nanos() as f64;
-    match status.success() {
-        true => Ok(ns),
-        false => Err(Failure::Failed(format!("{} ended with {status}", words.join(" ")))),
+    if status.success() {
+        Ok(ns)
+    } else {
+        Err(Failure::Failed(format!("{} ended with {status}", words.join(" "))))
     }
 }

@@ -44,9 +44,10 @@ pub fn rate_qps(text: &str) -> Result<f64, String> {
 pub fn share(text: &str) -> Result<f64, String> {
     let (number, factor) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 0.01));
     let share = number.parse::<f64>().map(|number| number * factor).unwrap_or(f64::NAN);
-    match (0.0..=1.0).contains(&share) {
-        true => Ok(share),
-        false => Err(format!("{text:?} is no share: write 0.1% or 0.001")),
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err(format!("{text:?} is no share: write 0.1% or 0.001"))
     }
 }
 
@@ -56,10 +57,7 @@ pub fn quantile(text: &str) -> Result<f64, String> {
     let bare = text.strip_prefix('p').unwrap_or(text);
     let number: f64 = bare.parse().map_err(|_| refused())?;
     let quantile = if number < 1.0 && bare.len() == text.len() { number } else { number / 100.0 };
-    match quantile > 0.0 && quantile < 1.0 {
-        true => Ok(quantile),
-        false => Err(refused()),
-    }
+    if quantile > 0.0 && quantile < 1.0 { Ok(quantile) } else { Err(refused()) }
 }
 
 #[cfg(test)]

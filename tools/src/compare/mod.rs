@@ -114,10 +114,7 @@ impl CompareResult {
 
 /// Which side of a pair runs first, and which second.
 pub fn order(pair: usize) -> [Side; 2] {
-    match pair.is_multiple_of(2) {
-        true => [Side::A, Side::B],
-        false => [Side::B, Side::A],
-    }
+    if pair.is_multiple_of(2) { [Side::A, Side::B] } else { [Side::B, Side::A] }
 }
 
 /// Decides from one value per run. `a[i]` and `b[i]` ran one after the other, as [`order`] says.

@@ -122,9 +122,10 @@ pub fn ask(link: &Link, sizes: Sizes, sampling: Sampling) -> io::Result<Vec<u64>
     let (request, mut reply) = (vec![b'x'; sizes.request], vec![0; sizes.reply]);
     record(sampling, || {
         link.send(&request)?;
-        match link.receive(&mut reply)? {
-            true => Ok(()),
-            false => Err(io::Error::other("the server closed the connection")),
+        if link.receive(&mut reply)? {
+            Ok(())
+        } else {
+            Err(io::Error::other("the server closed the connection"))
         }
     })
 }

@@ -21,10 +21,10 @@ mod picture;
 pub mod rings;
 pub mod shared_core;
 mod table;
+mod times;
 
-use std::io;
 use std::path::PathBuf;
-use std::thread;
+use std::{io, thread};
 
 use cutter_machine::affinity;
 
@@ -90,10 +90,7 @@ impl FloorOptions {
 
     fn effort(&self) -> Effort {
         let seconds = self.seconds.unwrap_or(HICCUP_SECONDS_DEFAULT);
-        match self.quick {
-            true => Effort::Quick,
-            false => Effort::Full { hiccup_ns: seconds * 1_000_000_000 },
-        }
+        if self.quick { Effort::Quick } else { Effort::Full { hiccup_ns: seconds * 1_000_000_000 } }
     }
 
     fn cpus(&self) -> io::Result<Vec<usize>> {
@@ -121,9 +118,10 @@ pub fn measure(
     let pair = pair_of(cpus)?;
     let mut rounds: Vec<(Floor, Vec<Vec<u64>>)> = Vec::new();
     for floor in FLOORS.into_iter().filter(|floor| effort.sampling(floor).is_some()) {
-        match floor.cores <= cpus.len() {
-            true => rounds.push((floor, Vec::new())),
-            false => progress(&format!("{}: left out, it takes two cores", floor.name)),
+        if floor.cores <= cpus.len() {
+            rounds.push((floor, Vec::new()));
+        } else {
+            progress(&format!("{}: left out, it takes two cores", floor.name));
         }
     }
     // Rounds take turns, so that whatever disturbs the machine for a while disturbs all alike.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::picture::ns_text;
+use super::times::ns_text;
 use crate::result::{Floors, Hiccups};
 
 /// A share of a core's time below which it is called quiet, or fairly quiet; and gaps likewise.

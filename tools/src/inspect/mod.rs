@@ -248,9 +248,10 @@ fn query(query: Option<&Query>) -> String {
     query.map_or_else(
         || NONE.to_owned(),
         |query| {
-            let due = match query.answered {
-                true => "answered".to_owned(),
-                false => format!("due {}", time_to(query.due_in_ns)),
+            let due = if query.answered {
+                "answered".to_owned()
+            } else {
+                format!("due {}", time_to(query.due_in_ns))
             };
             format!(
                 "query {} in row {}, {} old, {due}",

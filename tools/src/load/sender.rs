@@ -369,9 +369,10 @@ impl<'a> Sender<'a> {
             let label = self.plan.questions.label(request.question as usize);
             let verdict = judge(self.plan.check, reply, label);
             self.book.answered(request.line, reply.status, verdict, now_ns);
-            match reply.keep_alive {
-                true => Ok(()),
-                false => Err("the server closes the connection after each answer".to_owned()),
+            if reply.keep_alive {
+                Ok(())
+            } else {
+                Err("the server closes the connection after each answer".to_owned())
             }
         };
         let read = match buffer {

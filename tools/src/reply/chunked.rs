@@ -128,9 +128,10 @@ impl Chunked {
     }
 
     fn check_line(&self) -> Result<(), ReplyError> {
-        match self.line_bytes > LINE_BYTES_MAX {
-            true => Err(ReplyError::Chunk { what: "the line of its size is too long" }),
-            false => Ok(()),
+        if self.line_bytes > LINE_BYTES_MAX {
+            Err(ReplyError::Chunk { what: "the line of its size is too long" })
+        } else {
+            Ok(())
         }
     }
 }

@@ -29,10 +29,7 @@ pub enum Framing {
 /// Refuses early what cannot become a head, so that nobody waits for the end of it.
 pub fn check_start(bytes: &[u8]) -> Result<(), ReplyError> {
     let is_start = START.iter().zip(bytes).all(|(expected, found)| expected == found);
-    match is_start {
-        true => Ok(()),
-        false => Err(ReplyError::NotHttp { found: quote(bytes) }),
-    }
+    if is_start { Ok(()) } else { Err(ReplyError::NotHttp { found: quote(bytes) }) }
 }
 
 /// The length of the head that `bytes` begins with, its empty line included. The first `searched`

@@ -10,7 +10,6 @@ use serde::de::IgnoredAny;
 
 use super::Reply;
 use super::tensor::Output;
-use crate::bodies::Label;
 use crate::load::Outcome;
 
 /// Characters of a body that an error quotes: with what stands before them, no more than
@@ -29,6 +28,12 @@ pub enum Check {
     Clipper,
     OipJson,
     OipBinary,
+}
+
+/// The right answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub class: u8,
 }
 
 /// What an answer amounts to.
@@ -156,10 +161,7 @@ fn read_inference<'a>(reply: &Reply<'a>, label: Option<&Label>) -> Result<Verdic
 
 fn inference<'a, O: Deserialize<'a>>(json: &'a [u8]) -> Result<Inference<'a, O>, String> {
     let answer: Inference<'a, O> = serde_json::from_slice(json).map_err(|why| why.to_string())?;
-    match answer.outputs.is_empty() {
-        false => Ok(answer),
-        true => Err("its \"outputs\" are empty".to_owned()),
-    }
+    if answer.outputs.is_empty() { Err("its \"outputs\" are empty".to_owned()) } else { Ok(answer) }
 }
 
 /// Tells an answer from a page of errors without reading its numbers: a generator that parses all

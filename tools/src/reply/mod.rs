@@ -23,7 +23,7 @@ mod tensor;
 mod tests;
 
 pub use framer::Framer;
-pub use judge::{Check, Verdict, judge};
+pub use judge::{Check, Label, Verdict, judge};
 
 use crate::limits::{REPLY_BYTES_MAX, REPLY_HEAD_BYTES_MAX, REPLY_HEADERS_MAX};
 

@@ -75,9 +75,10 @@ impl Axis {
     #[must_use]
     pub fn of_times(values: impl Iterator<Item = f64> + Clone, label: fn(f64) -> String) -> Self {
         let (low, high) = range(values.filter(|value| *value > 0.0));
-        match high / low > SPREAD_OF_LINEAR {
-            true => Self::log(low, high, label),
-            false => Self::from_zero(high, label),
+        if high / low > SPREAD_OF_LINEAR {
+            Self::log(low, high, label)
+        } else {
+            Self::from_zero(high, label)
         }
     }
 

@@ -72,9 +72,10 @@ impl Page {
         };
         let head: String =
             head.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect();
-        let head = match head.is_empty() {
-            true => String::new(),
-            false => format!("<thead><tr>{head}</tr></thead>\n"),
+        let head = if head.is_empty() {
+            String::new()
+        } else {
+            format!("<thead><tr>{head}</tr></thead>\n")
         };
         let rows: String = rows.iter().map(|row| cells(row)).collect();
         let caption = escape(caption);
@@ -127,9 +128,10 @@ impl Page {
 
 /// A number shall not be parted from its unit; sentences and paths may be.
 fn table_cell(text: &str) -> String {
-    match text.chars().count() <= UNBROKEN_CHARACTERS_MAX {
-        true => format!("<td class=\"short\">{text}</td>"),
-        false => format!("<td>{text}</td>"),
+    if text.chars().count() <= UNBROKEN_CHARACTERS_MAX {
+        format!("<td class=\"short\">{text}</td>")
+    } else {
+        format!("<td>{text}</td>")
     }
 }
 

@@ -1,13 +1,12 @@
 //! The words and tables of the page.
 
+use super::html::{Page, Tone};
+use super::numbers::{NOTHING, bytes, count, number, quantile, rate, share, time, time_or_nothing};
+use super::plot::shortened;
 use crate::capacity::{CapacityResult, DecidedBy, StepResult};
 use crate::compare::{CompareResult, Verdict};
 use crate::result::load::{Distribution, QuantileResult, QuantileState};
 use crate::result::{Environment, Finding, Floors, Hiccups, LoadResult, ResultFile};
-
-use super::html::{Page, Tone};
-use super::numbers::{NOTHING, bytes, count, number, quantile, rate, share, time, time_or_nothing};
-use super::plot::shortened;
 
 const TARGET_CHARACTERS_MAX: usize = 60;
 
@@ -367,9 +366,10 @@ fn per_request(cpu_ns: u64, requests: u64) -> String {
 
 fn cores(environment: &Environment) -> String {
     let allowed: Vec<String> = environment.allowed_cpus.iter().map(usize::to_string).collect();
-    match allowed.is_empty() {
-        true => environment.cores.to_string(),
-        false => format!("{}, allowed: {}", environment.cores, allowed.join(" ")),
+    if allowed.is_empty() {
+        environment.cores.to_string()
+    } else {
+        format!("{}, allowed: {}", environment.cores, allowed.join(" "))
     }
 }
 

@@ -1,14 +1,13 @@
 //! Latency by offered rate: what a sweep of runs found.
 
-use crate::result::LoadResult;
-use crate::result::load::QuantileState;
-
 use super::Run;
 use super::axis::{Axis, range};
 use super::numbers::{quantile, rate, rate_tick, time, time_tick};
 use super::percentiles::references;
 use super::plot::{LegendEntry, Mark, Plot, line_class, shortened};
 use super::svg::Drawing;
+use crate::result::LoadResult;
+use crate::result::load::QuantileState;
 
 const HEIGHT: f64 = 300.0;
 const RUNS_MIN: usize = 2;
@@ -120,9 +119,10 @@ fn point(load: &LoadResult, q: f64) -> Point {
 
 fn axis_of_rates(runs: &[&Run<'_>]) -> Axis {
     let (low, high) = range(runs.iter().map(|run| run.load.offered_qps));
-    match high / low > SPREAD_OF_LINEAR {
-        true => Axis::log(low, high, rate_tick),
-        false => Axis::from_zero(high, rate_tick),
+    if high / low > SPREAD_OF_LINEAR {
+        Axis::log(low, high, rate_tick)
+    } else {
+        Axis::from_zero(high, rate_tick)
     }
 }
 

@@ -15,11 +15,13 @@ mod error;
 mod granted;
 mod places;
 mod pool;
+mod signature;
 
 pub use self::error::ContainerError;
-pub(crate) use self::granted::{Granted, granted_spec};
+pub(crate) use self::granted::Granted;
 pub use self::pool::Rows;
 pub(crate) use self::pool::{Pool, Pools};
+pub(crate) use self::signature::granted_spec;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;

@@ -5,19 +5,12 @@
 //! ring order with the batches: those submitted behind a MAP may have rows of the pool, and once an
 //! UNMAP is completed, so are all batches before it by a replica that keeps to the protocol.
 
-use super::{EngineEnd, Polled, PoolChanged};
+use super::{EngineEnd, Polled, PoolChange, PoolChanged};
 use crate::entry::{
     Completion, OPCODE_MAP_POOL, OPCODE_UNMAP_POOL, STATUS_FAILED, STATUS_OK, Submission, Ticket,
 };
 use crate::limits::{MESSAGE_AREA_BYTES, POOLS_MAX};
 use crate::violation::Violation;
-
-/// One change of the pools that a replica has mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolChange {
-    Map { pool: u32 },
-    Unmap { pool: u32 },
-}
 
 /// What the engine believes about the ticket of changes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -14,8 +14,7 @@ mod changes;
 mod intake;
 mod outputs;
 
-pub use changes::PoolChange;
-pub use outputs::{Completed, Items, Polled, PoolChanged, Results};
+pub use outputs::{Completed, Items, Polled, PoolChange, PoolChanged, Results};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -1,4 +1,4 @@
-//! What the engine shows of a batch that came back: its results, item by item.
+//! What the engine shows of what came back: the results of a batch, item by item; a change made.
 //!
 //! Owner: the engine thread. The bytes lie in a private buffer of the engine's end, which belongs
 //! to one completion at a time, unless an output of it is kept: see [`OutputBytes::keep`].
@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use cutter_tensor::{Item, OutputBytes, OutputWords};
 
-use super::PoolChange;
 use crate::entry::{ITEM_OK, ItemEntry, Ticket};
 
 /// What a look at the completions came to.
@@ -29,6 +28,13 @@ impl<'a> Polled<'a> {
             Self::Nothing | Self::Copying | Self::PoolChanged(_) => None,
         }
     }
+}
+
+/// One change of the pools that a replica has mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolChange {
+    Map { pool: u32 },
+    Unmap { pool: u32 },
 }
 
 /// A change of the pools that the replica has made, or could not make.

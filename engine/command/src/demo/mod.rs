@@ -34,7 +34,7 @@ use cutter_server::counted::Counted;
 use cutter_server::server::{Host, Server, StartError};
 use cutter_tools::admin::{AdminClient, AdminError, Sampler, Window};
 use cutter_tools::arrivals::{Arrivals, Schedule};
-use cutter_tools::bodies::{self, BodiesError, BodyOptions, Input, Label, Protocol, Questions};
+use cutter_tools::bodies::{self, BodiesError, BodyOptions, Input, Protocol, Questions};
 use cutter_tools::digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
 use cutter_tools::floor::{self, Effort};
 use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
@@ -42,7 +42,7 @@ use cutter_tools::load::{
     LoadError, Outcome, Pace, Plan, Progress, Recording, Wait, connections_for,
 };
 use cutter_tools::printing::{PrintError, print};
-use cutter_tools::reply::Check;
+use cutter_tools::reply::{Check, Label};
 use cutter_tools::result::load::PlanResult;
 use cutter_tools::result::{Finding, LoadResult, Stamp};
 use cutter_tools::target::{Address, Target};

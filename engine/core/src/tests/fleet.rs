@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use cutter_tensor::{Item, OutputBytes};
 
-use crate::{Id, ItemResults, Replica};
+use crate::ItemResults;
+use crate::ids::ReplicaId;
 
 /// What a query's input does to the container that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub struct Ticket {
 #[derive(Debug)]
 pub struct Machine {
     /// By what the core knows it; nothing while it is not there.
-    pub id: Option<Id<Replica>>,
+    pub id: Option<ReplicaId>,
     pub model: usize,
     pub depth: u32,
     pub plan: MachinePlan,

@@ -4,9 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::fleet::{BROKEN_MESSAGE, Input, output_of, read_output};
+use crate::ids::ApplicationId;
 use crate::limits::CRASHES_MAX;
 use crate::stats::Reason;
-use crate::{Answer, Application, Death, Id, Outcome, Sink};
+use crate::{Answer, Death, Outcome, Sink};
 
 /// A query fails in halves, down to itself alone: once in each, once more in the first batch of
 /// all, and once more alone on another replica.
@@ -23,7 +24,7 @@ pub enum Given {
 #[derive(Clone, Debug)]
 pub struct Record {
     pub application: usize,
-    id: Id<Application>,
+    id: ApplicationId,
     pub input: Input,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
@@ -95,7 +96,7 @@ impl Oracle {
     /// A query arrived; it gets the next number.
     pub fn arrived(
         &mut self,
-        (application, id): (usize, Id<Application>),
+        (application, id): (usize, ApplicationId),
         models: &[usize],
         input: Input,
         arrived_ns: u64,
@@ -133,7 +134,7 @@ impl Oracle {
     }
 
     /// The client of a query goes away; gives its application and row if it is still open.
-    pub fn abandoned(&mut self, number: usize) -> Option<(Id<Application>, u32)> {
+    pub fn abandoned(&mut self, number: usize) -> Option<(ApplicationId, u32)> {
         self.queries.get_mut(number).filter(|query| query.is_open())?.abandoned = true;
         self.waits_no_more(number);
         let Record { id, row, .. } = self.queries[number];

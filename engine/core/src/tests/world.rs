@@ -16,12 +16,9 @@ use super::fleet::{
     BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message, output_of,
 };
 use super::oracle::{Given, Oracle};
+use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
-use crate::{
-    Admission, Application, Availability, BatchResults, Core, Death, Id, LimitPlan, Model, Policy,
-    Replica, RowRef,
-};
-
+use crate::{Admission, Availability, BatchResults, Core, Death, LimitPlan, Policy, RowRef};
 use control::Control;
 
 pub const US: u64 = 1_000;
@@ -288,15 +285,15 @@ impl World {
     }
 
     /// By what the core knows a model, which is there.
-    pub fn model(&self, model: usize) -> Id<Model> {
+    pub fn model(&self, model: usize) -> ModelId {
         self.control.model_id(model).expect("a model that is there")
     }
 
-    pub fn application(&self, application: usize) -> Id<Application> {
+    pub fn application(&self, application: usize) -> ApplicationId {
         self.control.application_id(application).expect("an application that is there")
     }
 
-    pub fn replica(&self, replica: usize) -> Id<Replica> {
+    pub fn replica(&self, replica: usize) -> ReplicaId {
         self.machines[replica].id.expect("a replica that is there")
     }
 
@@ -531,7 +528,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, replica: usize, id: Id<Replica>) {
+    fn send(&mut self, replica: usize, id: ReplicaId) {
         let (limit, model) = (self.limit(replica), self.machines[replica].model);
         let sink = &mut self.oracle;
         let plan = self.core.next_batch(self.now_ns, id, &mut self.rows, sink);

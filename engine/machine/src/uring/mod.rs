@@ -75,7 +75,7 @@ use inflight::{CELL_BYTES, InFlight, Key, Operation};
 
 pub use buffers::ReceiveBuffer;
 pub use completion::{Completion, Counters, RingError};
-pub use setup::{SetupError, classify};
+pub use setup::SetupError;
 pub use token::Token;
 
 /// User data of submissions that have no slot: only their failures complete, and are only counted.

@@ -72,7 +72,7 @@ pub enum SetupError {
 }
 
 /// What a failed set-up call means. `sysctl` is what `kernel.io_uring_disabled` says, if it exists.
-pub fn classify(errno: Errno, sysctl: Option<u8>, release: &str) -> SetupError {
+fn classify(errno: Errno, sysctl: Option<u8>, release: &str) -> SetupError {
     let release = release.to_owned();
     match (errno, sysctl) {
         (Errno::NOSYS, _) => SetupError::Absent { release },

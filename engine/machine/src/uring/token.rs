@@ -22,10 +22,10 @@ pub struct Token(u64);
 
 impl Token {
     /// The largest index that a token can carry.
-    pub const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
+    const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
 
     /// # Panics
-    /// When `index` is above [`Token::INDEX_MAX`]: the caller's table must be smaller than that.
+    /// When `index` has more than 24 bits: the caller's table must be smaller than that.
     pub const fn new(kind: u8, index: u32, generation: u32) -> Self {
         assert!(index <= Self::INDEX_MAX, "a token carries 24 bits of index");
         Self(

@@ -10,18 +10,29 @@ mod wakes;
 use std::fmt::Debug;
 use std::os::fd::BorrowedFd;
 
-use cutter_core::{Core, Death, Id, Replica, Sink};
+use cutter_core::ids::ReplicaId;
+use cutter_core::{Core, Death, Sink};
 use cutter_machine::clock::Clock;
 use cutter_protocol::engine::{EndView, EngineEnd, PoolChange};
-
-use crate::messages::KillReason;
+use cutter_protocol::violation::Violation;
 
 pub use rings::Rings;
+
+/// Why the engine gives an incarnation up.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum KillReason {
+    #[error("a batch has been running for {} ms", .running_ns / 1_000_000)]
+    Hang { running_ns: u64 },
+    #[error("it could not change the input pools that it reads")]
+    Pool,
+    #[error("it broke the protocol: {0}")]
+    Violation(#[from] Violation),
+}
 
 /// An incarnation that the engine has given up and that is to be killed.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenUp {
-    pub replica: Id<Replica>,
+    pub replica: ReplicaId,
     pub incarnation: u64,
     pub reason: KillReason,
 }
@@ -40,23 +51,23 @@ pub trait Carrier: Debug {
     fn up(
         &mut self,
         now_ns: u64,
-        life: (Id<Replica>, u64),
+        life: (ReplicaId, u64),
         end: Box<EngineEnd>,
         pools: Vec<PoolChange>,
         core: &mut Core,
     );
     /// An incarnation is to change its pools, behind all that it was sent before.
-    fn change_pool(&mut self, replica: Id<Replica>, incarnation: u64, change: PoolChange);
+    fn change_pool(&mut self, replica: ReplicaId, incarnation: u64, change: PoolChange);
     /// A pool that an incarnation has changed since the last call.
-    fn take_pool_changed(&mut self) -> Option<(Id<Replica>, u64, PoolChange)>;
+    fn take_pool_changed(&mut self) -> Option<(ReplicaId, u64, PoolChange)>;
     /// Asks an incarnation to end.
-    fn stop_one(&mut self, replica: Id<Replica>, incarnation: u64);
+    fn stop_one(&mut self, replica: ReplicaId, incarnation: u64);
     /// An incarnation is gone. What it published before is taken, but for what takes longer than a
     /// turn to copy; the rest goes elsewhere.
     fn lost(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         incarnation: u64,
         death: Death,
         core: &mut Core,
@@ -70,7 +81,7 @@ pub trait Carrier: Debug {
     fn on_doorbell(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         core: &mut Core,
         sink: &mut impl Sink,
     );
@@ -88,7 +99,7 @@ pub trait Carrier: Debug {
     /// After the engine slept.
     fn retract_sleep(&self);
     /// Every doorbell, with its replica and incarnation.
-    fn doorbells(&self) -> impl Iterator<Item = (Id<Replica>, u64, BorrowedFd<'_>)>;
+    fn doorbells(&self) -> impl Iterator<Item = (ReplicaId, u64, BorrowedFd<'_>)>;
     /// One look at the rings of each replica that is up.
-    fn view(&self) -> Vec<(Id<Replica>, LinkView)>;
+    fn view(&self) -> Vec<(ReplicaId, LinkView)>;
 }

@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use cutter_core::ids::{ModelId, OfReplica, ReplicaId};
 use cutter_core::limits::REPLICAS_TOTAL_MAX;
 use cutter_core::slab::Slab;
 use cutter_core::stats::EngineStats;
-use cutter_core::{BatchResults, Core, Death, Id, ItemResults, Model, Replica, RowRef, Sink};
+use cutter_core::{BatchResults, Core, Death, ItemResults, RowRef, Sink};
 use cutter_machine::clock::Clock;
 use cutter_protocol::engine::{self, EngineEnd, Items, Polled, PoolChange, Results};
 use cutter_protocol::limits::BATCH_ITEMS_MAX;
@@ -19,9 +20,8 @@ use cutter_protocol::violation::Violation;
 use cutter_tensor::Item;
 
 use super::wakes::IdleWakes;
-use super::{Carrier, GivenUp, LinkView};
+use super::{Carrier, GivenUp, KillReason, LinkView};
 use crate::limits::WAKES_WITHOUT_NEWS_MAX;
-use crate::messages::KillReason;
 
 /// One incarnation.
 #[derive(Debug)]
@@ -40,15 +40,15 @@ struct Link {
 /// The rings of all replicas that are up.
 #[derive(Debug)]
 pub struct Rings {
-    links: Slab<Link, Replica>,
+    links: Slab<Link, OfReplica>,
     /// Those that are there, so that nobody looks at all places.
-    live: Vec<Id<Replica>>,
+    live: Vec<ReplicaId>,
     /// The rows of the batch that is being formed, as the core and as the protocol know them.
     rows: Vec<RowRef>,
     sent_rows: Vec<engine::RowRef>,
     given_up: Vec<GivenUp>,
     retired: Vec<Box<EngineEnd>>,
-    pools_changed: Vec<(Id<Replica>, u64, PoolChange)>,
+    pools_changed: Vec<(ReplicaId, u64, PoolChange)>,
     stats: Arc<EngineStats>,
 }
 
@@ -56,7 +56,7 @@ impl Carrier for Rings {
     fn up(
         &mut self,
         now_ns: u64,
-        (replica, incarnation): (Id<Replica>, u64),
+        (replica, incarnation): (ReplicaId, u64),
         end: Box<EngineEnd>,
         pools: Vec<PoolChange>,
         core: &mut Core,
@@ -74,7 +74,7 @@ impl Carrier for Rings {
         self.change_on(now_ns, replica, core);
     }
 
-    fn change_pool(&mut self, replica: Id<Replica>, incarnation: u64, change: PoolChange) {
+    fn change_pool(&mut self, replica: ReplicaId, incarnation: u64, change: PoolChange) {
         let current = self.links.get_mut(replica).filter(|link| link.incarnation == incarnation);
         let Some(link) = current else { return };
         link.changes.push_back(change);
@@ -83,11 +83,11 @@ impl Carrier for Rings {
         }
     }
 
-    fn take_pool_changed(&mut self) -> Option<(Id<Replica>, u64, PoolChange)> {
+    fn take_pool_changed(&mut self) -> Option<(ReplicaId, u64, PoolChange)> {
         self.pools_changed.pop()
     }
 
-    fn stop_one(&mut self, replica: Id<Replica>, incarnation: u64) {
+    fn stop_one(&mut self, replica: ReplicaId, incarnation: u64) {
         let current = self.links.get_mut(replica).filter(|link| link.incarnation == incarnation);
         current.into_iter().for_each(|link| link.end.stop());
     }
@@ -95,7 +95,7 @@ impl Carrier for Rings {
     fn lost(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         incarnation: u64,
         death: Death,
         core: &mut Core,
@@ -161,12 +161,12 @@ impl Carrier for Rings {
         links.for_each(|link| link.end.retract_sleep());
     }
 
-    fn doorbells(&self) -> impl Iterator<Item = (Id<Replica>, u64, BorrowedFd<'_>)> {
+    fn doorbells(&self) -> impl Iterator<Item = (ReplicaId, u64, BorrowedFd<'_>)> {
         let links = self.live.iter().map(|replica| (*replica, &self.links[*replica]));
         links.map(|(replica, link)| (replica, link.incarnation, link.end.doorbell()))
     }
 
-    fn view(&self) -> Vec<(Id<Replica>, LinkView)> {
+    fn view(&self) -> Vec<(ReplicaId, LinkView)> {
         let view = |link: &Link| LinkView {
             incarnation: link.incarnation,
             wakes_without_news: link.idle_wakes.level,
@@ -178,7 +178,7 @@ impl Carrier for Rings {
     fn on_doorbell(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         core: &mut Core,
         sink: &mut impl Sink,
     ) {
@@ -211,7 +211,7 @@ impl Rings {
 
     /// Goes on with the changes of an incarnation's pools. The core hears of it when those are made
     /// with which it came.
-    fn change_on(&mut self, now_ns: u64, replica: Id<Replica>, core: &mut Core) {
+    fn change_on(&mut self, now_ns: u64, replica: ReplicaId, core: &mut Core) {
         let link = &mut self.links[replica];
         if link.end.has_free_change() {
             submit_change(link, &self.stats);
@@ -224,7 +224,7 @@ impl Rings {
         }
     }
 
-    fn take(&mut self, replica: Id<Replica>) -> Option<Link> {
+    fn take(&mut self, replica: ReplicaId) -> Option<Link> {
         let link = self.links.remove(replica)?;
         self.live.retain(|other| *other != replica);
         Some(link)
@@ -233,7 +233,7 @@ impl Rings {
     fn take_completions(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         core: &mut Core,
         sink: &mut impl Sink,
     ) -> bool {
@@ -284,7 +284,7 @@ impl Rings {
     fn dispatch(
         &mut self,
         now_ns: u64,
-        model: Id<Model>,
+        model: ModelId,
         core: &mut Core,
         sink: &mut impl Sink,
     ) -> bool {
@@ -322,7 +322,7 @@ impl Rings {
     fn give_up(
         &mut self,
         now_ns: u64,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         reason: KillReason,
         core: &mut Core,
         sink: &mut impl Sink,

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use cutter_core::{Id, Model};
+use cutter_core::ids::ModelId;
 use cutter_protocol::handshake::{ENV_MODEL, Hello};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -238,7 +238,7 @@ fn check_peer(socket: &Channel) -> Result<(u32, Pidfd), DoorError> {
 }
 
 /// The model that a container is of.
-fn choose(registry: &Registry, hello: &Hello) -> Result<Id<Model>, DoorError> {
+fn choose(registry: &Registry, hello: &Hello) -> Result<ModelId, DoorError> {
     let by_hand = || {
         let models = registry.models.iter().map(|(id, entry)| (id, &*entry.settings));
         models.filter(|(_, model)| model.command.is_none())
@@ -275,7 +275,7 @@ fn choose(registry: &Registry, hello: &Hello) -> Result<Id<Model>, DoorError> {
     }
 }
 
-fn free_slot(shared: &Shared, model: Id<Model>) -> Result<Slot, DoorError> {
+fn free_slot(shared: &Shared, model: ModelId) -> Result<Slot, DoorError> {
     let registry = shared.registry();
     let mut slots = registry.slots_of(model).into_iter();
     let free = slots.find(|slot| registry.state(*slot) == State::NotConnected);
@@ -289,6 +289,7 @@ fn free_slot(shared: &Shared, model: Id<Model>) -> Result<Slot, DoorError> {
 mod tests {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
+    use cutter_core::Id;
     use cutter_tensor::{ElementType, OUTPUT_NAME, Signature, TensorSpec};
 
     use super::*;

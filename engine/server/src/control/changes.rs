@@ -15,7 +15,8 @@
 
 use std::rc::Rc;
 
-use cutter_core::{Change, Id, Model};
+use cutter_core::Change;
+use cutter_core::ids::ModelId;
 use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::PoolChange;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -253,7 +254,7 @@ async fn remove_model(shared: &Rc<Shared>, name: &str) -> Result<(), ChangeError
 }
 
 /// The model with this name, if no application is linked to it.
-fn unlinked(registry: &Registry, name: &str) -> Result<Id<Model>, ChangeError> {
+fn unlinked(registry: &Registry, name: &str) -> Result<ModelId, ChangeError> {
     let model = plan::model(registry, name)?;
     let mut linked = registry.applications.iter();
     match linked.find(|(_, entry)| entry.links.contains(&model)) {

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use cutter_core::Id;
+use cutter_core::ids::ModelId;
 use cutter_protocol::engine::EngineEnd;
 use cutter_protocol::handshake::{
     Grant, Hello, HelloError, is_ready, receive_from_container, send_grant, send_refusal,
@@ -199,11 +199,7 @@ fn send_memory(
 }
 
 /// What both sides can do.
-fn agree(
-    registry: &Registry,
-    id: Id<cutter_core::Model>,
-    hello: &Hello,
-) -> Result<Geometry, GreetError> {
+fn agree(registry: &Registry, id: ModelId, hello: &Hello) -> Result<Geometry, GreetError> {
     let (input, output) = hello.specs()?;
     check_input(registry, id, input)?;
     let most = registry.models[id].settings.batch.max();
@@ -214,7 +210,7 @@ fn agree(
 /// Whether a container takes what the applications send that ask its model.
 fn check_input(
     registry: &Registry,
-    id: Id<cutter_core::Model>,
+    id: ModelId,
     input: Option<TensorSpec>,
 ) -> Result<(), GreetError> {
     let Some(container) = input else { return Ok(()) };

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use super::greet::{Channel, GreetError};
 use super::registry::{Slot, State};
 use super::shared::{Phase, Ready, Shared};
+use crate::carrier::KillReason;
 use crate::limits::{LOADING_EXPECTED_NS, LOADING_TOLD_NS};
-use crate::messages::KillReason;
 
 /// Why an incarnation ends, as it is first noticed.
 #[derive(Debug, thiserror::Error)]

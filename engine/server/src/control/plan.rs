@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
+use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::stats::{ApplicationStats, ModelStats};
 use cutter_core::{
-    Application, ApplicationPlan, Change, Id, LimitPlan, Link, Links, Model, ModelPlan, NewRoom,
+    Application, ApplicationPlan, Change, LimitPlan, Link, Links, Model, ModelPlan, NewRoom,
     Replica, ReplicaPlan, Room,
 };
 use cutter_protocol::limits::{DEPTH_DEFAULT, POOLS_MAX};
@@ -90,7 +91,7 @@ pub struct LinkPlan {
     pub step: Step,
     /// Whose rows the replicas of a model are to read that could not before: which model, and at
     /// which place of their pool tables.
-    pub maps: Vec<(Id<Model>, u32)>,
+    pub maps: Vec<(ModelId, u32)>,
 }
 
 /// Adds a model version with its replicas, which are yet to be started.
@@ -98,9 +99,9 @@ pub fn add_model(
     registry: &mut Registry,
     settings: &config::Model,
     now_ns: u64,
-) -> Result<(Id<Model>, Vec<Step>), ChangeError> {
+) -> Result<(ModelId, Vec<Step>), ChangeError> {
     let config::Model { name, version, replicas, batch, .. } = settings;
-    let has_version = |model: &Id<Model>| registry.models[*model].settings.version == *version;
+    let has_version = |model: &ModelId| registry.models[*model].settings.version == *version;
     if registry.models_named(name).iter().any(has_version) {
         let (name, version) = (name.clone(), version.clone());
         return Err(ChangeError::ModelThere { name, version });
@@ -138,7 +139,7 @@ pub fn add_application(
     registry: &mut Registry,
     settings: &config::Application,
     links_max: usize,
-) -> Result<(Id<Application>, Step), ChangeError> {
+) -> Result<(ApplicationId, Step), ChangeError> {
     let name = || settings.name.clone();
     if registry.application_named(&settings.name).is_some() {
         return Err(ChangeError::ApplicationThere { name: name() });
@@ -165,8 +166,8 @@ pub fn add_application(
 /// Links an application to these models and to no others.
 pub fn link(
     registry: &mut Registry,
-    application: Id<Application>,
-    models: &[Id<Model>],
+    application: ApplicationId,
+    models: &[ModelId],
 ) -> Result<LinkPlan, ChangeError> {
     let entry = &registry.applications[application];
     if models.len() > entry.links_max {
@@ -202,7 +203,7 @@ pub fn link(
 }
 
 /// Links an application to nobody. Says whose replicas have its rows, and at which place.
-pub fn unlink(registry: &mut Registry, application: Id<Application>) -> Vec<(Id<Model>, u32)> {
+pub fn unlink(registry: &mut Registry, application: ApplicationId) -> Vec<(ModelId, u32)> {
     registry.applications[application].links.clear();
     let mut readers = Vec::new();
     for (model, entry) in registry.models.iter_mut() {
@@ -217,7 +218,7 @@ pub fn unlink(registry: &mut Registry, application: Id<Application>) -> Vec<(Id<
 }
 
 /// The application with this name.
-pub fn application(registry: &Registry, name: &str) -> Result<Id<Application>, ChangeError> {
+pub fn application(registry: &Registry, name: &str) -> Result<ApplicationId, ChangeError> {
     registry.application_named(name).ok_or_else(|| {
         let known = registry.applications.iter().map(|(_, entry)| entry.settings.name.clone());
         ChangeError::NoApplication { name: name.to_owned(), known: listed(known) }
@@ -225,8 +226,8 @@ pub fn application(registry: &Registry, name: &str) -> Result<Id<Application>, C
 }
 
 /// The model that is named, with its version where there are several.
-pub fn model(registry: &Registry, name: &str) -> Result<Id<Model>, ChangeError> {
-    let label = |id: &Id<Model>| registry.models[*id].settings.label();
+pub fn model(registry: &Registry, name: &str) -> Result<ModelId, ChangeError> {
+    let label = |id: &ModelId| registry.models[*id].settings.label();
     if let Some((bare, _)) = name.split_once(':') {
         let versions = registry.models_named(bare);
         if let Some(found) = versions.into_iter().find(|id| label(id) == name) {
@@ -254,10 +255,10 @@ fn listed(names: impl Iterator<Item = String>) -> String {
 /// Where the replicas of each model have the rows of an application, or are to have them.
 fn places(
     registry: &Registry,
-    application: Id<Application>,
-    models: &[Id<Model>],
+    application: ApplicationId,
+    models: &[ModelId],
 ) -> Result<Vec<usize>, ChangeError> {
-    let place = |(index, model): (usize, &Id<Model>)| {
+    let place = |(index, model): (usize, &ModelId)| {
         let ModelEntry { settings, pools, .. } = &registry.models[*model];
         if models[..index].contains(model) {
             return Err(ChangeError::Twice { name: settings.label() });
@@ -273,7 +274,7 @@ fn places(
 }
 
 /// What clients see of an application as it is linked now.
-fn face(registry: &Registry, application: Id<Application>) -> Box<Face> {
+fn face(registry: &Registry, application: ApplicationId) -> Box<Face> {
     let ApplicationEntry { settings, stats, links, .. } = &registry.applications[application];
     let model = links.first().map(|model| &registry.models[*model].settings);
     let model = model.map(|model| (model.name.clone(), model.version.clone()));

@@ -11,10 +11,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use cutter_admin_api::readyz::{self, Readiness};
+use cutter_core::Availability;
+use cutter_core::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, ReplicaId};
 use cutter_core::limits::{APPLICATIONS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::slab::Slab;
 use cutter_core::stats::{ApplicationStats, EngineStats, ModelStats};
-use cutter_core::{Application, Availability, Id, Model, Replica};
 use cutter_protocol::limits::POOLS_MAX;
 
 use super::health::{Counts, Health};
@@ -68,8 +69,8 @@ impl State {
 /// One replica, as its task names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
-    pub replica: Id<Replica>,
-    pub model: Id<Model>,
+    pub replica: ReplicaId,
+    pub model: ModelId,
     /// Its place among the replicas of its model.
     pub ordinal: u32,
 }
@@ -82,7 +83,7 @@ pub struct ApplicationEntry {
     /// The memory of its rows, for containers.
     pub rows: OwnedFd,
     /// The models that it may ask, in order.
-    pub links: Vec<Id<Model>>,
+    pub links: Vec<ModelId>,
     /// The most models that it can ask.
     pub links_max: usize,
 }
@@ -92,9 +93,9 @@ pub struct ApplicationEntry {
 pub struct ModelEntry {
     pub settings: Arc<config::Model>,
     pub stats: Arc<ModelStats>,
-    pub replicas: Vec<Id<Replica>>,
+    pub replicas: Vec<ReplicaId>,
     /// Whose rows its replicas can read, by the place in their pool tables.
-    pub pools: [Option<Id<Application>>; POOLS_MAX],
+    pub pools: [Option<ApplicationId>; POOLS_MAX],
     /// The rows for which the engine thread has room in its queue.
     pub room_rows: usize,
     /// What the engine thread was told last.
@@ -107,7 +108,7 @@ pub struct ModelEntry {
 /// A replica.
 #[derive(Clone, Debug)]
 pub struct ReplicaEntry {
-    model: Id<Model>,
+    model: ModelId,
     ordinal: u32,
     state: State,
     since_ns: u64,
@@ -123,9 +124,9 @@ pub struct ReplicaEntry {
 /// Everything that there is.
 #[derive(Debug)]
 pub struct Registry {
-    pub applications: Slab<ApplicationEntry, Application>,
-    pub models: Slab<ModelEntry, Model>,
-    replicas: Slab<ReplicaEntry, Replica>,
+    pub applications: Slab<ApplicationEntry, OfApplication>,
+    pub models: Slab<ModelEntry, OfModel>,
+    replicas: Slab<ReplicaEntry, OfReplica>,
     draining: bool,
     engine_ended: bool,
     /// The engine thread runs, but not on its core.
@@ -158,7 +159,7 @@ impl Registry {
         settings: Arc<config::Model>,
         stats: Arc<ModelStats>,
         now_ns: u64,
-    ) -> Option<Id<Model>> {
+    ) -> Option<ModelId> {
         if self.replicas.room() - self.replicas.len() < settings.replicas as usize {
             return None;
         }
@@ -192,16 +193,16 @@ impl Registry {
     }
 
     /// A replica is gone for good.
-    pub fn remove_replica(&mut self, replica: Id<Replica>) {
+    pub fn remove_replica(&mut self, replica: ReplicaId) {
         if let Some(entry) = self.replicas.remove(replica) {
             self.models[entry.model].replicas.retain(|other| *other != replica);
         }
     }
 
     /// The replicas of a model.
-    pub fn slots_of(&self, model: Id<Model>) -> Vec<Slot> {
+    pub fn slots_of(&self, model: ModelId) -> Vec<Slot> {
         let replicas = self.models.get(model).map_or(&[][..], |entry| &entry.replicas);
-        let slot = |replica: &Id<Replica>| {
+        let slot = |replica: &ReplicaId| {
             let ordinal = self.replicas[*replica].ordinal;
             Slot { replica: *replica, model, ordinal }
         };
@@ -214,19 +215,19 @@ impl Registry {
     }
 
     /// The application with this name.
-    pub fn application_named(&self, name: &str) -> Option<Id<Application>> {
+    pub fn application_named(&self, name: &str) -> Option<ApplicationId> {
         let mut known = self.applications.iter();
         known.find(|(_, entry)| entry.settings.name == name).map(|(id, _)| id)
     }
 
     /// All versions of the model with this name.
-    pub fn models_named(&self, name: &str) -> Vec<Id<Model>> {
+    pub fn models_named(&self, name: &str) -> Vec<ModelId> {
         let named = self.models.iter().filter(|(_, entry)| entry.settings.name == name);
         named.map(|(id, _)| id).collect()
     }
 
     /// What a model is called: by its version, too, where its name has several.
-    pub fn label(&self, model: Id<Model>) -> String {
+    pub fn label(&self, model: ModelId) -> String {
         let settings = &self.models[model].settings;
         let has_others = self.models_named(&settings.name).len() > 1;
         if has_others { settings.label() } else { settings.name.clone() }
@@ -296,17 +297,13 @@ impl Registry {
     }
 
     /// Notes what a model said of a batch that failed.
-    pub fn note_model_failed(&mut self, model: Id<Model>, text: &str) {
+    pub fn note_model_failed(&mut self, model: ModelId, text: &str) {
         self.models[model].last_error = Some(text.to_owned());
     }
 
     /// Takes a model's counts. Says so when it has begun to fail, or is well again: which of the
     /// two, and the last batches.
-    pub(super) fn look_at_model(
-        &mut self,
-        model: Id<Model>,
-        now: Counts,
-    ) -> Option<(bool, Counts)> {
+    pub(super) fn look_at_model(&mut self, model: ModelId, now: Counts) -> Option<(bool, Counts)> {
         let health = &mut self.models[model].health;
         let was_failing = health.is_failing();
         health.look(now);
@@ -315,7 +312,7 @@ impl Registry {
     }
 
     /// The part of a model's last batches that failed, and what it said of the last one.
-    pub fn failures(&self, model: Id<Model>) -> (f64, Option<&str>) {
+    pub fn failures(&self, model: ModelId) -> (f64, Option<&str>) {
         let entry = &self.models[model];
         let share = entry.health.recent().map_or(0.0, Counts::failed_share);
         (share, entry.last_error.as_deref())
@@ -334,7 +331,7 @@ impl Registry {
     }
 
     /// What a replica is doing, in a word, and how often it was started again.
-    pub fn replica(&self, replica: Id<Replica>) -> (&'static str, u64) {
+    pub fn replica(&self, replica: ReplicaId) -> (&'static str, u64) {
         let entry = &self.replicas[replica];
         (entry.state.name(), entry.restarts())
     }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cutter_core::{Application, Death, Id, Model, Replica, Retired};
+use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
+use cutter_core::{Death, Retired};
 use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::{EngineEnd, PoolChange};
 use cutter_protocol::handshake::{GrantedPool, send_pool};
@@ -21,10 +22,10 @@ use super::health::Counts;
 use super::limiter::Limiter;
 use super::plan::{ChangeError, Step};
 use super::registry::{ApplicationEntry, Registry, Slot, State};
-use crate::config;
+use crate::carrier::KillReason;
 use crate::limits::{MODEL_FAILED_TOLD_NS, POOL_CHANGE_NS, REFUSAL_LINES_MAX, REFUSAL_WINDOW_NS};
-use crate::messages::{EngineMailbox, KillReason, ToEngine};
-use crate::printable;
+use crate::messages::{EngineMailbox, ToEngine};
+use crate::{config, printable};
 
 /// How far the end of the server has come. The order matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +40,7 @@ pub(super) enum Phase {
 }
 
 /// Whose rows an incarnation can read, by the place in its pool table.
-pub(super) type Pools = [Option<Id<Application>>; POOLS_MAX];
+pub(super) type Pools = [Option<ApplicationId>; POOLS_MAX];
 
 /// An incarnation that has mapped everything.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ struct Life {
 /// A change of an incarnation's pools that is under way.
 #[derive(Debug)]
 struct PoolWait {
-    replica: Id<Replica>,
+    replica: ReplicaId,
     incarnation: u64,
     change: PoolChange,
     done: oneshot::Sender<()>,
@@ -80,14 +81,14 @@ pub(super) struct Shared {
     pub(super) timing: Timing,
     engine: EngineMailbox,
     registry: Arc<Mutex<Registry>>,
-    lives: RefCell<HashMap<Id<Replica>, Life>>,
+    lives: RefCell<HashMap<ReplicaId, Life>>,
     /// Lines about containers that are not taken.
     refusals: RefCell<Limiter>,
     /// Lines about batches that failed, by model.
-    failures: RefCell<HashMap<Id<Model>, Limiter>>,
+    failures: RefCell<HashMap<ModelId, Limiter>>,
     phase: watch::Sender<Phase>,
     /// Replicas that are to end while the server goes on.
-    leaving: watch::Sender<Vec<Id<Replica>>>,
+    leaving: watch::Sender<Vec<ReplicaId>>,
     next_change: Cell<u64>,
     changes: RefCell<HashMap<u64, oneshot::Sender<Retired>>>,
     pool_changes: RefCell<Vec<PoolWait>>,
@@ -160,7 +161,7 @@ impl Shared {
 
     /// Has every replica of a model that is up change a pool, and waits until each has done so, or
     /// has ended.
-    pub(super) async fn change_pool(self: &Rc<Self>, model: Id<Model>, change: PoolChange) {
+    pub(super) async fn change_pool(self: &Rc<Self>, model: ModelId, change: PoolChange) {
         let mut waits = Vec::new();
         for life in self.lives.borrow_mut().values_mut().filter(|life| life.slot.model == model) {
             if !self.prepare(life, change) {
@@ -176,7 +177,7 @@ impl Shared {
     }
 
     /// A replica has changed a pool.
-    pub(super) fn pool_changed(&self, replica: Id<Replica>, incarnation: u64, change: PoolChange) {
+    pub(super) fn pool_changed(&self, replica: ReplicaId, incarnation: u64, change: PoolChange) {
         let mut waits = self.pool_changes.borrow_mut();
         let is_meant = |wait: &PoolWait| {
             (wait.replica, wait.incarnation, wait.change) == (replica, incarnation, change)
@@ -208,7 +209,7 @@ impl Shared {
     /// Ready when an incarnation has changed a pool. One that takes too long is killed.
     fn await_pool(
         self: &Rc<Self>,
-        replica: Id<Replica>,
+        replica: ReplicaId,
         incarnation: u64,
         change: PoolChange,
     ) -> impl Future<Output = ()> + use<> {
@@ -246,13 +247,13 @@ impl Shared {
     }
 
     /// What the replicas of a model that are up give for each item; `None` when none is up.
-    pub(super) fn output_of(&self, model: Id<Model>) -> Option<TensorSpec> {
+    pub(super) fn output_of(&self, model: ModelId) -> Option<TensorSpec> {
         let lives = self.lives.borrow();
         lives.values().find(|life| life.slot.model == model).map(|life| life.output)
     }
 
     /// What the replicas of a model that are up take, those that say so.
-    pub(super) fn inputs_of(&self, model: Id<Model>) -> Vec<TensorSpec> {
+    pub(super) fn inputs_of(&self, model: ModelId) -> Vec<TensorSpec> {
         let lives = self.lives.borrow();
         let of_model = lives.values().filter(|life| life.slot.model == model);
         of_model.filter_map(|life| life.input).collect()
@@ -309,7 +310,7 @@ impl Shared {
     }
 
     /// Passes on that the engine thread has given an incarnation up.
-    pub(super) fn kill(&self, replica: Id<Replica>, incarnation: u64, reason: KillReason) {
+    pub(super) fn kill(&self, replica: ReplicaId, incarnation: u64, reason: KillReason) {
         let mut lives = self.lives.borrow_mut();
         let life = lives.get_mut(&replica).filter(|life| life.incarnation == incarnation);
         if let Some(kill) = life.and_then(|life| life.kill.take()) {
@@ -319,7 +320,7 @@ impl Shared {
     }
 
     /// A replica is to end for good, and its incarnation to be asked so.
-    pub(super) fn leave(&self, replica: Id<Replica>) {
+    pub(super) fn leave(&self, replica: ReplicaId) {
         let incarnation = self.lives.borrow().get(&replica).map(|life| life.incarnation);
         if let Some(incarnation) = incarnation {
             self.tell_engine(ToEngine::StopReplica { replica, incarnation });
@@ -328,7 +329,7 @@ impl Shared {
     }
 
     /// A replica that was to end has ended.
-    pub(super) fn left(&self, replica: Id<Replica>) {
+    pub(super) fn left(&self, replica: ReplicaId) {
         self.leaving.send_modify(|leaving| leaving.retain(|other| *other != replica));
     }
 
@@ -336,7 +337,7 @@ impl Shared {
     pub(super) async fn all_left(&self, slots: &[Slot]) {
         let mut leaving = self.leaving.subscribe();
         let is_over =
-            |leaving: &Vec<Id<Replica>>| !slots.iter().any(|slot| leaving.contains(&slot.replica));
+            |leaving: &Vec<ReplicaId>| !slots.iter().any(|slot| leaving.contains(&slot.replica));
         // The sender is in `self`, so there is always one.
         let _ = leaving.wait_for(is_over).await;
     }
@@ -383,7 +384,7 @@ impl Shared {
     }
 
     /// A batch of a model has failed. Of many in a row the log is told of a few.
-    pub(super) fn note_model_failed(&self, model: Id<Model>, text: &str) {
+    pub(super) fn note_model_failed(&self, model: ModelId, text: &str) {
         let text = printable::line(text);
         let mut registry = self.registry();
         let Some(entry) = registry.models.get(model) else { return };
@@ -399,7 +400,7 @@ impl Shared {
     }
 
     /// A model is gone.
-    pub(super) fn forget_model(&self, model: Id<Model>) {
+    pub(super) fn forget_model(&self, model: ModelId) {
         self.failures.borrow_mut().remove(&model);
     }
 

@@ -13,8 +13,9 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use cutter_core::ids::ApplicationId;
 use cutter_core::stats::Reason;
-use cutter_core::{Admission, Answer, Application, Core, HandedOver, Id, Outcome, ReplyTo, Sink};
+use cutter_core::{Admission, Answer, Core, HandedOver, Outcome, ReplyTo, Sink};
 use cutter_tensor::TensorSpec;
 
 use crate::limits::QUESTIONS_MAX;
@@ -31,7 +32,7 @@ pub fn is_direct(reply_to: ReplyTo) -> bool {
 /// A query on its way to the engine thread, and its answer on the way back.
 #[derive(Debug)]
 pub struct Question {
-    application: Id<Application>,
+    application: ApplicationId,
     input: Vec<u8>,
     arrived_ns: u64,
     outcome: Answered,
@@ -57,7 +58,7 @@ pub enum Answered {
 
 impl Question {
     /// A question for an application, and where it comes back to, again and again.
-    pub fn new(application: Id<Application>) -> (Box<Self>, Receiver<Box<Self>>) {
+    pub fn new(application: ApplicationId) -> (Box<Self>, Receiver<Box<Self>>) {
         let (answered, back) = sync_channel(1);
         let question = Self {
             application,
@@ -70,7 +71,7 @@ impl Question {
         (Box::new(question), back)
     }
 
-    pub fn application(&self) -> Id<Application> {
+    pub fn application(&self) -> ApplicationId {
         self.application
     }
 

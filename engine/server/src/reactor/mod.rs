@@ -28,9 +28,10 @@ mod world;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use cutter_core::ids::{ApplicationId, ReplicaId};
 use cutter_core::limits::{APPLICATIONS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::stats::EngineStats;
-use cutter_core::{Application, Change, Changed, Core, FailureReport, Id, Replica, Retired};
+use cutter_core::{Change, Changed, Core, FailureReport, Retired};
 use cutter_machine::clock::{Clock, MonotonicClock};
 use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
 use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
@@ -38,6 +39,7 @@ use cutter_wire::http::http_date;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::carrier::{Carrier, GivenUp, Rings};
+use crate::inspection::Pulse;
 use crate::limits::{
     AT_ONCE_BYTES_MAX, DATE_PERIOD_NS, GAUGE_PERIOD_NS, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
     RING_ENTRIES, TURN_BYTES_MAX,
@@ -51,8 +53,6 @@ use drain::Drain;
 use listener::Listener;
 use ring::{Completion, Ring};
 use timers::Timers;
-
-pub use inspect::{ConnectionsView, Inspection, Pulse};
 
 /// What a token's operation is.
 mod kind {
@@ -117,13 +117,13 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Rings, K = MonotonicClock> {
 }
 
 /// The incarnation of a replica on whose doorbell a read is armed.
-type Armed = Option<(Id<Replica>, u64)>;
+type Armed = Option<(ReplicaId, u64)>;
 
 /// An application is drained when the core has nothing of it and no answer of it is to come.
 #[derive(Clone, Copy, Debug)]
 struct ApplicationDrain {
     number: u64,
-    application: Id<Application>,
+    application: ApplicationId,
     core_is_done: bool,
 }
 
@@ -483,14 +483,14 @@ fn answers<'a>(frontend: &'a mut Frontend, questions: &'a mut Questions) -> Answ
 }
 
 /// Ends the read on the doorbell of an incarnation that is gone: it would never end by itself.
-fn disarm(ring: &mut impl Ring, armed: &mut [Armed], replica: Id<Replica>, incarnation: u64) {
+fn disarm(ring: &mut impl Ring, armed: &mut [Armed], replica: ReplicaId, incarnation: u64) {
     let armed = &mut armed[replica.place()];
     if armed.take_if(|known| *known == (replica, incarnation)).is_some() {
         ring.cancel(doorbell_token(replica, incarnation));
     }
 }
 
-fn doorbell_token(replica: Id<Replica>, incarnation: u64) -> Token {
+fn doorbell_token(replica: ReplicaId, incarnation: u64) -> Token {
     let index = u32::try_from(replica.place()).expect("few replicas");
     Token::new(kind::DOORBELL, index, generation(incarnation))
 }

@@ -10,18 +10,10 @@
 use std::mem::MaybeUninit;
 
 use super::error::HttpError;
+use super::method::Method;
+use super::span::Span;
 use super::target::{is_host, parse_target};
 use crate::limits::HEADERS_MAX;
-
-/// Request methods that some route of ours answers; the others are told so by the routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    Get,
-    Head,
-    Post,
-    Options,
-    Other,
-}
 
 /// How the end of the body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,33 +64,6 @@ impl<'a> Head<'a> {
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         let wanted = name.as_bytes();
         self.headers().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
-    }
-}
-
-/// A part of a head. Heads are at most 16 KiB, so that two bytes hold a position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    start: u16,
-    end: u16,
-}
-
-impl Span {
-    pub(super) fn new(start: usize, end: usize) -> Span {
-        debug_assert!(start <= end);
-        let short = |at: usize| u16::try_from(at).expect("a head is at most HEAD_BYTES_MAX long");
-        Span { start: short(start), end: short(end) }
-    }
-
-    pub(super) fn start(self) -> usize {
-        usize::from(self.start)
-    }
-
-    pub(super) fn end(self) -> usize {
-        usize::from(self.end)
-    }
-
-    fn of(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start()..self.end()]
     }
 }
 
@@ -163,13 +128,7 @@ pub(super) fn parse_head(head: &[u8]) -> Result<Facts, HttpError> {
         return Err(HttpError::RequestLine);
     };
     let target_at = method.len() + 1;
-    let method = match method {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "POST" => Method::Post,
-        "OPTIONS" => Method::Options,
-        _ => Method::Other,
-    };
+    let method = Method::of(method);
     let (path, query) = parse_target(target.as_bytes(), target_at, method)?;
     let mut fields = Fields::default();
     for header in request.headers.iter() {

@@ -31,9 +31,11 @@ mod error;
 mod extension;
 mod head;
 mod line;
+mod method;
 mod request;
 mod response;
 mod scan;
+mod span;
 mod status;
 mod target;
 mod template;
@@ -44,7 +46,8 @@ mod tests;
 
 pub use date::{DATE_BYTES, http_date};
 pub use error::HttpError;
-pub use head::{Framing, Head, Method};
+pub use head::{Framing, Head};
+pub use method::Method;
 pub use request::{CONTINUE_100, Phase, RequestReader, Routes, Step};
 pub use response::{
     Connection, ContentType, ResponseHead, ResponseWriter, write_head, write_http_error,

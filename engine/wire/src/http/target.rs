@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::error::HttpError;
-use super::head::{Method, Span};
+use super::method::Method;
+use super::span::Span;
 use crate::limits::TARGET_BYTES_MAX;
 
 /// Path and query of a target that begins at byte `at` of its head.

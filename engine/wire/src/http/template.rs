@@ -17,7 +17,8 @@
 //! one is what would be found for the other, as long as nothing has changed there. That is for the
 //! reader to ask ([`Routes::is_current`](super::Routes::is_current)).
 
-use super::head::{Facts, Framing, Span, parse_length};
+use super::head::{Facts, Framing, parse_length};
+use super::span::Span;
 use crate::limits::{CONTENT_LENGTH_DIGITS_MAX, TEMPLATE_BYTES_MAX};
 
 /// The last short head that the full parser accepted, and where its request went. Allocates once,

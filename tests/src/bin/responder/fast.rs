@@ -59,11 +59,10 @@ pub fn run(options: &Options, listener: OwnedFd, ending: OwnedFd) -> Result<(), 
     let mut last_ns = monotonic_ns();
     while !server.ended {
         if server.ring.poll(&mut completions)? == 0 {
-            match monotonic_ns() - last_ns < AWAKE_NS {
-                true => sched_yield(),
-                false => {
-                    server.ring.wait(None, &mut completions)?;
-                }
+            if monotonic_ns() - last_ns < AWAKE_NS {
+                sched_yield();
+            } else {
+                server.ring.wait(None, &mut completions)?;
             }
         }
         if !completions.is_empty() {

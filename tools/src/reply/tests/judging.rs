@@ -1,8 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::tensor::Output;
-use super::super::{Check, Reply, Verdict, judge};
-use crate::bodies::Label;
+use super::super::{Check, Label, Reply, Verdict, judge};
 use crate::load::Outcome;
 
 const CHECKS: [Check; 4] = [Check::Status, Check::Clipper, Check::OipJson, Check::OipBinary];

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ApplicationSetup, Event, ModelSetup, Returning, Setup, World};
+use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica};
 use crate::rows::{HeapRows, Pool};
 use crate::slab::Slab;
 use crate::{
-    Application, ApplicationPlan, Change, Changed, Death, Id, Link, Links, Model, ModelPlan,
-    NewRoom, Policy, Replica, ReplicaPlan, Retired, Room,
+    Application, ApplicationPlan, Change, Changed, Death, Link, Links, Model, ModelPlan, NewRoom,
+    Policy, Replica, ReplicaPlan, Retired, Room,
 };
 
 const ROW_BYTES: usize = 64;
@@ -28,16 +29,16 @@ enum Next {
 
 #[derive(Debug)]
 pub(super) struct Control {
-    setups: Vec<(ApplicationSetup, Option<Id<Application>>)>,
+    setups: Vec<(ApplicationSetup, Option<ApplicationId>)>,
     /// Of each model also the rows that it has room for.
-    models: Vec<(ModelSetup, Option<Id<Model>>, usize)>,
+    models: Vec<(ModelSetup, Option<ModelId>, usize)>,
     /// Those that are on their way out: nothing new is linked to them.
     retiring_models: Vec<bool>,
     retiring_applications: Vec<bool>,
     back_after_ns: BTreeMap<u64, u64>,
-    application_ids: Slab<(), Application>,
-    model_ids: Slab<(), Model>,
-    replica_ids: Slab<(), Replica>,
+    application_ids: Slab<(), OfApplication>,
+    model_ids: Slab<(), OfModel>,
+    replica_ids: Slab<(), OfReplica>,
     next_number: u64,
     under_way: BTreeMap<u64, Next>,
     pub changes_done: u64,
@@ -61,11 +62,11 @@ impl Control {
         }
     }
 
-    pub fn application_id(&self, application: usize) -> Option<Id<Application>> {
+    pub fn application_id(&self, application: usize) -> Option<ApplicationId> {
         self.setups[application].1
     }
 
-    pub fn model_id(&self, model: usize) -> Option<Id<Model>> {
+    pub fn model_id(&self, model: usize) -> Option<ModelId> {
         self.models[model].1
     }
 
@@ -74,7 +75,7 @@ impl Control {
     }
 
     /// An application that takes queries, and the models that it asks.
-    pub fn asked(&self, application: usize) -> Option<(Id<Application>, Vec<usize>)> {
+    pub fn asked(&self, application: usize) -> Option<(ApplicationId, Vec<usize>)> {
         let (setup, id) = &self.setups[application];
         let id = id.filter(|_| !self.retiring_applications[application])?;
         let most = if setup.policy == Policy::Static { 1 } else { usize::MAX };

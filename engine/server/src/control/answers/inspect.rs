@@ -6,15 +6,16 @@
 use cutter_admin_api::inspect::{
     Application, Connections, Engine, Life, Model, Query, Replica, Rings, Ticket,
 };
+use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
 use cutter_core::{
-    ApplicationView, Availability, BatchView, CoreView, Id, LifeView, Link, ModelView, QueryView,
+    ApplicationView, Availability, BatchView, CoreView, LifeView, Link, ModelView, QueryView,
     ReplicaView,
 };
 use cutter_protocol::entry;
 
 use super::super::registry::Registry;
 use crate::carrier::LinkView;
-use crate::reactor::{ConnectionsView, Inspection};
+use crate::inspection::{ConnectionsView, Inspection};
 
 /// What the engine thread says in the answer of `/inspect`.
 pub(in super::super) fn engine(inspection: &Inspection, registry: &Registry) -> Engine {
@@ -22,7 +23,7 @@ pub(in super::super) fn engine(inspection: &Inspection, registry: &Registry) -> 
     let names = Names { registry, core, now_ns: inspection.at_ns };
     let applications = core.applications.iter();
     let models = core.models.iter();
-    let link_of = |id: &Id<cutter_core::Replica>| {
+    let link_of = |id: &ReplicaId| {
         let mut links = inspection.links.iter();
         links.find(|(replica, _)| replica == id).map(|(_, link)| link)
     };
@@ -65,19 +66,19 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn name_of(self, id: Id<cutter_core::Application>) -> String {
+    fn name_of(self, id: ApplicationId) -> String {
         let entry = self.registry.applications.get(id);
         entry.map(|entry| entry.settings.name.clone()).unwrap_or_default()
     }
 
-    fn label_of(self, id: Id<cutter_core::Model>) -> (String, String) {
+    fn label_of(self, id: ModelId) -> (String, String) {
         let entry = self.registry.models.get(id);
         let settings = entry.map(|entry| &entry.settings);
         let label = settings.map(|model| (model.name.clone(), model.version.clone()));
         label.unwrap_or_default()
     }
 
-    fn application(self, id: Id<cutter_core::Application>, view: &ApplicationView) -> Application {
+    fn application(self, id: ApplicationId, view: &ApplicationView) -> Application {
         let model = view.links.first();
         let place = |link: &Link| self.core.models.iter().position(|(id, _)| *id == link.model);
         Application {
@@ -91,7 +92,7 @@ impl Names<'_> {
         }
     }
 
-    fn model(self, id: Id<cutter_core::Model>, view: &ModelView) -> Model {
+    fn model(self, id: ModelId, view: &ModelView) -> Model {
         let (model, version) = self.label_of(id);
         let availability = match view.availability {
             Availability::Expected => "expected",

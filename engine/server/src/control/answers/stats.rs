@@ -4,7 +4,7 @@
 //! happened in between; nothing here knows who reads, or how often.
 
 use cutter_admin_api::stats::{Application, Engine, Model, Replica, SCHEMA, Stats, SystemCalls};
-use cutter_core::Id;
+use cutter_core::ids::ModelId;
 use cutter_core::stats::{EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats};
 
 use super::super::registry::{ApplicationEntry, ModelEntry, Registry};
@@ -64,9 +64,7 @@ fn engine(process: Process, counted: &EngineStats) -> Engine {
 fn application(entry: &ApplicationEntry, registry: &Registry) -> Application {
     let ApplicationEntry { settings, stats: counted, links, .. } = entry;
     // Models are told by their places in the list of this answer.
-    let place = |link: &Id<cutter_core::Model>| {
-        registry.models.iter().position(|(model, _)| model == *link)
-    };
+    let place = |link: &ModelId| registry.models.iter().position(|(model, _)| model == *link);
     let default = |reason: Reason| (reason.as_str().to_owned(), counted.defaults(reason).get());
     Application {
         name: counted.name.to_string(),

@@ -25,8 +25,8 @@ use crate::carrier::LinkView;
 use crate::config::Config;
 use crate::counted::Counted;
 use crate::engine::Engine;
+use crate::inspection::{ConnectionsView, Inspection, Pulse};
 use crate::port::http::PortLimits;
-use crate::reactor::{ConnectionsView, Inspection, Pulse};
 
 const PAGE: &str = include_str!("../../../../API.md");
 const READYZ: &str = include_str!("../../../../admin-api/tests/golden/readyz.json");

@@ -8,9 +8,10 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::super::spawn::spawn;
 use super::world::{DOWN, EXPECTED, Told, World, container, is_gone, json_of, model, until};
+use crate::carrier::KillReason;
 use crate::config::Config;
 use crate::limits::{LOADING_EXPECTED_NS, OUTPUT_READ_BYTES_MAX, OUTPUT_READ_WINDOW_NS};
-use crate::messages::{KillReason, ToControl};
+use crate::messages::ToControl;
 
 const LOST: Told = Told::Lost { replica: 0, incarnation: 1, death: Death::Crash };
 

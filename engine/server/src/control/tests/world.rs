@@ -23,9 +23,9 @@ use super::super::{ControlPlan, Signals, Timing, bind_containers, run_with};
 use crate::config::Config;
 use crate::counted::Counted;
 use crate::engine::Engine;
+use crate::inspection::{ConnectionsView, Inspection, Pulse};
 use crate::messages::{EngineInbox, ToControl, ToEngine, mailbox};
 use crate::port::http::PortLimits;
-use crate::reactor::{ConnectionsView, Inspection, Pulse};
 
 /// Longer than anything takes here. What takes longer hangs, and so would the test.
 const HANG: Duration = Duration::from_secs(60);

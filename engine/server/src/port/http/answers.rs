@@ -6,8 +6,9 @@
 //!
 //! [`Renderings`]: super::rendering::Renderings
 
+use cutter_core::ids::ApplicationId;
 use cutter_core::stats::Reason;
-use cutter_core::{Answer, Application, Id, Outcome, ReplyTo, Sink};
+use cutter_core::{Answer, Outcome, ReplyTo, Sink};
 use cutter_tensor::{OutputBytes, TensorSpec};
 use cutter_wire::clipper;
 use cutter_wire::json::render::{TensorWriter, rendered_bytes_max};
@@ -232,7 +233,7 @@ impl Replies {
     }
 
     /// A prediction is not told after all.
-    fn drop_prediction(&self, application: Option<Id<Application>>) {
+    fn drop_prediction(&self, application: Option<ApplicationId>) {
         if let Some(face) = application.and_then(|application| self.faces.get(application)) {
             face.stats.predictions_dropped.increment();
         }

@@ -12,9 +12,10 @@
 use std::ops::Index;
 use std::sync::Arc;
 
+use cutter_core::Change;
+use cutter_core::ids::{ApplicationId, OfApplication};
 use cutter_core::slab::Slab;
 use cutter_core::stats::ApplicationStats;
-use cutter_core::{Application, Change, Id};
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{Directory, Problem, application_at, body_bytes_max_of, check_version};
 use cutter_wire::http::Routes;
@@ -89,7 +90,7 @@ impl Face {
 /// The faces of the applications that are there.
 #[derive(Debug)]
 pub struct Faces {
-    by_id: Slab<Box<Face>, Application>,
+    by_id: Slab<Box<Face>, OfApplication>,
     /// Counts what changes where requests go, or how much they may bring.
     changes: u64,
 }
@@ -98,7 +99,7 @@ pub struct Faces {
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     /// The application that its path names, of those that take questions.
-    pub application: Option<Id<Application>>,
+    pub application: Option<ApplicationId>,
     changes: u64,
 }
 
@@ -109,63 +110,63 @@ impl Faces {
     }
 
     #[inline]
-    pub fn get(&self, application: Id<Application>) -> Option<&Face> {
+    pub fn get(&self, application: ApplicationId) -> Option<&Face> {
         self.by_id.get(application).map(|face| &**face)
     }
 
     /// Those that are there, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = (Id<Application>, &Face)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ApplicationId, &Face)> {
         self.by_id.iter().map(|(id, face)| (id, &**face))
     }
 
     /// What clients see of an application that is added.
-    pub fn add(&mut self, application: Id<Application>, face: Box<Face>) {
+    pub fn add(&mut self, application: ApplicationId, face: Box<Face>) {
         self.changes += 1;
         self.by_id.put(application, face);
     }
 
     /// Gives back the face that was shown. The new one keeps what is owed.
-    fn replace(&mut self, application: Id<Application>, mut face: Box<Face>) -> Box<Face> {
+    fn replace(&mut self, application: ApplicationId, mut face: Box<Face>) -> Box<Face> {
         self.changes += 1;
         let shown = &mut self.by_id[application];
         (face.is_draining, face.owed) = (shown.is_draining, shown.owed);
         std::mem::replace(shown, face)
     }
 
-    fn drain(&mut self, application: Id<Application>) {
+    fn drain(&mut self, application: ApplicationId) {
         self.changes += 1;
         self.by_id[application].is_draining = true;
     }
 
-    fn remove(&mut self, application: Id<Application>) -> Option<Box<Face>> {
+    fn remove(&mut self, application: ApplicationId) -> Option<Box<Face>> {
         self.changes += 1;
         self.by_id.remove(application)
     }
 
     /// An answer of an application is owed.
     #[inline]
-    pub(super) fn owe(&mut self, application: Id<Application>) {
+    pub(super) fn owe(&mut self, application: ApplicationId) {
         self.by_id[application].owed += 1;
     }
 
     /// No item of an answer is to come any more.
     #[inline]
-    pub(super) fn complete(&mut self, application: Id<Application>) {
+    pub(super) fn complete(&mut self, application: ApplicationId) {
         if let Some(face) = self.by_id.get_mut(application) {
             face.owed -= 1;
         }
     }
 
     /// Those that take questions.
-    fn open(&self) -> impl Iterator<Item = (Id<Application>, &Face)> {
+    fn open(&self) -> impl Iterator<Item = (ApplicationId, &Face)> {
         self.iter().filter(|(_, face)| !face.is_draining)
     }
 }
 
 impl Directory for Faces {
-    type Id = Id<Application>;
+    type Id = ApplicationId;
 
-    fn find(&self, name: &[u8]) -> Option<Id<Application>> {
+    fn find(&self, name: &[u8]) -> Option<ApplicationId> {
         self.open().find(|(_, face)| face.name.as_bytes() == name).map(|(id, _)| id)
     }
 
@@ -194,11 +195,11 @@ impl Routes for Faces {
 }
 
 /// Of a face that must be there: one of ours names it.
-impl Index<Id<Application>> for Faces {
+impl Index<ApplicationId> for Faces {
     type Output = Face;
 
     #[inline]
-    fn index(&self, application: Id<Application>) -> &Face {
+    fn index(&self, application: ApplicationId) -> &Face {
         &self.by_id[application]
     }
 }
@@ -226,12 +227,12 @@ impl Frontend {
     }
 
     /// Whether an application is there and takes queries.
-    pub fn takes_queries(&self, application: Id<Application>) -> bool {
+    pub fn takes_queries(&self, application: ApplicationId) -> bool {
         self.replies.faces.get(application).is_some_and(|face| !face.is_draining)
     }
 
     /// Whether an answer of an application is still to be completed here.
-    pub fn owes(&self, application: Id<Application>) -> bool {
+    pub fn owes(&self, application: ApplicationId) -> bool {
         self.replies.faces.get(application).is_some_and(|face| face.owed > 0)
     }
 }

@@ -16,8 +16,9 @@
 
 use std::collections::VecDeque;
 
+use cutter_core::ids::ApplicationId;
 use cutter_core::limits::APPLICATIONS_MAX;
-use cutter_core::{Application, HandedOver, Id, ReplyTo};
+use cutter_core::{HandedOver, ReplyTo};
 use cutter_wire::http::{Connection, DATE_BYTES, ResponseHead, Status, write_head};
 use cutter_wire::limits::INPUT_BATCH_MAX;
 
@@ -153,7 +154,7 @@ impl Replies {
 
     /// Forgets what is owed. `abandon` is told each query that nobody waits for any more, by its
     /// application and row.
-    pub fn close(&mut self, connection: usize, mut abandon: impl FnMut(Id<Application>, u32)) {
+    pub fn close(&mut self, connection: usize, mut abandon: impl FnMut(ApplicationId, u32)) {
         let state = &mut self.connections[connection];
         state.generation = (state.generation + 1) % (1 << GENERATION_BITS);
         state.sending = 0;
@@ -362,7 +363,7 @@ impl Replies {
     }
 
     /// No item of an answer is to come any more.
-    pub(super) fn completed(&mut self, application: Option<Id<Application>>) {
+    pub(super) fn completed(&mut self, application: Option<ApplicationId>) {
         if let Some(application) = application {
             self.faces.complete(application);
         }

@@ -3,7 +3,8 @@
 //! The dialect reads a body; this room gives it rows of the application's pool, keeps what it wrote
 //! until all of a request is there, and gives it back if the request turns out to be bad.
 
-use cutter_core::{Application, Core, Id};
+use cutter_core::Core;
+use cutter_core::ids::ApplicationId;
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{Directory, Problem, check_request};
 use cutter_wire::http::Head;
@@ -25,7 +26,7 @@ pub enum Slot {
 /// A prediction request. The slots were put into the list that [`ask`] was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
-    pub application: Id<Application>,
+    pub application: ApplicationId,
     pub is_batch: bool,
     /// How long the answer may take, if the client says so.
     pub timeout_ns: Option<u64>,
@@ -87,7 +88,7 @@ pub fn ask(
 /// What a body asks of an application. That may have gone while the body was read.
 fn question(
     body: &Body<'_>,
-    application: Id<Application>,
+    application: ApplicationId,
     faces: &Faces,
 ) -> Result<Question, Problem> {
     let Some(face) = faces.get(application).filter(|face| !face.is_draining) else {
@@ -100,7 +101,7 @@ fn question(
 }
 
 /// Gives back the rows of a question that is not asked.
-pub fn cancel(application: Id<Application>, slots: &mut Vec<Slot>, core: &mut Core) {
+pub fn cancel(application: ApplicationId, slots: &mut Vec<Slot>, core: &mut Core) {
     for slot in slots.drain(..) {
         if let Slot::Row { row, .. } = slot {
             core.cancel(application, row, 0);
@@ -111,7 +112,7 @@ pub fn cancel(application: Id<Application>, slots: &mut Vec<Slot>, core: &mut Co
 /// A large body that is read in pieces, or rows that are cleared in pieces behind their inputs.
 #[derive(Debug)]
 pub struct Reading {
-    application: Id<Application>,
+    application: ApplicationId,
     input: TensorSpec,
     reader: PredictReader,
     row: Option<u32>,
@@ -123,7 +124,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn new(application: Id<Application>, input: TensorSpec) -> Self {
+    fn new(application: ApplicationId, input: TensorSpec) -> Self {
         let reader = PredictReader::new(input, INPUT_BATCH_MAX);
         Self { application, input, reader, row: None, slots: Vec::new(), read: None, cleared: 0 }
     }
@@ -195,7 +196,7 @@ impl Reading {
 
 /// Gives the JSON reader rows of a pool, and a spare place when the pool is full.
 struct PoolRows<'a> {
-    application: Id<Application>,
+    application: ApplicationId,
     row_bytes: usize,
     core: &'a mut Core,
     slots: &'a mut Vec<Slot>,
@@ -209,7 +210,7 @@ struct PoolRows<'a> {
 
 impl<'a> PoolRows<'a> {
     fn new(
-        application: Id<Application>,
+        application: ApplicationId,
         input: &TensorSpec,
         resources: &'a mut Resources<'_>,
         slots: &'a mut Vec<Slot>,

@@ -10,8 +10,8 @@
 //! piece. When all items are there the length of the body is known; then the answer is copied into
 //! sends, as much at a time as one send may have.
 
+use cutter_core::ids::ApplicationId;
 use cutter_core::stats::Reason;
-use cutter_core::{Application, Id};
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{self, DefaultAnswer};
 use cutter_wire::http::Connection;
@@ -48,7 +48,7 @@ pub enum Item {
 pub struct Reply {
     pub after: Connection,
     /// Whom its items ask; nobody, if it is no answer to a question.
-    pub application: Option<Id<Application>>,
+    pub application: Option<ApplicationId>,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
     pub answered_ns: u64,

@@ -28,7 +28,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cutter_core::{Application, Id};
+use cutter_core::ids::ApplicationId;
 use cutter_protocol::wait::WaitStrategy;
 use cutter_tensor::{ElementType, TensorSpec};
 use cutter_wire::limits::DECODED_BODY_KEPT_BYTES;
@@ -222,7 +222,7 @@ impl World {
         let Engine { mut core, frontend, stats, registry, ids } = made;
         let strides = config.applications.iter().map(|a| a.row_stride()).collect();
         let counted = registry.counted(&stats);
-        let rows = |id: &Id<Application>| {
+        let rows = |id: &ApplicationId| {
             File::from(registry.applications[*id].rows.try_clone().expect("a descriptor"))
         };
         let files = ids.applications.iter().map(rows).collect();

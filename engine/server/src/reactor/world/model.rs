@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
-use cutter_core::{BatchResults, Core, Death, Id, ItemResults, Replica, RowRef, Sink};
+use cutter_core::ids::ReplicaId;
+use cutter_core::{BatchResults, Core, Death, ItemResults, RowRef, Sink};
 use cutter_machine::clock::Clock;
 use cutter_protocol::engine::{EngineEnd, PoolChange};
 use cutter_tensor::Item;
@@ -145,7 +146,7 @@ impl Carrier for Models {
     fn up(
         &mut self,
         _: u64,
-        _: (Id<Replica>, u64),
+        _: (ReplicaId, u64),
         _: Box<EngineEnd>,
         _: Vec<PoolChange>,
         _: &mut Core,
@@ -153,19 +154,19 @@ impl Carrier for Models {
         unreachable!("nothing comes or goes here");
     }
 
-    fn change_pool(&mut self, _: Id<Replica>, _: u64, _: PoolChange) {
+    fn change_pool(&mut self, _: ReplicaId, _: u64, _: PoolChange) {
         unreachable!("nothing comes or goes here");
     }
 
-    fn take_pool_changed(&mut self) -> Option<(Id<Replica>, u64, PoolChange)> {
+    fn take_pool_changed(&mut self) -> Option<(ReplicaId, u64, PoolChange)> {
         None
     }
 
-    fn stop_one(&mut self, _: Id<Replica>, _: u64) {
+    fn stop_one(&mut self, _: ReplicaId, _: u64) {
         unreachable!("nothing comes or goes here");
     }
 
-    fn lost(&mut self, _: u64, _: Id<Replica>, _: u64, _: Death, _: &mut Core, _: &mut impl Sink) {
+    fn lost(&mut self, _: u64, _: ReplicaId, _: u64, _: Death, _: &mut Core, _: &mut impl Sink) {
         unreachable!("nothing comes or goes here");
     }
 
@@ -185,7 +186,7 @@ impl Carrier for Models {
     }
 
     /// What it rang for may have been taken already.
-    fn on_doorbell(&mut self, _: u64, _: Id<Replica>, _: &mut Core, _: &mut impl Sink) {}
+    fn on_doorbell(&mut self, _: u64, _: ReplicaId, _: &mut Core, _: &mut impl Sink) {}
 
     fn give_up_hanging(&mut self, _: u64, core: &mut Core, _: &mut impl Sink) {
         assert!(core.take_kill().is_none(), "nothing hangs here");
@@ -211,12 +212,12 @@ impl Carrier for Models {
         self.state.borrow_mut().batches.announced = false;
     }
 
-    fn doorbells(&self) -> impl Iterator<Item = (Id<Replica>, u64, BorrowedFd<'_>)> {
+    fn doorbells(&self) -> impl Iterator<Item = (ReplicaId, u64, BorrowedFd<'_>)> {
         let bells = self.ids.replicas.iter().zip(&self.bells);
         bells.map(|(replica, bell)| (*replica, 1, bell.as_fd()))
     }
 
-    fn view(&self) -> Vec<(Id<Replica>, LinkView)> {
+    fn view(&self) -> Vec<(ReplicaId, LinkView)> {
         Vec::new()
     }
 }

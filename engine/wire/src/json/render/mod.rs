@@ -83,7 +83,7 @@ pub fn rendered_bytes_max(spec: &TensorSpec, bytes: usize) -> u64 {
 
 /// The most bytes of JSON for one number and its comma, for one byte of a string, or for three
 /// other bytes.
-pub const fn element_bytes_max(element: ElementType) -> u64 {
+const fn element_bytes_max(element: ElementType) -> u64 {
     match element {
         ElementType::Int32 => JSON_BYTES_PER_INT32,
         ElementType::Float32 => JSON_BYTES_PER_FLOAT32,

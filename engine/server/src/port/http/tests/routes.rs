@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use cutter_core::ids::{ApplicationId, OfApplication};
 use cutter_core::slab::Slab;
 use cutter_core::stats::ApplicationStats;
-use cutter_core::{Application, ApplicationPlan, Change, Id, Links};
+use cutter_core::{Application, ApplicationPlan, Change, Links};
 
 use super::*;
 use crate::pool;
 use crate::port::http::Face;
 
 /// The ids of one place, which one application after the other has.
-type Ids = Slab<(), Application>;
+type Ids = Slab<(), OfApplication>;
 
 /// Without a model, so that every question is answered at once.
-fn world() -> (World, Ids, Id<Application>) {
+fn world() -> (World, Ids, ApplicationId) {
     let (world, mut ids) = (World::new(false), Ids::new(1));
     let first = ids.insert(()).unwrap();
     assert_eq!(world.ids.applications, [first]);
@@ -34,7 +35,7 @@ impl World {
         self.core.change(1_000, 0, change, &mut self.frontend.replies);
     }
 
-    fn add(&mut self, id: Id<Application>, face: Face) {
+    fn add(&mut self, id: ApplicationId, face: Face) {
         let (pool, _) = pool::create(ROWS, 64, ROWS).unwrap();
         let (slo_ns, stats) = (SLO_NS, Arc::clone(&face.stats));
         let plan = ApplicationPlan { slo_ns, pool, links_max: 1, stats };
@@ -42,7 +43,7 @@ impl World {
         self.change(Change::AddApplication { id, application }, Some(face));
     }
 
-    fn remove(&mut self, id: Id<Application>) {
+    fn remove(&mut self, id: ApplicationId) {
         self.change(Change::DrainApplication(id), None);
         self.change(Change::RemoveApplication(id), None);
     }

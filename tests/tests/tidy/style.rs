@@ -1,12 +1,6 @@
-//! House rules that no other tool watches, over every file that git knows.
+//! The hand in which everything is written: how long, how wide, what stands where.
 
-#![allow(clippy::unwrap_used, reason = "a test fails here")]
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use cutter_tests::binaries::workspace;
-use cutter_tests::command::succeed;
+use crate::sources::{Source, is_product, lines, product, rust, sources};
 
 const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 100;
@@ -42,6 +36,18 @@ const SHARED: [&str; 2] = ["container-sdk/protocol/src/", "engine/"];
 const ORDERS: [&str; 2] =
     ["container-sdk/protocol/src/words.rs", "container-sdk/protocol/src/testing.rs"];
 
+/// Where conditions are written with `if`, and `match` is left for what has names.
+const CONDITIONS: [&str; 8] = [
+    "benches/",
+    "container-sdk/",
+    "engine/admin-api/",
+    "engine/command/",
+    "engine/machine/",
+    "engine/wire/",
+    "tests/src/",
+    "tools/",
+];
+
 /// The limits of the crates that a server is made of.
 const TABLES: [&str; 7] = [
     "container-sdk/protocol/src/limits.rs",
@@ -53,76 +59,11 @@ const TABLES: [&str; 7] = [
     "engine/wire/src/limits.rs",
 ];
 
-/// A file of the repository: its path from the root, and its text.
-struct Source {
-    path: String,
-    text: String,
-}
-
-/// Every file of text that is the work of somebody, and not a tool's.
-fn sources() -> Vec<Source> {
-    let text = |path: String| {
-        let text = std::fs::read_to_string(workspace().join(&path)).ok()?;
-        (path != "Cargo.lock").then_some(Source { path, text })
-    };
-    let sources: Vec<Source> = paths().into_iter().filter_map(text).collect();
-    assert!(sources.len() > 50, "the sources are not where they should be");
-    sources
-}
-
-fn rust() -> Vec<Source> {
-    let mut sources = sources();
-    sources.retain(|source| source.path.ends_with(".rs"));
-    sources
-}
-
-/// What git tracks or would track; in a copy without git, everything outside `target`.
-fn paths() -> Vec<String> {
-    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
-    let mut git = Command::new("git");
-    git.current_dir(workspace()).args(list);
-    match workspace().join(".git").exists() {
-        true => succeed(&mut git).lines().map(str::to_owned).collect(),
-        false => walk(workspace()),
-    }
-}
-
-fn walk(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
-    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
-    let folders = folders.iter().filter(|folder| !folder.ends_with("target"));
-    let within = folders.flat_map(|folder| walk(folder));
-    let names = files.iter().map(|path| path.strip_prefix(workspace()).unwrap());
-    names.map(|path| path.to_str().unwrap().to_owned()).chain(within).collect()
-}
-
-/// `path:line: text` of each line of which `is_bad` says so.
-fn lines(sources: &[Source], is_bad: impl Fn(&str) -> bool) -> Vec<String> {
-    let bad = |source: &Source| {
-        let lines = source.text.lines().enumerate().filter(|(_, line)| is_bad(line));
-        let told = lines.map(|(at, line)| format!("{}:{}: {}", source.path, at + 1, line.trim()));
-        told.collect::<Vec<_>>()
-    };
-    sources.iter().flat_map(bad).collect()
-}
-
 #[test]
 fn no_file_is_longer_than_six_hundred_lines() {
     let long = |source: &&Source| source.text.lines().count() > LINES_MAX;
     let long: Vec<String> = rust().iter().filter(long).map(|source| source.path.clone()).collect();
     assert_eq!(long, [""; 0]);
-}
-
-/// Whether it is part of what people run, and no test or bench.
-fn is_product(source: &Source) -> bool {
-    let path = &source.path;
-    let is_test = path.starts_with("tests/") || path.starts_with("benches/");
-    !is_test && !path.contains("/tests/") && !path.ends_with("/tests.rs")
-}
-
-/// The text before the tests that stand in the same file.
-fn product(source: &Source) -> &str {
-    source.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
 /// The first line of each function, and how many lines it has. Its end is the first line that is
@@ -228,6 +169,15 @@ fn no_line_ends_in_white_space() {
     let mut sources = sources();
     sources.retain(code);
     assert_eq!(lines(&sources, |line| line.ends_with([' ', '\t'])), [""; 0]);
+}
+
+#[test]
+fn conditions_are_written_with_if() {
+    let mut sources = rust();
+    sources.retain(|source| CONDITIONS.iter().any(|room| source.path.starts_with(room)));
+    let is_arm =
+        |line: &str| ["true =>", "false =>"].iter().any(|arm| line.trim().starts_with(arm));
+    assert_eq!(lines(&sources, is_arm), [""; 0]);
 }
 
 #[test]
