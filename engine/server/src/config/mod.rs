@@ -10,8 +10,8 @@
 //! Invariants of a [`Config`]: every limit of `crate::limits` holds; every name is well formed; no
 //! two applications have the same name, no two models the same name and version; an application
 //! lists a model once at most, and all applications of a model have the same input; every path has
-//! been joined to the folder of the file. Text is judged as a peer is: it meets errors, never a panic.
-//! Only [`Config::load`] looks at the file system.
+//! been joined to the folder of the file. Text is judged as a peer is: it meets errors, never a
+//! panic. Only [`Config::load`] looks at the file system.
 
 mod error;
 mod file;
