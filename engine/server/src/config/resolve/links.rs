@@ -57,35 +57,37 @@ impl<'a> Known<'a> {
         Some(if names_several { settings::label(name, version) } else { name.to_owned() })
     }
 
-    /// The index of what an entry of `models` names.
-    fn find(&self, entry: &str, of: &str) -> Result<usize, Problem> {
+    /// The index of what an entry of `models` names; `None` when that is not one version.
+    fn find(&self, entry: &Text, of: &str, report: &mut Report<'_>) -> Option<usize> {
+        let text = entry.get_ref().as_str();
         // A name that holds a colon is told where it stands.
-        let (name, version) = match entry.split_once(':') {
-            Some((name, version)) if self.versions(entry).is_empty() => (name, Some(version)),
-            _ => (entry, None),
+        let (name, asked) = match text.split_once(':') {
+            Some((name, version)) if self.versions(text).is_empty() => (name, Some(version)),
+            _ => (text, None),
         };
-        let (of, versions) = (of.to_owned(), self.versions(name));
-        let model = || shown(name);
-        let texts = || versions.iter().map(|(_, version)| *version);
-        match (versions.as_slice(), version) {
+        let (of, model, versions) = (of.to_owned(), shown(name), self.versions(name));
+        let problem = match (versions.as_slice(), asked) {
             ([], _) => {
                 let expected = OneOf::new(name, &self.names());
-                Err(Problem::UnknownModel { found: model(), of, expected })
+                Problem::UnknownModel { found: model, of, expected }
             }
-            ([(only, _)], None) => Ok(*only),
-            (_, None) => {
-                let labels = texts().map(|version| settings::label(name, version)).collect();
-                let expected = OneOf { names: labels, near: None };
-                Err(Problem::SeveralVersions { model: model(), of, expected })
+            ([(only, _)], None) => return Some(*only),
+            (several, None) => {
+                let labels = several.iter().map(|(_, version)| settings::label(name, version));
+                let expected = OneOf { names: labels.collect(), near: None };
+                Problem::SeveralVersions { model, of, expected }
             }
             (versions, Some(asked)) => {
-                let found = versions.iter().find(|(_, version)| *version == asked);
-                found.map(|(index, _)| *index).ok_or_else(|| {
-                    let expected = OneOf::new(asked, &texts().collect::<Vec<_>>());
-                    Problem::UnknownVersion { model: model(), of, found: shown(asked), expected }
-                })
+                if let Some((index, _)) = versions.iter().find(|(_, version)| *version == asked) {
+                    return Some(*index);
+                }
+                let texts: Vec<&str> = versions.iter().map(|(_, version)| *version).collect();
+                let expected = OneOf::new(asked, &texts);
+                Problem::UnknownVersion { model, of, found: shown(asked), expected }
             }
-        }
+        };
+        report.problem(entry.span().start, problem);
+        None
     }
 
     /// Each version of a name once, with its index.
@@ -156,25 +158,18 @@ impl<'a> Links<'a> {
             return Vec::new();
         }
         let mut models = Vec::new();
-        for link in &list.get_ref().0 {
-            match self.link(link, of, &models) {
-                Ok(model) => {
-                    self.compare_inputs(model, linking, link.span().start, report);
-                    models.push(model);
-                }
-                Err(problem) => report.problem(link.span().start, problem),
+        for entry in &list.get_ref().0 {
+            let Some(model) = self.known.find(entry, of, report) else { continue };
+            let at = entry.span().start;
+            if models.contains(&model) {
+                let found = shown(&self.known.label(model).unwrap_or_default());
+                report.problem(at, Problem::DuplicateLink { found, of: of.to_owned() });
+            } else {
+                self.compare_inputs(model, linking, at, report);
+                models.push(model);
             }
         }
         models
-    }
-
-    fn link(&self, link: &Text, of: &str, before: &[usize]) -> Result<usize, Problem> {
-        let model = self.known.find(link.get_ref(), of)?;
-        if before.contains(&model) {
-            let found = shown(&self.known.label(model).unwrap_or_default());
-            return Err(Problem::DuplicateLink { found, of: of.to_owned() });
-        }
-        Ok(model)
     }
 
     fn compare_inputs(
