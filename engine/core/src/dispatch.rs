@@ -109,7 +109,7 @@ impl Core {
             let call = self.applications[call.application].queries.call(call.row, call.link);
             stats.queue.record(now_ns.saturating_sub(call.admitted_ns));
         }
-        life.launch(slot as usize, now_ns);
+        life.begin_batch(slot as usize, now_ns);
         let hangs_ns = life.hangs_ns(*batch_timeout_ns);
         self.deadlines.lower(Self::owner_of_replica(replica), hangs_ns.unwrap_or(u64::MAX));
     }
@@ -128,7 +128,7 @@ impl Core {
         let state = &mut *self.replicas[replica];
         let model = state.model;
         let life = state.incarnation.as_mut().expect("a batch was in flight there");
-        let began_ns = life.land(slot as usize, seen_ns);
+        let began_ns = life.end_batch(slot as usize, seen_ns);
         let batch = &mut life.batches[slot as usize];
         let dispatched_ns = batch.dispatched_ns;
         let mut calls = std::mem::take(&mut batch.calls);

@@ -133,7 +133,7 @@ impl Incarnation {
     }
 
     /// The formed batch goes into flight under a ticket's slot.
-    pub fn launch(&mut self, slot: usize, now_ns: u64) {
+    pub fn begin_batch(&mut self, slot: usize, now_ns: u64) {
         std::mem::swap(&mut self.forming, &mut self.batches[slot]);
         let batch = &mut self.batches[slot];
         assert!(!self.forming.in_flight && !batch.calls.is_empty());
@@ -145,7 +145,7 @@ impl Incarnation {
     }
 
     /// Takes a batch out of flight; says when it began, as far as the engine can tell.
-    pub fn land(&mut self, slot: usize, now_ns: u64) -> u64 {
+    pub fn end_batch(&mut self, slot: usize, now_ns: u64) -> u64 {
         let batch = &mut self.batches[slot];
         assert!(batch.in_flight);
         batch.in_flight = false;

@@ -88,8 +88,8 @@ impl Engine {
 
     /// A change at the start, which is done at once.
     fn take(&mut self, step: Step) {
-        let Step { change, face } = step;
-        self.frontend.change(&change, face);
+        let Step { change, endpoint } = step;
+        self.frontend.change(&change, endpoint);
         let changed = self.core.change(0, 0, change, &mut NoAnswers);
         assert!(changed.is_some(), "nothing is under way yet");
     }

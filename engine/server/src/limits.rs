@@ -258,7 +258,7 @@ cutter_limits::limits! {
         /// How often the log is told, at most, that batches of a model fail.
         MODEL_FAILED_TOLD_NS: u64 = 10_000_000_000, "ns";
         /// How often the control thread looks at the counts of models.
-        LOOK_ROUND_NS: u64 = 1_000_000_000, "ns";
+        HEALTH_PERIOD_NS: u64 = 1_000_000_000, "ns";
         /// Looks over which failed batches are counted.
         HEALTH_SAMPLES_MAX: usize = 10, "samples";
         /// The part of the last batches that have failed when a model is called failing.

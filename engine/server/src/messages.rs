@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 use crate::carrier::KillReason;
 use crate::inspection::Inspection;
 use crate::port::direct::Question;
-use crate::port::http::Face;
+use crate::port::http::Endpoint;
 
 /// Control thread to engine thread.
 #[derive(Debug)]
 pub enum ToEngine {
     /// A step of the core, and what clients are to see of the application that is added or linked.
     /// It is acknowledged by its number.
-    Change { number: u64, change: Change, face: Option<Box<Face>> },
+    Change { number: u64, change: Change, endpoint: Option<Box<Endpoint>> },
     /// An incarnation has mapped everything and waits for batches.
     /// First these pools are changed, whose descriptors are on their way to it.
     ReplicaUp { replica: ReplicaId, incarnation: u64, end: Box<EngineEnd>, pools: Vec<PoolChange> },
@@ -51,7 +51,7 @@ pub enum ToEngine {
 #[derive(Debug)]
 pub enum ToControl {
     /// A change is done. What it took out is freed here.
-    Changed { number: u64, retired: Retired, face: Option<Box<Face>> },
+    Changed { number: u64, retired: Retired, endpoint: Option<Box<Endpoint>> },
     /// The engine has given an incarnation up: kill it.
     Kill { replica: ReplicaId, incarnation: u64, reason: KillReason },
     /// A replica has changed a pool.

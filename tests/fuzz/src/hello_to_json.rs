@@ -22,7 +22,7 @@ use cutter_protocol::wire::{
     ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, SPEC_EXACT, WireHello, WireSpec, WireTensor, text_field,
 };
 use cutter_server::limits::DETAIL_BYTES_MAX;
-use cutter_server::port::http::{Explanation, Face};
+use cutter_server::port::http::{Endpoint, Explanation};
 use cutter_tensor::{ElementType, Item, OUTPUT_NAME, TensorSpec};
 use cutter_wire::clipper::{DefaultAnswer, close_prediction, open_prediction, write_default};
 use cutter_wire::json::render::TextRule;
@@ -129,25 +129,25 @@ fn entry(output: &TensorSpec, source: &mut Source<'_>) -> ItemEntry {
     }
 }
 
-fn face() -> Face {
+fn endpoint() -> Endpoint {
     let input = TensorSpec::scalar(ElementType::Int32);
     let model = Some(("sum".to_owned(), "1".to_owned()));
     let stats = Arc::new(ApplicationStats::new("sums"));
-    Face::new("sums".to_owned(), input, 1, "-1", model, stats)
+    Endpoint::new("sums".to_owned(), input, 1, "-1", model, stats)
 }
 
 fn check_answers(completed: &Completed<'_>, spec: &TensorSpec) {
-    let face = face();
+    let endpoint = endpoint();
     for index in 0..completed.item_count {
         let item = match &completed.results {
             Results::Failed(message) => Item::Failed(message),
             Results::Items(items) => items.get(index as usize),
         };
-        check_answer(item, spec, &face);
+        check_answer(item, spec, &endpoint);
     }
 }
 
-fn check_answer(item: Item<'_>, spec: &TensorSpec, face: &Face) {
+fn check_answer(item: Item<'_>, spec: &TensorSpec, endpoint: &Endpoint) {
     let mut json = Vec::new();
     match item {
         Item::Output(output) => {
@@ -159,8 +159,8 @@ fn check_answer(item: Item<'_>, spec: &TensorSpec, face: &Face) {
         }
         Item::Failed(detail) => {
             let reason = Reason::ModelError;
-            let explanation = Explanation { reason, detail, face };
-            let (output, reason) = (&face.default_json[..], reason.as_str());
+            let explanation = Explanation { reason, detail, endpoint };
+            let (output, reason) = (&endpoint.default_json[..], reason.as_str());
             write_default(&mut json, QUERY_ID, &DefaultAnswer { output, explanation, reason });
         }
     }

@@ -133,7 +133,7 @@ const ROOMS: &[Room] = &[
             "cutter_server::limits",
             "cutter_server::messages",
             "cutter_server::pool",
-            "cutter_server::port::http::Face",
+            "cutter_server::port::http::Endpoint",
             "cutter_server::printable",
             "cutter_server::reactor::listener::SocketFile",
             "cutter_server::reactor::listener::remove_stale",

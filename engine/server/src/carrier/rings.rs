@@ -251,7 +251,7 @@ impl Rings {
                     return true;
                 }
                 Ok(Polled::Completed(completed)) => {
-                    link.idle_wakes.pay();
+                    link.idle_wakes.credit();
                     let seen_ns = link.seen_ns.take().unwrap_or(now_ns);
                     let results = match completed.results {
                         Results::Failed(message) => BatchResults::Failed(message),
@@ -262,7 +262,7 @@ impl Rings {
                     worked = true;
                 }
                 Ok(Polled::PoolChanged(changed)) => {
-                    link.idle_wakes.pay();
+                    link.idle_wakes.credit();
                     worked = true;
                     let (change, is_made) = (changed.change, changed.result.is_ok());
                     if !is_made {

@@ -22,7 +22,7 @@ impl IdleWakes {
         Self { level: 0, leaked_until_ns: now_ns }
     }
 
-    pub fn pay(&mut self) {
+    pub fn credit(&mut self) {
         self.level = self.level.saturating_sub(1);
     }
 
@@ -49,7 +49,7 @@ mod tests {
         let mut wakes = IdleWakes::new(SECOND_NS);
         (0..10 * wakes_per_second)
             .map(|wake| {
-                (0..completions_per_wake).for_each(|_| wakes.pay());
+                (0..completions_per_wake).for_each(|_| wakes.credit());
                 wakes.count(SECOND_NS + wake * SECOND_NS / wakes_per_second)
             })
             .max()
@@ -68,7 +68,7 @@ mod tests {
         // A bell each 10 us, and a completion with every hundredth.
         for wake in 0..2_000 {
             if wake % 100 == 0 {
-                wakes.pay();
+                wakes.credit();
             }
             flooded |= wakes.count(wake * 10_000) > WAKES_WITHOUT_NEWS_MAX;
         }

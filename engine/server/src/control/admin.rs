@@ -2,8 +2,8 @@
 //!
 //! Every connection is one request: it lives for a bounded time, may send a bounded number of
 //! bytes, and is closed with the answer. So slow or greedy clients cost little, and none keeps
-//! others out (see `door`). What costs the engine thread something is made a few times a second at
-//! most: whoever asks more often gets the last answer again.
+//! others out (see `admin_listener`). What costs the engine thread something is made a few times a
+//! second at most: whoever asks more often gets the last answer again.
 
 use std::fmt::Display;
 use std::io;
@@ -25,8 +25,8 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::admin_listener::AdminListener;
 use super::answers::{self, Process};
-use super::door::Door;
 use super::registry::Registry;
 use crate::control::prometheus::{self, Format, ProcessCounts};
 use crate::limits::{INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
@@ -54,7 +54,7 @@ pub(super) struct Inspected {
 
 /// Serves until the runtime ends.
 pub(super) async fn run(admin: Admin, listener: std::net::TcpListener) -> io::Result<()> {
-    axum::serve(Door::new(listener)?, router(admin)).await
+    axum::serve(AdminListener::new(listener)?, router(admin)).await
 }
 
 fn router(admin: Admin) -> Router {

@@ -55,7 +55,7 @@ pub fn bind_containers(path: &Path) -> io::Result<ContainerListener> {
 
 /// Why a container that connected is sent away before its handshake.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum DoorError {
+enum ConnectError {
     #[error(
         "user {found} may not connect: the engine runs as user {expected}; start the container as \
          that user"
@@ -110,12 +110,12 @@ pub(super) async fn run(shared: Rc<Shared>, listener: ContainerListener) -> io::
                 Ok((socket, _)) => {
                     let socket = Channel::accepted(socket);
                     let (shared, waiting) = (Rc::clone(&shared), Rc::clone(&waiting));
-                    connections.spawn_local(attend(shared, socket, waiting));
+                    connections.spawn_local(serve_connection(shared, socket, waiting));
                     // Whoever came is heard before another one may take its place.
                     tokio::task::yield_now().await;
                 }
                 Err(error) => {
-                    shared.tell_refused(None, &format!("cannot accept a container: {error}"));
+                    shared.log_refused(None, &format!("cannot accept a container: {error}"));
                     tokio::time::sleep(Duration::from_nanos(ACCEPT_PAUSE_NS)).await;
                 }
             },
@@ -128,29 +128,29 @@ pub(super) async fn run(shared: Rc<Shared>, listener: ContainerListener) -> io::
 }
 
 /// A container from its connection to its end.
-async fn attend(shared: Rc<Shared>, socket: Channel, waiting: Rc<RefCell<Waiting>>) {
+async fn serve_connection(shared: Rc<Shared>, socket: Channel, waiting: Rc<RefCell<Waiting>>) {
     let (pid, pidfd) = match check_peer(&socket) {
         Ok(peer) => peer,
-        Err(error) => return send_away(&shared, &socket, None, &error.to_string()),
+        Err(error) => return refuse_container(&shared, &socket, None, &error.to_string()),
     };
     let mut place = waiting.borrow_mut().enter(pid);
     let hello = tokio::select! {
         biased;
-        hello = greet::hear_hello(&socket, LoadLimit::new(Some(shared.timing.hello))) => {
+        hello = greet::receive_hello(&socket, LoadLimit::new(Some(shared.timing.hello))) => {
             hello.map_err(|error| error.to_string())
         }
-        _ = &mut place.lost => Err(DoorError::Mute.to_string()),
-        () = shared.reached(Phase::Draining) => Err(DoorError::Ending.to_string()),
+        _ = &mut place.lost => Err(ConnectError::Mute.to_string()),
+        () = shared.reached(Phase::Draining) => Err(ConnectError::Ending.to_string()),
     };
     waiting.borrow_mut().leave(&place);
     let hello = match hello {
         Ok(hello) => hello,
-        Err(text) => return send_away(&shared, &socket, Some(pid), &text),
+        Err(text) => return refuse_container(&shared, &socket, Some(pid), &text),
     };
     let model = choose(&shared.registry(), &hello);
     let slot = match model.and_then(|model| free_slot(&shared, model)) {
         Ok(slot) => slot,
-        Err(error) => return send_away(&shared, &socket, Some(pid), &error.to_string()),
+        Err(error) => return refuse_container(&shared, &socket, Some(pid), &error.to_string()),
     };
     let cause = serve(&shared, slot, &Peer { socket, pid, pidfd }, &hello).await;
     if let Cause::Asked = cause {
@@ -219,26 +219,26 @@ async fn serve(shared: &Rc<Shared>, slot: Slot, peer: &Peer, hello: &Hello) -> C
     cause
 }
 
-fn send_away(shared: &Shared, socket: &Channel, pid: Option<u32>, text: &str) {
+fn refuse_container(shared: &Shared, socket: &Channel, pid: Option<u32>, text: &str) {
     socket.refuse(text);
-    shared.tell_refused(pid, &format!("a container that connected was refused: {text}"));
+    shared.log_refused(pid, &format!("a container that connected was refused: {text}"));
 }
 
 /// Who connected, as the kernel says. The handle is opened while the other side still holds its
 /// socket, or the handshake that follows finds it closed.
-fn check_peer(socket: &Channel) -> Result<(u32, Pidfd), DoorError> {
-    let peer = socket.peer().map_err(|_| DoorError::Unseen)?;
+fn check_peer(socket: &Channel) -> Result<(u32, Pidfd), ConnectError> {
+    let peer = socket.peer().map_err(|_| ConnectError::Unseen)?;
     let expected = geteuid().as_raw();
     if peer.uid() != expected && peer.uid() != 0 {
-        return Err(DoorError::User { found: peer.uid(), expected });
+        return Err(ConnectError::User { found: peer.uid(), expected });
     }
-    let pid = peer.pid().and_then(Pid::from_raw).ok_or(DoorError::Unseen)?;
-    let pidfd = Pidfd::of(pid).map_err(|_| DoorError::Unseen)?;
+    let pid = peer.pid().and_then(Pid::from_raw).ok_or(ConnectError::Unseen)?;
+    let pidfd = Pidfd::of(pid).map_err(|_| ConnectError::Unseen)?;
     Ok((pid.as_raw_pid().unsigned_abs(), pidfd))
 }
 
 /// The model that a container is of.
-fn choose(registry: &Registry, hello: &Hello) -> Result<ModelId, DoorError> {
+fn choose(registry: &Registry, hello: &Hello) -> Result<ModelId, ConnectError> {
     let by_hand = || {
         let models = registry.models.iter().map(|(id, entry)| (id, &*entry.settings));
         models.filter(|(_, model)| model.command.is_none())
@@ -251,7 +251,7 @@ fn choose(registry: &Registry, hello: &Hello) -> Result<ModelId, DoorError> {
         let mut candidates = by_hand();
         return match (candidates.next(), candidates.next()) {
             (Some((only, _)), None) => Ok(only),
-            _ => Err(DoorError::WhichModel { choices: choices() }),
+            _ => Err(ConnectError::WhichModel { choices: choices() }),
         };
     }
     let any_version = hello.model_version.is_empty();
@@ -259,29 +259,31 @@ fn choose(registry: &Registry, hello: &Hello) -> Result<ModelId, DoorError> {
     let named = named.iter().map(|id| (*id, &*registry.models[*id].settings));
     let asked = named.filter(|(_, model)| any_version || model.version == hello.model_version);
     match asked.collect::<Vec<_>>().as_slice() {
-        [(_, only)] if only.command.is_some() => Err(DoorError::HasCommand { model: only.label() }),
+        [(_, only)] if only.command.is_some() => {
+            Err(ConnectError::HasCommand { model: only.label() })
+        }
         [(only, _)] => Ok(*only),
         several @ [(_, first), ..] => {
             let versions = several.iter().map(|(_, model)| model.label());
             let versions = versions.collect::<Vec<_>>().join(", ");
-            Err(DoorError::WhichVersion { model: first.name.clone(), versions })
+            Err(ConnectError::WhichVersion { model: first.name.clone(), versions })
         }
         [] => {
             let version = Some(&hello.model_version).filter(|version| !version.is_empty());
             let version = version.map(|version| format!(":{}", Name(version))).unwrap_or_default();
             let asked = format!("{}{version}", Name(&hello.model));
-            Err(DoorError::NoSuchModel { asked, choices: choices() })
+            Err(ConnectError::NoSuchModel { asked, choices: choices() })
         }
     }
 }
 
-fn free_slot(shared: &Shared, model: ModelId) -> Result<Slot, DoorError> {
+fn free_slot(shared: &Shared, model: ModelId) -> Result<Slot, ConnectError> {
     let registry = shared.registry();
     let mut slots = registry.slots_of(model).into_iter();
     let free = slots.find(|slot| registry.state(*slot) == State::NotConnected);
     free.ok_or_else(|| {
         let replicas = registry.models[model].settings.replicas;
-        DoorError::Full { replicas, model: registry.label(model) }
+        ConnectError::Full { replicas, model: registry.label(model) }
     })
 }
 

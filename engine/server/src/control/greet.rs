@@ -137,7 +137,7 @@ impl LoadLimit {
 }
 
 /// Waits for a container's first message.
-pub(super) async fn hear_hello(socket: &Channel, limit: LoadLimit) -> Result<Hello, GreetError> {
+pub(super) async fn receive_hello(socket: &Channel, limit: LoadLimit) -> Result<Hello, GreetError> {
     let heard = limit.wait(socket.receive()).await;
     let message = heard.map_err(|within| GreetError::NoHello { within })??;
     Ok(Hello::read(&message.ok_or(GreetError::Gone)?)?)

@@ -21,11 +21,11 @@
 //! - When [`run`] returns no process, task, descriptor or file of it is left.
 
 mod admin;
+mod admin_listener;
 mod answers;
 mod backoff;
 mod by_hand;
 pub mod changes;
-mod door;
 mod greet;
 mod health;
 mod life;
@@ -61,7 +61,7 @@ pub use by_hand::{ContainerListener, bind_containers};
 pub use signals::Signals;
 
 use crate::limits::{
-    CONTAINER_HELLO_NS, CONTROL_DRAIN_GRACE_NS, DRAIN_NS_MAX, LOOK_ROUND_NS, REPLICA_KILL_NS,
+    CONTAINER_HELLO_NS, CONTROL_DRAIN_GRACE_NS, DRAIN_NS_MAX, HEALTH_PERIOD_NS, REPLICA_KILL_NS,
     REPLICA_STOP_NS,
 };
 use crate::messages::{EngineMailbox, ToControl, ToEngine};
@@ -135,7 +135,7 @@ fn run_with(plan: ControlPlan, timing: Timing) -> io::Result<()> {
 async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
     let ControlPlan { stats, registry, engine, mut inbox, requests, admin, .. } = plan;
     let (containers, log_lines_dropped) = (plan.containers, plan.log_lines_dropped);
-    let mut asks = Asks::new(plan.signals, plan.stop)?;
+    let mut stop_requests = StopRequests::new(plan.signals, plan.stop)?;
     let handlers = admin::Admin {
         registry: Arc::clone(&registry),
         stats,
@@ -161,8 +161,8 @@ async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
             }
         });
     }
-    let phase = conduct(&shared, &mut inbox, &mut asks).await;
-    end(&shared, phase, tasks, &mut asks).await;
+    let phase = conduct(&shared, &mut inbox, &mut stop_requests).await;
+    end(&shared, phase, tasks, &mut stop_requests).await;
     Ok(())
 }
 
@@ -170,10 +170,10 @@ async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
 async fn conduct(
     shared: &Shared,
     inbox: &mut UnboundedReceiver<ToControl>,
-    asks: &mut Asks,
+    stop_requests: &mut StopRequests,
 ) -> Phase {
     let mut drain_until: Option<Instant> = None;
-    let mut looks = tokio::time::interval(Duration::from_nanos(LOOK_ROUND_NS));
+    let mut looks = tokio::time::interval(Duration::from_nanos(HEALTH_PERIOD_NS));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let overdue = async {
@@ -192,8 +192,8 @@ async fn conduct(
                 }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
-                // The face, too, is freed here.
-                Some(ToControl::Changed { number, retired, face: _ }) => {
+                // The endpoint, too, is freed here.
+                Some(ToControl::Changed { number, retired, endpoint: _ }) => {
                     shared.changed(number, retired);
                 }
                 Some(ToControl::PoolChanged { replica, incarnation, change }) => {
@@ -210,24 +210,24 @@ async fn conduct(
                     return Phase::Killing;
                 }
             },
-            by = asks.next() => {
+            by = stop_requests.next() => {
                 if drain_until.is_some() {
                     tracing::warn!("{by} during the drain: ending at once");
                     shared.force_end();
-                    asks.next_is_last();
+                    stop_requests.next_is_last();
                     return Phase::Killing;
                 }
                 tracing::info!("{by}: draining");
                 drain_until = Some(Instant::now() + shared.timing.drain);
                 shared.registry().begin_drain();
                 shared.enter(Phase::Draining);
-                shared.tell_engine(ToEngine::Drain);
+                shared.send_to_engine(ToEngine::Drain);
             }
-            _ = looks.tick() => shared.look_round(),
+            _ = looks.tick() => shared.check_health(),
             () = overdue => {
                 tracing::error!("the engine thread does not drain: ending without it");
                 shared.force_end();
-                asks.next_is_last();
+                stop_requests.next_is_last();
                 return Phase::Killing;
             }
         }
@@ -235,7 +235,12 @@ async fn conduct(
 }
 
 /// Ends the replicas and waits for their tasks.
-async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut Asks) {
+async fn end(
+    shared: &Shared,
+    phase: Phase,
+    mut tasks: JoinSet<()>,
+    stop_requests: &mut StopRequests,
+) {
     shared.enter(phase);
     shared.give_up_changes();
     // Every task kills what does not end in time; only a process that the kernel cannot end, since
@@ -248,9 +253,9 @@ async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut A
                 Some(Err(error)) => tracing::error!("a task of the control thread failed: {error}"),
                 None => return,
             },
-            by = asks.next() => {
+            by = stop_requests.next() => {
                 tracing::warn!("{by}: killing the replicas");
-                asks.next_is_last();
+                stop_requests.next_is_last();
                 shared.enter(Phase::Killing);
             }
             () = sleep_until(until) => {
@@ -263,12 +268,12 @@ async fn end(shared: &Shared, phase: Phase, mut tasks: JoinSet<()>, asks: &mut A
 
 /// The ways to be asked to end.
 #[derive(Debug)]
-struct Asks {
+struct StopRequests {
     signals: Option<Listening>,
     stop: Option<oneshot::Receiver<()>>,
 }
 
-impl Asks {
+impl StopRequests {
     fn new(signals: Option<Signals>, stop: oneshot::Receiver<()>) -> io::Result<Self> {
         Ok(Self { signals: signals.map(Signals::listen).transpose()?, stop: Some(stop) })
     }

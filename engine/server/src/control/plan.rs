@@ -21,7 +21,7 @@ use cutter_tensor::TensorSpec;
 use super::registry::{ApplicationEntry, ModelEntry, Registry};
 use crate::config::{self, BatchPolicy};
 use crate::pool;
-use crate::port::http::Face;
+use crate::port::http::Endpoint;
 
 /// Why something is not done. Each is one line: what, why, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +76,12 @@ pub enum ChangeError {
 #[derive(Debug)]
 pub struct Step {
     pub change: Change,
-    pub face: Option<Box<Face>>,
+    pub endpoint: Option<Box<Endpoint>>,
 }
 
 impl From<Change> for Step {
     fn from(change: Change) -> Self {
-        Self { change, face: None }
+        Self { change, endpoint: None }
     }
 }
 
@@ -159,8 +159,8 @@ pub fn add_application(
     let id = registry.applications.insert(entry).map_err(|_| ChangeError::Applications)?;
     let plan = ApplicationPlan { slo_ns: settings.slo_ns, pool, links_max, stats };
     let change = Change::AddApplication { id, application: Box::new(Application::new(plan)) };
-    let face = face(registry, id);
-    Ok((id, Step { change, face: Some(face) }))
+    let endpoint = endpoint(registry, id);
+    Ok((id, Step { change, endpoint: Some(endpoint) }))
 }
 
 /// Links an application to these models and to no others.
@@ -198,8 +198,8 @@ pub fn link(
     registry.applications[application].links = models.to_vec();
     let links = Box::new(Links { models: links, ..Links::default() });
     let change = Change::Link { application, links, rooms };
-    let face = Some(face(registry, application));
-    Ok(LinkPlan { step: Step { change, face }, maps })
+    let endpoint = Some(endpoint(registry, application));
+    Ok(LinkPlan { step: Step { change, endpoint }, maps })
 }
 
 /// Links an application to nobody. Says whose replicas have its rows, and at which place.
@@ -274,13 +274,13 @@ fn places(
 }
 
 /// What clients see of an application as it is linked now.
-fn face(registry: &Registry, application: ApplicationId) -> Box<Face> {
+fn endpoint(registry: &Registry, application: ApplicationId) -> Box<Endpoint> {
     let ApplicationEntry { settings, stats, links, .. } = &registry.applications[application];
     let model = links.first().map(|model| &registry.models[*model].settings);
     let model = model.map(|model| (model.name.clone(), model.version.clone()));
     let (name, default) = (settings.name.clone(), &settings.default_output);
     let (slo_ns, stats) = (settings.slo_ns, Arc::clone(stats));
-    let mut face = Face::new(name, settings.input, slo_ns, default, model, stats);
-    (face.rows, face.json_output) = (settings.rows, settings.json_output);
-    Box::new(face)
+    let mut endpoint = Endpoint::new(name, settings.input, slo_ns, default, model, stats);
+    (endpoint.rows, endpoint.json_output) = (settings.rows, settings.json_output);
+    Box::new(endpoint)
 }

@@ -99,7 +99,7 @@ pub struct ModelEntry {
     /// The rows for which the engine thread has room in its queue.
     pub room_rows: usize,
     /// What the engine thread was told last.
-    told: Availability,
+    availability: Availability,
     health: Health,
     /// What the model said of the last batch that failed.
     last_error: Option<String>,
@@ -170,7 +170,7 @@ impl Registry {
             replicas: Vec::with_capacity(count as usize),
             pools: [None; POOLS_MAX],
             room_rows: 0,
-            told: Availability::Expected,
+            availability: Availability::Expected,
             health: Health::default(),
             last_error: None,
         };
@@ -257,8 +257,8 @@ impl Registry {
         let expected = states.any(State::is_expected);
         let model = &mut self.models[slot.model];
         let now = if expected { Availability::Expected } else { Availability::Down };
-        let changed = now != model.told;
-        model.told = now;
+        let changed = now != model.availability;
+        model.availability = now;
         changed.then_some(now)
     }
 

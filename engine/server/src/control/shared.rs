@@ -130,7 +130,7 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tell_engine(&self, message: ToEngine) {
+    pub(super) fn send_to_engine(&self, message: ToEngine) {
         self.engine.send(message);
     }
 
@@ -139,8 +139,8 @@ impl Shared {
         let number = self.next_change.replace(self.next_change.get() + 1);
         let (done, is_done) = oneshot::channel();
         self.changes.borrow_mut().insert(number, done);
-        let Step { change, face } = step;
-        self.tell_engine(ToEngine::Change { number, change, face });
+        let Step { change, endpoint } = step;
+        self.send_to_engine(ToEngine::Change { number, change, endpoint });
         is_done.await.map_err(|_| ChangeError::Ending)
     }
 
@@ -168,7 +168,7 @@ impl Shared {
                 continue;
             }
             let (replica, incarnation) = (life.slot.replica, life.incarnation);
-            self.tell_engine(ToEngine::ChangePool { replica, incarnation, change });
+            self.send_to_engine(ToEngine::ChangePool { replica, incarnation, change });
             waits.push(self.await_pool(replica, incarnation, change));
         }
         for wait in waits {
@@ -230,7 +230,7 @@ impl Shared {
         let change = self.registry().set(slot, state, monotonic_ns());
         // What still waits when all is killed waits for no model: it is answered as an end.
         if let Some(availability) = change.filter(|_| self.phase() < Phase::Killing) {
-            self.tell_engine(ToEngine::Availability { model: slot.model, availability });
+            self.send_to_engine(ToEngine::Availability { model: slot.model, availability });
         }
     }
 
@@ -274,7 +274,7 @@ impl Shared {
             tokio::task::spawn_local(self.await_pool(slot.replica, incarnation, *change));
         }
         let replica = slot.replica;
-        self.tell_engine(ToEngine::ReplicaUp { replica, incarnation, end, pools: changes });
+        self.send_to_engine(ToEngine::ReplicaUp { replica, incarnation, end, pools: changes });
         self.set(slot, State::Up { pid });
         tracing::info!(model = self.label(slot), replica = slot.ordinal, pid, incarnation, "up");
         killed
@@ -306,7 +306,7 @@ impl Shared {
         let is_other = |wait: &PoolWait| wait.replica != slot.replica;
         self.pool_changes.borrow_mut().retain(is_other);
         let replica = slot.replica;
-        self.tell_engine(ToEngine::ReplicaLost { replica, incarnation, death });
+        self.send_to_engine(ToEngine::ReplicaLost { replica, incarnation, death });
     }
 
     /// Passes on that the engine thread has given an incarnation up.
@@ -323,7 +323,7 @@ impl Shared {
     pub(super) fn leave(&self, replica: ReplicaId) {
         let incarnation = self.lives.borrow().get(&replica).map(|life| life.incarnation);
         if let Some(incarnation) = incarnation {
-            self.tell_engine(ToEngine::StopReplica { replica, incarnation });
+            self.send_to_engine(ToEngine::StopReplica { replica, incarnation });
         }
         self.leaving.send_modify(|leaving| leaving.push(replica));
     }
@@ -372,12 +372,12 @@ impl Shared {
     /// Has the engine thread answer all that waits, now and with the right reason: before its
     /// replicas are taken from it.
     pub(super) fn force_end(&self) {
-        self.tell_engine(ToEngine::EndNow);
+        self.send_to_engine(ToEngine::EndNow);
         self.enter(Phase::Killing);
     }
 
     /// Tells the log of a container that connected and is not taken, unless it is told of too many.
-    pub(super) fn tell_refused(&self, pid: Option<u32>, text: &str) {
+    pub(super) fn log_refused(&self, pid: Option<u32>, text: &str) {
         if self.refusals.borrow_mut().admits(monotonic_ns()) {
             tracing::warn!(pid, "{text}");
         }
@@ -405,7 +405,7 @@ impl Shared {
     }
 
     /// Once a second: what a look at the counts shows, and what was not told.
-    pub(super) fn look_round(&self) {
+    pub(super) fn check_health(&self) {
         let now_ns = monotonic_ns();
         if let Some(count) = self.refusals.borrow_mut().take_suppressed(now_ns) {
             tracing::warn!(count, "more containers were refused that are not listed");

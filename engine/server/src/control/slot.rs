@@ -38,7 +38,7 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
         let pause = match start(&shared, slot, &command) {
             Err(text) => {
                 let pause = back_off.after(0);
-                retreat(&shared, slot, false, Some(pause));
+                note_pause(&shared, slot, false, Some(pause));
                 shared.note_failure(slot, &text, Some(pause));
                 pause
             }
@@ -47,8 +47,8 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
                 let pause = back_off.after(end.up_ns);
                 let asked = matches!(end.cause, Cause::Asked);
                 let pause = Some(pause).filter(|_| !asked && !shared.is_to_end(slot));
-                retreat(&shared, slot, end.up_ns > 0, pause);
-                incarnation.bury(&shared, slot, &end, pause).await;
+                note_pause(&shared, slot, end.up_ns > 0, pause);
+                incarnation.log_end(&shared, slot, &end, pause).await;
                 let Some(pause) = pause else { break };
                 pause
             }
@@ -63,7 +63,7 @@ pub(super) async fn run(shared: Rc<Shared>, slot: Slot, command: Command) {
 }
 
 /// Notes what a slot does until its next incarnation, after a pause; without one there is none.
-fn retreat(shared: &Shared, slot: Slot, was_up: bool, pause: Option<Duration>) {
+fn note_pause(shared: &Shared, slot: Slot, was_up: bool, pause: Option<Duration>) {
     let state = match pause {
         None => State::Ended,
         // So soon that queries may wait for it: what it had in hand is to be sent again.
@@ -139,14 +139,14 @@ impl Incarnation {
         let ready = match greeted {
             Ok(ready) => ready,
             Err(cause) => {
-                let (cause, status) = self.settle(shared, slot, cause, Duration::ZERO).await;
+                let (cause, status) = self.end_process(shared, slot, cause, Duration::ZERO).await;
                 return End { cause, up_ns: 0, status };
             }
         };
         let mut up = Up::new(shared, slot, ready);
         let cause = up.end(shared, slot, &self.socket, self.process.exited()).await;
         let up_ns = up.up_ns();
-        let (cause, status) = self.settle(shared, slot, cause, shared.timing.stop).await;
+        let (cause, status) = self.end_process(shared, slot, cause, shared.timing.stop).await;
         shared.lost(slot, self.number, cause.death());
         End { cause, up_ns, status }
     }
@@ -154,7 +154,7 @@ impl Incarnation {
     async fn greet(&self, shared: &Shared, slot: Slot) -> Result<Ready, Cause> {
         let greeted = async {
             let limit = LoadLimit::of(&shared.model(slot));
-            let hello = greet::hear_hello(&self.socket, limit).await?;
+            let hello = greet::receive_hello(&self.socket, limit).await?;
             let life = (self.number, self.pid());
             greet::grant(shared, slot, life, &self.socket, &hello, limit).await
         };
@@ -166,7 +166,7 @@ impl Incarnation {
 
     /// Sees to it that the process is dead and reaped. Says why it died, which may be plainer now,
     /// and its status.
-    async fn settle(
+    async fn end_process(
         &mut self,
         shared: &Shared,
         slot: Slot,
@@ -202,7 +202,7 @@ impl Incarnation {
     }
 
     /// Takes what a dead process left in its pipes, and tells the log of it.
-    async fn bury(mut self, shared: &Shared, slot: Slot, end: &End, pause: Option<Duration>) {
+    async fn log_end(mut self, shared: &Shared, slot: Slot, end: &End, pause: Option<Duration>) {
         let left = async {
             for stream in &mut self.streams {
                 // It ends at the end of the pipe; it does not panic.
@@ -218,7 +218,7 @@ impl Incarnation {
         let retry_in_ms = pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         tracing::info!(model, replica, pid, lived_ms, retry_in_ms, "gone ({})", end.status);
         if !matches!(end.cause, Cause::Asked) {
-            let text = obituary(end, &self.last_words.borrow());
+            let text = cause_of_death(end, &self.last_words.borrow());
             shared.note_failure(slot, &text, pause);
         }
     }
@@ -229,7 +229,7 @@ impl Incarnation {
 }
 
 /// Why an incarnation is gone, in one sentence that needs no other.
-fn obituary(end: &End, last_words: &str) -> String {
+fn cause_of_death(end: &End, last_words: &str) -> String {
     let End { cause, status, .. } = end;
     match (cause, last_words) {
         (Cause::Exited, "") => format!("{cause} ({status})"),

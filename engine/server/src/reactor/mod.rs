@@ -47,7 +47,7 @@ use crate::limits::{
 use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::port::Answers;
 use crate::port::direct::Questions;
-use crate::port::http::{Face, Frontend};
+use crate::port::http::{Endpoint, Frontend};
 use connections::Connections;
 use drain::Drain;
 use listener::Listener;
@@ -157,12 +157,12 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let mut thread = Self {
             ring,
             clock,
-            completions: Vec::new(),
-            backlog: VecDeque::new(),
+            completions: Vec::with_capacity(2 * RING_ENTRIES as usize),
+            backlog: VecDeque::with_capacity(2 * RING_ENTRIES as usize),
             turn_bytes: 0,
             connections: Connections::new(frontend.places()),
-            starved: Vec::new(),
-            bulk: VecDeque::new(),
+            starved: Vec::with_capacity(frontend.places()),
+            bulk: VecDeque::with_capacity(frontend.places()),
             accepted_waiting: VecDeque::new(),
             timers: Timers::new(frontend.places()),
             accept_again_ns: listeners.iter().map(|_| None).collect(),
@@ -254,7 +254,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         worked |= self.start_sends(now_ns);
         self.feed_starved();
         worked |= self.feed_bulk();
-        self.tell_control();
+        self.report_to_control();
         Ok(worked)
     }
 
@@ -267,7 +267,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             kind::INBOX => {
                 self.ring.read_u64(self.inbox.bell(), completion.token);
                 while let Some(message) = self.inbox.next() {
-                    self.told(message);
+                    self.handle_message(message);
                 }
             }
             kind => unreachable!("no operation of kind {kind} is ever started"),
@@ -308,19 +308,25 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     }
 
     /// Carries out a change, and acknowledges it if it is done at once.
-    fn change(&mut self, now_ns: u64, number: u64, change: Change, face: Option<Box<Face>>) {
+    fn change(
+        &mut self,
+        now_ns: u64,
+        number: u64,
+        change: Change,
+        endpoint: Option<Box<Endpoint>>,
+    ) {
         if let Change::DrainApplication(application) = change {
             self.drains.push(ApplicationDrain { number, application, core_is_done: false });
         }
-        let face = self.frontend.change(&change, face);
+        let endpoint = self.frontend.change(&change, endpoint);
         let sink = &mut answers(&mut self.frontend, &mut self.questions);
         if let Some(changed) = self.core.change(now_ns, number, change, sink) {
-            self.changed(changed, face);
+            self.changed(changed, endpoint);
         }
     }
 
     /// The core is done with a change. With the drain of an application the port has to be, too.
-    fn changed(&mut self, changed: Changed, face: Option<Box<Face>>) {
+    fn changed(&mut self, changed: Changed, endpoint: Option<Box<Endpoint>>) {
         let Changed { number, retired } = changed;
         let drain = self.drains.iter_mut().find(|drain| drain.number == number);
         if let Some(drain) = drain {
@@ -328,7 +334,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             return;
         }
         // Without a control thread the process is ending anyway.
-        let _ = self.control.send(ToControl::Changed { number, retired, face });
+        let _ = self.control.send(ToControl::Changed { number, retired, endpoint });
     }
 
     /// Acknowledges the drains that are done.
@@ -341,19 +347,19 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             let is_done = drain.core_is_done && !frontend.owes(drain.application);
             if is_done {
                 let (number, retired) = (drain.number, Retired::Nothing);
-                let _ = control.send(ToControl::Changed { number, retired, face: None });
+                let _ = control.send(ToControl::Changed { number, retired, endpoint: None });
             }
             !is_done
         });
     }
 
-    fn told(&mut self, message: ToEngine) {
+    fn handle_message(&mut self, message: ToEngine) {
         let now_ns = self.clock.now_ns();
         let core = &mut self.core;
         let sink = &mut answers(&mut self.frontend, &mut self.questions);
         match message {
-            ToEngine::Change { number, change, face } => {
-                self.change(now_ns, number, change, face);
+            ToEngine::Change { number, change, endpoint } => {
+                self.change(now_ns, number, change, endpoint);
             }
             ToEngine::ReplicaUp { replica, incarnation, end, pools } => {
                 self.carrier.up(now_ns, (replica, incarnation), end, pools, core);
@@ -423,7 +429,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     /// Large buffers are freed by the control thread: unmapping takes its time. And failures of
     /// models are told there.
-    fn tell_control(&mut self) {
+    fn report_to_control(&mut self) {
         while let Some(buffer) = self.frontend.take_garbage() {
             let _ = self.control.send(ToControl::Garbage(buffer));
         }

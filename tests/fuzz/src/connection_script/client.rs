@@ -1,7 +1,7 @@
 //! A client as its side of the connection sees it: what it sent, what that means to a reader that
 //! is given all of it in order, and what it gets.
 
-use cutter_server::port::http::{Face, Faces, Route};
+use cutter_server::port::http::{Endpoint, Endpoints, Route};
 use cutter_wire::http::{Head, Method, Phase, RequestReader, Step, decode_path_segment};
 use cutter_wire::json::read_predict;
 use cutter_wire::json::render::TextRule;
@@ -62,10 +62,10 @@ pub struct Client {
 
 impl Client {
     /// These bytes go to the server.
-    pub fn sent(&mut self, bytes: &[u8], faces: &Faces) {
+    pub fn sent(&mut self, bytes: &[u8], endpoints: &Endpoints) {
         self.unread.extend_from_slice(bytes);
         while self.bad.is_none() {
-            let consumed = match self.reader.read(&self.unread, faces) {
+            let consumed = match self.reader.read(&self.unread, endpoints) {
                 Step::NeedMore { consumed, .. } => {
                     self.unread.drain(..consumed);
                     return;
@@ -76,7 +76,7 @@ impl Client {
                         keeps_alive: head.keep_alive,
                         is_head: head.method == Method::Head,
                         expects: head.expect_continue,
-                        question: question(&head, body, faces),
+                        question: question(&head, body, endpoints),
                     });
                     consumed
                 }
@@ -171,13 +171,13 @@ impl Client {
 }
 
 /// What a whole request asks for; nothing where it is answered with a problem.
-fn question(head: &Head<'_>, body: &[u8], faces: &Faces) -> Option<Question> {
-    let application = application_at(head.path, faces)?;
+fn question(head: &Head<'_>, body: &[u8], endpoints: &Endpoints) -> Option<Question> {
+    let application = application_at(head.path, endpoints)?;
     if head.method != Method::Post || head.is_encoded {
         return None;
     }
-    let (_, face) = faces.iter().nth(application)?;
-    let Face { input, model, .. } = face;
+    let (_, endpoint) = endpoints.iter().nth(application)?;
+    let Endpoint { input, model, .. } = endpoint;
     let mut rows = KeptRows::new(input, false);
     let read = read_predict(body, input, INPUT_BATCH_MAX, &mut rows).ok()?;
     let current = model.as_ref().map(|(_, version)| version.as_str());
@@ -186,7 +186,7 @@ fn question(head: &Head<'_>, body: &[u8], faces: &Faces) -> Option<Question> {
     is_served.then_some(question)
 }
 
-fn application_at(path: &str, faces: &Faces) -> Option<usize> {
+fn application_at(path: &str, endpoints: &Endpoints) -> Option<usize> {
     let segments: Result<Vec<_>, _> = path.split('/').map(decode_path_segment).collect();
     let segments = segments.ok()?;
     let (start, name) = match &segments[..] {
@@ -196,8 +196,8 @@ fn application_at(path: &str, faces: &Faces) -> Option<usize> {
         }
         _ => return None,
     };
-    let mut faces = faces.iter();
-    let found = faces.position(|(_, face)| face.name.as_bytes() == &name[..]);
+    let mut endpoints = endpoints.iter();
+    let found = endpoints.position(|(_, endpoint)| endpoint.name.as_bytes() == &name[..]);
     found.filter(|_| start.is_empty())
 }
 

@@ -29,7 +29,7 @@ use cutter_server::config;
 use cutter_server::engine::{Engine, Ids};
 use cutter_server::limits::{AT_ONCE_BYTES_MAX, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
 use cutter_server::port::http::ledger::Bounds;
-use cutter_server::port::http::{Expired, Faces, Frontend, Output, PortLimits};
+use cutter_server::port::http::{Endpoints, Expired, Frontend, Output, PortLimits};
 use cutter_wire::limits::DECODED_BODY_KEPT_BYTES;
 
 use crate::Source;
@@ -90,7 +90,7 @@ struct World {
     core: Core,
     ids: Ids,
     clock: StoppedClock,
-    faces: Faces,
+    endpoints: Endpoints,
     pools: Vec<File>,
     /// By connection; none is there after one has gone from a server that drains.
     clients: Vec<Option<Client>>,
@@ -116,7 +116,7 @@ impl World {
             core,
             ids,
             clock: StoppedClock(Cell::new(START_NS)),
-            faces: model::faces(),
+            endpoints: model::endpoints(),
             pools,
             clients: Vec::new(),
             in_flight: Default::default(),
@@ -203,7 +203,7 @@ impl World {
             return;
         }
         let piece: Vec<u8> = client.pending.drain(..bytes).collect();
-        client.sent(&piece, &self.faces);
+        client.sent(&piece, &self.endpoints);
         let now_ns = self.clock.now_ns();
         self.frontend.receive(connection, &piece, now_ns, &self.clock, &mut self.core);
     }

@@ -6,7 +6,7 @@ use cutter_core::ItemResults;
 use cutter_core::slab::Slab;
 use cutter_core::stats::ApplicationStats;
 use cutter_server::limits::BATCH_TIMEOUT_US_MAX;
-use cutter_server::port::http::{Face, Faces};
+use cutter_server::port::http::{Endpoint, Endpoints};
 use cutter_tensor::{ElementType, Item, OutputBytes, Shape, TensorSpec};
 
 use super::BATCH_MAX;
@@ -25,8 +25,8 @@ const OUTPUT_INTEGERS_MAX: i32 = 20_000;
 const FILLER: i32 = 7;
 
 /// The applications as their clients see them, by number.
-pub fn faces() -> Faces {
-    let (mut faces, mut ids) = (Faces::new(NAMES.len()), Slab::new(NAMES.len()));
+pub fn endpoints() -> Endpoints {
+    let (mut endpoints, mut ids) = (Endpoints::new(NAMES.len()), Slab::new(NAMES.len()));
     for (number, name) in NAMES.into_iter().enumerate() {
         let input = match number {
             TEXTS => TensorSpec::at_most(ElementType::String, INPUT_BYTES_MAX[number]),
@@ -34,11 +34,11 @@ pub fn faces() -> Faces {
         };
         let stats = Arc::new(ApplicationStats::new(name));
         let model = (number < MODELS).then(|| (name.to_owned(), "1".to_owned()));
-        let face = Face::new(name.to_owned(), input, 1, "-1", model, stats);
-        let face = Face { json_output: number == TEXTS, ..face };
-        faces.add(ids.insert(()).expect("room for all"), Box::new(face));
+        let endpoint = Endpoint::new(name.to_owned(), input, 1, "-1", model, stats);
+        let endpoint = Endpoint { json_output: number == TEXTS, ..endpoint };
+        endpoints.add(ids.insert(()).expect("room for all"), Box::new(endpoint));
     }
-    faces
+    endpoints
 }
 
 /// The same as a configuration, with as many models of the same names.

@@ -100,11 +100,11 @@ impl Replies {
         let Address { connection, item, .. } = address;
         let Some(reply) = reply_at(&mut self.connections, address) else { return };
         let application = reply.application;
-        let Some(face) = application.and_then(|id| self.faces.get(id)) else { return };
-        let dropped = &face.stats.predictions_dropped;
+        let Some(endpoint) = application.and_then(|id| self.endpoints.get(id)) else { return };
+        let dropped = &endpoint.stats.predictions_dropped;
         let before = reply.written.len();
         loop {
-            let rule = face.text_rule();
+            let rule = endpoint.text_rule();
             match content {
                 Content::Prediction { spec, output } => {
                     let written = reply.write_prediction(item, query_id, (spec, output), rule);
@@ -116,7 +116,7 @@ impl Replies {
                     }
                 }
                 Content::Default { reason, detail } => {
-                    reply.write_default(item, query_id, (reason, detail), face);
+                    reply.write_default(item, query_id, (reason, detail), endpoint);
                 }
             }
             let written = reply.written.len() - before;
@@ -172,10 +172,10 @@ impl Replies {
             }
             reply.charged += capacity;
             reply.begin_rendering(address.item, capacity);
-            let Some(face) = reply.application.and_then(|id| self.faces.get(id)) else {
+            let Some(endpoint) = reply.application.and_then(|id| self.endpoints.get(id)) else {
                 return Ok(());
             };
-            let rule = face.text_rule();
+            let rule = endpoint.text_rule();
             own = Some((TensorWriter::new(spec, rule), buffer));
         } else {
             reply.begin_rendering(address.item, 0);
@@ -234,8 +234,9 @@ impl Replies {
 
     /// A prediction is not told after all.
     fn drop_prediction(&self, application: Option<ApplicationId>) {
-        if let Some(face) = application.and_then(|application| self.faces.get(application)) {
-            face.stats.predictions_dropped.increment();
+        if let Some(endpoint) = application.and_then(|application| self.endpoints.get(application))
+        {
+            endpoint.stats.predictions_dropped.increment();
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cutter_core::stats::Reason;
 
-use super::face::Face;
+use super::endpoint::Endpoint;
 use crate::limits::{DEFAULT_TEXT_BYTES_MAX, DETAIL_BYTES_MAX};
 
 /// A reason, as the clients of an application are told it. Of `detail` as much as its limit allows
@@ -13,25 +13,25 @@ use crate::limits::{DEFAULT_TEXT_BYTES_MAX, DETAIL_BYTES_MAX};
 pub struct Explanation<'a> {
     pub reason: Reason,
     pub detail: &'a [u8],
-    pub face: &'a Face,
+    pub endpoint: &'a Endpoint,
 }
 
 /// The most bytes of a default answer without a detail.
-pub(super) fn default_bytes_max(face: &Face) -> usize {
-    let model = face.model.as_ref().map_or(0, |(model, _)| model.len());
-    face.default_json.len() + face.name.len() + model + DEFAULT_TEXT_BYTES_MAX
+pub(super) fn default_bytes_max(endpoint: &Endpoint) -> usize {
+    let model = endpoint.model.as_ref().map_or(0, |(model, _)| model.len());
+    endpoint.default_json.len() + endpoint.name.len() + model + DEFAULT_TEXT_BYTES_MAX
 }
 
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, detail, face } = *self;
-        let name = &face.name;
-        let model = face.model.as_ref().map_or("", |(model, _)| model.as_str());
+        let Self { reason, detail, endpoint } = *self;
+        let name = &endpoint.name;
+        let model = endpoint.model.as_ref().map_or("", |(model, _)| model.as_str());
         match reason {
             Reason::NoModel => write!(f, "No model is linked to application {name}"),
             Reason::NotReady => write!(f, "No replica of model {model} is ready"),
             Reason::Overloaded if detail.is_empty() => {
-                let rows = face.rows;
+                let rows = endpoint.rows;
                 write!(
                     f,
                     "All {rows} rows of application {name} hold queries that wait; send fewer at \
@@ -60,15 +60,15 @@ mod tests {
 
     use super::*;
 
-    fn face(name: String, default: &str, model: Option<(String, String)>) -> Face {
+    fn endpoint(name: String, default: &str, model: Option<(String, String)>) -> Endpoint {
         let input = TensorSpec::scalar(ElementType::Float32);
-        Face::new(name, input, 1, default, model, Arc::new(ApplicationStats::new("a")))
+        Endpoint::new(name, input, 1, default, model, Arc::new(ApplicationStats::new("a")))
     }
 
-    fn written(reason: Reason, detail: &[u8], face: &Face) -> Vec<u8> {
+    fn written(reason: Reason, detail: &[u8], endpoint: &Endpoint) -> Vec<u8> {
         let mut out = Vec::new();
-        let explanation = Explanation { reason, detail, face };
-        let (output, reason) = (&face.default_json[..], reason.as_str());
+        let explanation = Explanation { reason, detail, endpoint };
+        let (output, reason) = (&endpoint.default_json[..], reason.as_str());
         write_default(&mut out, u64::MAX, &DefaultAnswer { output, explanation, reason });
         out
     }
@@ -77,19 +77,19 @@ mod tests {
     fn a_default_output_fits_into_what_is_set_aside_for_it() {
         let name = "n".repeat(cutter_wire::limits::NAME_BYTES_MAX);
         let model = Some((name.clone(), "1".to_owned()));
-        let face = face(name, "{\"a\": \"\u{1}\"}", model);
+        let endpoint = endpoint(name, "{\"a\": \"\u{1}\"}", model);
         for reason in Reason::ALL {
-            let out = written(reason, b"", &face);
-            assert!(out.len() <= default_bytes_max(&face), "{reason:?}: {}", out.len());
+            let out = written(reason, b"", &endpoint);
+            assert!(out.len() <= default_bytes_max(&endpoint), "{reason:?}: {}", out.len());
             assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
         }
     }
 
     #[test]
     fn a_detail_is_cut_where_its_limit_is() {
-        let face = face("a".to_owned(), "0", None);
-        let out = written(Reason::ModelError, &[1; 2 * DETAIL_BYTES_MAX], &face);
-        let most = default_bytes_max(&face) + 6 * DETAIL_BYTES_MAX;
+        let endpoint = endpoint("a".to_owned(), "0", None);
+        let out = written(Reason::ModelError, &[1; 2 * DETAIL_BYTES_MAX], &endpoint);
+        let most = default_bytes_max(&endpoint) + 6 * DETAIL_BYTES_MAX;
         assert!(out.len() <= most, "{}", out.len());
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use cutter_wire::http::{Connection, Pace, Phase, RequestReader};
 
 use super::buffers::Buffers;
-use super::face::Route;
+use super::endpoint::Route;
 use super::question::Reading;
 use crate::limits::{BULK_BODY_BYTES_MIN, INPUT_BYTES_KEPT, PIECE_BYTES, STALLED_INPUT_BYTES_MAX};
 

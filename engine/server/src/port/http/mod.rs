@@ -31,8 +31,8 @@ mod answers;
 mod buffers;
 #[cfg(test)]
 mod documented;
+mod endpoint;
 mod explanation;
-mod face;
 mod inbound;
 pub mod ledger;
 mod outbound;
@@ -63,8 +63,8 @@ use question::Slot;
 use reading::Used;
 use waiting::{Turn, Waiting};
 
+pub use endpoint::{Endpoint, Endpoints, Route};
 pub use explanation::Explanation;
-pub use face::{Face, Faces, Route};
 pub use outbound::{Output, Replies};
 
 /// How much all connections together may take.

@@ -23,8 +23,8 @@ use cutter_wire::http::{Connection, DATE_BYTES, ResponseHead, Status, write_head
 use cutter_wire::limits::INPUT_BATCH_MAX;
 
 use super::buffers::Buffers;
+use super::endpoint::Endpoints;
 use super::explanation::default_bytes_max;
-use super::face::Faces;
 use super::ledger::{Bounds, Full, Ledger};
 use super::question::Question;
 use super::rendering::Renderings;
@@ -111,7 +111,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Replies {
     /// The applications that are there.
-    pub(super) faces: Faces,
+    pub(super) endpoints: Endpoints,
     /// For the `Date` field; renewed from outside.
     pub date: [u8; DATE_BYTES],
     pub draining: bool,
@@ -132,7 +132,7 @@ pub struct Replies {
 impl Replies {
     pub fn new(places: usize, bounds: Bounds) -> Self {
         Self {
-            faces: Faces::new(APPLICATIONS_MAX),
+            endpoints: Endpoints::new(APPLICATIONS_MAX),
             date: cutter_wire::http::http_date(0),
             draining: false,
             connections: (0..places).map(|_| Outbound::default()).collect(),
@@ -246,9 +246,9 @@ impl Replies {
         rows: impl Iterator<Item = Option<u32>>,
     ) -> Result<ReplyTo, Full> {
         let Question { application, is_batch, timeout_ns } = question;
-        let face = &self.faces[application];
-        let reserve = default_bytes_max(face);
-        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(face.slo_ns));
+        let endpoint = &self.endpoints[application];
+        let reserve = default_bytes_max(endpoint);
+        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(endpoint.slo_ns));
         let mut reply = self.spare.pop().unwrap_or_else(Reply::vacant);
         reply.begin(if is_batch { Form::Batch } else { Form::Single }, rows, reserve);
         (reply.after, reply.application) = (after, Some(application));
@@ -260,7 +260,7 @@ impl Replies {
             return Err(full);
         }
         reply.charged = cost;
-        self.faces.owe(application);
+        self.endpoints.owe(application);
         Ok(self.push(connection, reply))
     }
 
@@ -365,7 +365,7 @@ impl Replies {
     /// No item of an answer is to come any more.
     pub(super) fn completed(&mut self, application: Option<ApplicationId>) {
         if let Some(application) = application {
-            self.faces.complete(application);
+            self.endpoints.complete(application);
         }
     }
 

@@ -11,7 +11,7 @@ use cutter_wire::http::Head;
 use cutter_wire::json::{self, Body, PredictReader, Progress};
 use cutter_wire::limits::INPUT_BATCH_MAX;
 
-use super::face::{Faces, Route};
+use super::endpoint::{Endpoints, Route};
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// Where one input of a question went.
@@ -35,7 +35,7 @@ pub struct Question {
 /// What reading a question takes besides its bytes.
 #[derive(Debug)]
 pub struct Resources<'a> {
-    pub faces: &'a Faces,
+    pub endpoints: &'a Endpoints,
     pub core: &'a mut Core,
     /// A place for inputs for which there is no row.
     pub spare: &'a mut Vec<u8>,
@@ -60,8 +60,8 @@ pub fn ask(
     slots: &mut Vec<Slot>,
 ) -> Result<Asked, Problem> {
     slots.clear();
-    let application = check_request(head, route.application, resources.faces)?;
-    let input = resources.faces[application].input;
+    let application = check_request(head, route.application, resources.endpoints)?;
+    let input = resources.endpoints[application].input;
     if body.len() > AT_ONCE_BYTES_MAX {
         return Ok(Asked::Large(Box::new(Reading::new(application, input))));
     }
@@ -71,7 +71,7 @@ pub fn ask(
     rows.cancel_uncommitted();
     let is_cleared = rows.is_cleared;
     let asked = read.map_err(Problem::from).and_then(|body| {
-        let question = question(&body, application, resources.faces)?;
+        let question = question(&body, application, resources.endpoints)?;
         if is_cleared {
             return Ok(Asked::Whole(question));
         }
@@ -89,13 +89,13 @@ pub fn ask(
 fn question(
     body: &Body<'_>,
     application: ApplicationId,
-    faces: &Faces,
+    endpoints: &Endpoints,
 ) -> Result<Question, Problem> {
-    let Some(face) = faces.get(application).filter(|face| !face.is_draining) else {
-        let known = faces.names().join(", ");
+    let Some(endpoint) = endpoints.get(application).filter(|endpoint| !endpoint.is_draining) else {
+        let known = endpoints.names().join(", ");
         return Err(Problem::Gone { known });
     };
-    face.check_version(body.version.as_deref())?;
+    endpoint.check_version(body.version.as_deref())?;
     let timeout_ns = body.timeout_us.map(|timeout_us| u64::from(timeout_us) * 1_000);
     Ok(Question { application, is_batch: body.is_batch, timeout_ns })
 }
@@ -152,7 +152,7 @@ impl Reading {
         };
         rows.cancel_uncommitted();
         let is_cleared = rows.is_cleared;
-        let asked = read.and_then(|body| question(&body, application, resources.faces));
+        let asked = read.and_then(|body| question(&body, application, resources.endpoints));
         match asked {
             Ok(question) if is_cleared => Ok(Some(self.finish(question, slots))),
             Ok(question) => {

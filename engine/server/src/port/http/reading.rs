@@ -93,9 +93,9 @@ impl Frontend {
                 self.inbound[connection].stalled = true;
                 return Used::Whole(used);
             }
-            let faces = &self.replies.faces;
+            let endpoints = &self.replies.endpoints;
             let inbound = &mut self.inbound[connection];
-            let (head, route, body) = match inbound.reader.read(&bytes[used..], faces) {
+            let (head, route, body) = match inbound.reader.read(&bytes[used..], endpoints) {
                 Step::Request { head, route, body, consumed } => {
                     used += consumed;
                     (head, route, body)
@@ -122,7 +122,7 @@ impl Frontend {
             }
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
-            let mut resources = Resources { faces, core, spare };
+            let mut resources = Resources { endpoints, core, spare };
             let asked = question::ask((&head, route), body, &mut resources, &mut self.slots);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
@@ -176,9 +176,9 @@ impl Frontend {
             self.large.pop_front();
             return;
         };
-        let faces = &self.replies.faces;
+        let endpoints = &self.replies.endpoints;
         let spare = &mut self.spare;
-        let mut resources = Resources { faces, core, spare };
+        let mut resources = Resources { endpoints, core, spare };
         let piece = incoming.next_piece();
         self.stats.input_bytes_copied.add(piece as u64);
         let (body, reading) = incoming.parts();

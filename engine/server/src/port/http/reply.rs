@@ -17,8 +17,8 @@ use cutter_wire::clipper::{self, DefaultAnswer};
 use cutter_wire::http::Connection;
 use cutter_wire::json::render::{NotUtf8, TextRule, write_tensor};
 
+use super::endpoint::Endpoint;
 use super::explanation::Explanation;
-use super::face::Face;
 use crate::limits::{REPLY_BYTES_KEPT, REPLY_ITEMS_KEPT, REPLY_OVERHEAD_BYTES};
 
 /// What an answer looks like around its items.
@@ -161,11 +161,11 @@ impl Reply {
         item: usize,
         query_id: u64,
         (reason, detail): (Reason, &[u8]),
-        face: &Face,
+        endpoint: &Endpoint,
     ) {
         let start = self.written.len();
-        let explanation = Explanation { reason, detail, face };
-        let (output, reason) = (&face.default_json[..], reason.as_str());
+        let explanation = Explanation { reason, detail, endpoint };
+        let (output, reason) = (&endpoint.default_json[..], reason.as_str());
         let answer = DefaultAnswer { output, explanation, reason };
         clipper::write_default(&mut self.written, query_id, &answer);
         self.item_written(item, start);

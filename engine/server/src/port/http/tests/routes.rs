@@ -9,7 +9,7 @@ use cutter_core::{Application, ApplicationPlan, Change, Links};
 
 use super::*;
 use crate::pool;
-use crate::port::http::Face;
+use crate::port::http::Endpoint;
 
 /// The ids of one place, which one application after the other has.
 type Ids = Slab<(), OfApplication>;
@@ -23,24 +23,24 @@ fn world() -> (World, Ids, ApplicationId) {
 }
 
 /// Takes two floats, and says this.
-fn face(name: &str, default_output: &str) -> Face {
+fn endpoint(name: &str, default_output: &str) -> Endpoint {
     let input = TensorSpec::exact(ElementType::Float32, Shape::new(&[2]).unwrap());
     let stats = Arc::new(ApplicationStats::new(name));
-    Face::new(name.to_owned(), input, SLO_NS, default_output, None, stats)
+    Endpoint::new(name.to_owned(), input, SLO_NS, default_output, None, stats)
 }
 
 impl World {
-    fn change(&mut self, change: Change, face: Option<Face>) {
-        self.frontend.change(&change, face.map(Box::new));
+    fn change(&mut self, change: Change, endpoint: Option<Endpoint>) {
+        self.frontend.change(&change, endpoint.map(Box::new));
         self.core.change(1_000, 0, change, &mut self.frontend.replies);
     }
 
-    fn add(&mut self, id: ApplicationId, face: Face) {
+    fn add(&mut self, id: ApplicationId, endpoint: Endpoint) {
         let (pool, _) = pool::create(ROWS, 64, ROWS).unwrap();
-        let (slo_ns, stats) = (SLO_NS, Arc::clone(&face.stats));
+        let (slo_ns, stats) = (SLO_NS, Arc::clone(&endpoint.stats));
         let plan = ApplicationPlan { slo_ns, pool, links_max: 1, stats };
         let application = Box::new(Application::new(plan));
-        self.change(Change::AddApplication { id, application }, Some(face));
+        self.change(Change::AddApplication { id, application }, Some(endpoint));
     }
 
     fn remove(&mut self, id: ApplicationId) {
@@ -91,7 +91,7 @@ fn a_repeated_request_reaches_what_was_added_under_its_name() {
     ids.remove(first);
     assert_eq!(told(&world.answer(&question())).0, "404");
     assert_eq!(told(&world.answer(&question())).0, "404");
-    world.add(ids.insert(()).unwrap(), face("pairs", "-7"));
+    world.add(ids.insert(()).unwrap(), endpoint("pairs", "-7"));
     let answer = world.answer(&question());
     assert!(told(&answer).1.contains(r#""output":-7,"default":true"#), "{answer}");
 }
@@ -104,7 +104,7 @@ fn a_repeated_request_does_not_reach_another_application_in_the_same_place() {
     ids.remove(first);
     let second = ids.insert(()).unwrap();
     assert_eq!(second.place(), first.place());
-    world.add(second, face("others", "-7"));
+    world.add(second, endpoint("others", "-7"));
     let answer = world.answer(&question());
     assert!(told(&answer).1.contains("there are: others"), "{answer}");
 }
@@ -119,7 +119,7 @@ fn an_application_that_goes_or_comes_amid_a_body_is_what_its_end_finds() {
     ids.remove(first);
     assert_eq!(told(&world.answer(end)).0, "404");
     world.receive(start);
-    world.add(ids.insert(()).unwrap(), face("pairs", "-7"));
+    world.add(ids.insert(()).unwrap(), endpoint("pairs", "-7"));
     assert_eq!(told(&world.answer(end)).0, "200");
 }
 
@@ -129,7 +129,7 @@ fn a_repeated_request_keeps_to_the_limit_of_an_application_linked_anew() {
     assert_eq!(told(&world.answer(&question())).0, "200");
     let links = Box::new(Links::default());
     let change = Change::Link { application: first, links, rooms: Vec::new() };
-    world.change(change, Some(Face { body_bytes_max: 4, ..face("pairs", "-7") }));
+    world.change(change, Some(Endpoint { body_bytes_max: 4, ..endpoint("pairs", "-7") }));
     assert_eq!(told(&world.answer(&question())).0, "413");
 }
 

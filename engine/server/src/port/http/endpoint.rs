@@ -5,7 +5,7 @@
 //! the same id.
 //!
 //! A request's application is found here by name, once; from then on it is known by its id. What
-//! was found holds as long as no face comes, changes or goes: the changes are counted, and a
+//! was found holds as long as no endpoint comes, changes or goes: the changes are counted, and a
 //! [`Route`] says after how many it was found. So what a connection remembers never leads to an
 //! application that was removed, nor to another in its place, and hides none that was added.
 
@@ -26,7 +26,7 @@ use super::Frontend;
 
 /// What clients see of an application.
 #[derive(Clone, Debug)]
-pub struct Face {
+pub struct Endpoint {
     pub name: String,
     pub input: TensorSpec,
     pub slo_ns: u64,
@@ -47,7 +47,7 @@ pub struct Face {
     pub owed: usize,
 }
 
-impl Face {
+impl Endpoint {
     /// `default_output` is as it stands in the configuration: JSON if it is JSON, else a text.
     /// Without rows; outputs that are strings stay strings.
     pub fn new(
@@ -87,10 +87,10 @@ impl Face {
     }
 }
 
-/// The faces of the applications that are there.
+/// The endpoints of the applications that are there.
 #[derive(Debug)]
-pub struct Faces {
-    by_id: Slab<Box<Face>, OfApplication>,
+pub struct Endpoints {
+    by_id: Slab<Box<Endpoint>, OfApplication>,
     /// Counts what changes where requests go, or how much they may bring.
     changes: u64,
 }
@@ -103,34 +103,38 @@ pub struct Route {
     changes: u64,
 }
 
-impl Faces {
+impl Endpoints {
     /// None, with room for so many.
     pub fn new(room: usize) -> Self {
         Self { by_id: Slab::new(room), changes: 0 }
     }
 
     #[inline]
-    pub fn get(&self, application: ApplicationId) -> Option<&Face> {
-        self.by_id.get(application).map(|face| &**face)
+    pub fn get(&self, application: ApplicationId) -> Option<&Endpoint> {
+        self.by_id.get(application).map(|endpoint| &**endpoint)
     }
 
     /// Those that are there, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = (ApplicationId, &Face)> {
-        self.by_id.iter().map(|(id, face)| (id, &**face))
+    pub fn iter(&self) -> impl Iterator<Item = (ApplicationId, &Endpoint)> {
+        self.by_id.iter().map(|(id, endpoint)| (id, &**endpoint))
     }
 
     /// What clients see of an application that is added.
-    pub fn add(&mut self, application: ApplicationId, face: Box<Face>) {
+    pub fn add(&mut self, application: ApplicationId, endpoint: Box<Endpoint>) {
         self.changes += 1;
-        self.by_id.put(application, face);
+        self.by_id.put(application, endpoint);
     }
 
-    /// Gives back the face that was shown. The new one keeps what is owed.
-    fn replace(&mut self, application: ApplicationId, mut face: Box<Face>) -> Box<Face> {
+    /// Gives back the endpoint that was shown. The new one keeps what is owed.
+    fn replace(
+        &mut self,
+        application: ApplicationId,
+        mut endpoint: Box<Endpoint>,
+    ) -> Box<Endpoint> {
         self.changes += 1;
         let shown = &mut self.by_id[application];
-        (face.is_draining, face.owed) = (shown.is_draining, shown.owed);
-        std::mem::replace(shown, face)
+        (endpoint.is_draining, endpoint.owed) = (shown.is_draining, shown.owed);
+        std::mem::replace(shown, endpoint)
     }
 
     fn drain(&mut self, application: ApplicationId) {
@@ -138,7 +142,7 @@ impl Faces {
         self.by_id[application].is_draining = true;
     }
 
-    fn remove(&mut self, application: ApplicationId) -> Option<Box<Face>> {
+    fn remove(&mut self, application: ApplicationId) -> Option<Box<Endpoint>> {
         self.changes += 1;
         self.by_id.remove(application)
     }
@@ -152,30 +156,30 @@ impl Faces {
     /// No item of an answer is to come any more.
     #[inline]
     pub(super) fn complete(&mut self, application: ApplicationId) {
-        if let Some(face) = self.by_id.get_mut(application) {
-            face.owed -= 1;
+        if let Some(endpoint) = self.by_id.get_mut(application) {
+            endpoint.owed -= 1;
         }
     }
 
     /// Those that take questions.
-    fn open(&self) -> impl Iterator<Item = (ApplicationId, &Face)> {
-        self.iter().filter(|(_, face)| !face.is_draining)
+    fn open(&self) -> impl Iterator<Item = (ApplicationId, &Endpoint)> {
+        self.iter().filter(|(_, endpoint)| !endpoint.is_draining)
     }
 }
 
-impl Directory for Faces {
+impl Directory for Endpoints {
     type Id = ApplicationId;
 
     fn find(&self, name: &[u8]) -> Option<ApplicationId> {
-        self.open().find(|(_, face)| face.name.as_bytes() == name).map(|(id, _)| id)
+        self.open().find(|(_, endpoint)| endpoint.name.as_bytes() == name).map(|(id, _)| id)
     }
 
     fn names(&self) -> Vec<&str> {
-        self.open().map(|(_, face)| face.name.as_str()).collect()
+        self.open().map(|(_, endpoint)| endpoint.name.as_str()).collect()
     }
 }
 
-impl Routes for Faces {
+impl Routes for Endpoints {
     type Route = Route;
 
     fn find(&self, path: &str) -> Route {
@@ -189,50 +193,54 @@ impl Routes for Faces {
 
     #[inline]
     fn body_bytes_max(&self, route: Route) -> usize {
-        let face = route.application.and_then(|application| self.get(application));
-        face.map_or(UNROUTED_BODY_BYTES_MAX, |face| face.body_bytes_max)
+        let endpoint = route.application.and_then(|application| self.get(application));
+        endpoint.map_or(UNROUTED_BODY_BYTES_MAX, |endpoint| endpoint.body_bytes_max)
     }
 }
 
-/// Of a face that must be there: one of ours names it.
-impl Index<ApplicationId> for Faces {
-    type Output = Face;
+/// Of an endpoint that must be there: one of ours names it.
+impl Index<ApplicationId> for Endpoints {
+    type Output = Endpoint;
 
     #[inline]
-    fn index(&self, application: ApplicationId) -> &Face {
+    fn index(&self, application: ApplicationId) -> &Endpoint {
         &self.by_id[application]
     }
 }
 
 impl Frontend {
-    /// What clients see of a change. Gives back the face that is not shown any more. A face that is
-    /// linked anew keeps what is owed.
-    pub fn change(&mut self, change: &Change, face: Option<Box<Face>>) -> Option<Box<Face>> {
-        let faces = &mut self.replies.faces;
-        match (change, face) {
-            (Change::AddApplication { id, .. }, Some(face)) => {
-                faces.add(*id, face);
+    /// What clients see of a change. Gives back the endpoint that is not shown any more. One that
+    /// is linked anew keeps what is owed.
+    pub fn change(
+        &mut self,
+        change: &Change,
+        endpoint: Option<Box<Endpoint>>,
+    ) -> Option<Box<Endpoint>> {
+        let endpoints = &mut self.replies.endpoints;
+        match (change, endpoint) {
+            (Change::AddApplication { id, .. }, Some(endpoint)) => {
+                endpoints.add(*id, endpoint);
                 None
             }
-            (Change::Link { application, .. }, Some(face)) => {
-                Some(faces.replace(*application, face))
+            (Change::Link { application, .. }, Some(endpoint)) => {
+                Some(endpoints.replace(*application, endpoint))
             }
             (Change::DrainApplication(id), _) => {
-                faces.drain(*id);
+                endpoints.drain(*id);
                 None
             }
-            (Change::RemoveApplication(id), _) => faces.remove(*id),
-            (_, face) => face,
+            (Change::RemoveApplication(id), _) => endpoints.remove(*id),
+            (_, endpoint) => endpoint,
         }
     }
 
     /// Whether an application is there and takes queries.
     pub fn takes_queries(&self, application: ApplicationId) -> bool {
-        self.replies.faces.get(application).is_some_and(|face| !face.is_draining)
+        self.replies.endpoints.get(application).is_some_and(|endpoint| !endpoint.is_draining)
     }
 
     /// Whether an answer of an application is still to be completed here.
     pub fn owes(&self, application: ApplicationId) -> bool {
-        self.replies.faces.get(application).is_some_and(|face| face.owed > 0)
+        self.replies.endpoints.get(application).is_some_and(|endpoint| endpoint.owed > 0)
     }
 }

@@ -32,7 +32,7 @@ use crate::limits::{
 
 /// Accepts connections.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct AdminListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     places: Places,
@@ -40,7 +40,7 @@ pub(super) struct Door {
     failures: Limiter,
 }
 
-impl Door {
+impl AdminListener {
     pub(super) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let places = Places::default();
@@ -54,7 +54,7 @@ impl Door {
     }
 
     /// Gives an accepted connection a place, which somebody else may lose by it.
-    async fn seat(&mut self, stream: TcpStream) -> Guarded {
+    async fn admit(&mut self, stream: TcpStream) -> Guarded {
         let room = match Arc::clone(&self.room).try_acquire_owned() {
             Ok(room) => room,
             Err(_) => {
@@ -107,7 +107,7 @@ fn somebody_waits(listener: &TcpListener) -> bool {
     poll(&mut waits, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
-impl axum::serve::Listener for Door {
+impl axum::serve::Listener for AdminListener {
     type Io = Guarded;
     type Addr = SocketAddr;
 
@@ -116,7 +116,7 @@ impl axum::serve::Listener for Door {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     self.tell_failures(monotonic_ns());
-                    return (self.seat(stream).await, address);
+                    return (self.admit(stream).await, address);
                 }
                 Err(error) if self.make_room(&error) => {}
                 Err(_) => {
