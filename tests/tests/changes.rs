@@ -205,6 +205,24 @@ fn an_application_that_goes_answers_what_it_was_asked() {
 }
 
 #[test]
+fn a_replica_that_does_not_map_the_rows_is_ended_and_the_link_is_made() {
+    let world = World::start();
+    world.wait_ready();
+    let replica = Process::of(std::process::id()).unwrap().children()[0];
+    replica.signal(rustix::process::Signal::STOP);
+    world.changes().add_application(world.application("late", FLOATS), 1).unwrap();
+    world.changes().link("late", &["m"]).unwrap();
+    replica.wait_gone();
+    world.wait_ready();
+    let mut client = world.client();
+    assert_eq!(client.predict("late", json!([8, 0, 0, 0]))["output"], 8.0);
+    assert_eq!(client.predict("steady", json!([9, 0, 0, 0]))["output"], 9.0);
+    let error = &world.admin("/readyz")["models"][0]["replicas"][0]["last_error"];
+    assert_eq!(error, "it was killed: it could not change the input pools that it reads");
+    world.end();
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_its_reason_and_changes_nothing() {
     let world = World::start();
     world.wait_ready();

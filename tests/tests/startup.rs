@@ -129,10 +129,7 @@ fn folder_without_rights() -> TempDir {
 
 /// Has a program run without the rights of root, where the tests have them.
 fn without_rights(command: &mut Command) -> &mut Command {
-    match rustix::process::geteuid().is_root() {
-        true => command.uid(NOBODY).gid(NOBODY),
-        false => command,
-    }
+    if rustix::process::geteuid().is_root() { command.uid(NOBODY).gid(NOBODY) } else { command }
 }
 
 #[test]

@@ -78,10 +78,8 @@ impl Server {
         let Host { signals, log_lines_dropped } = host;
         let is_over = || signals.as_ref().is_some_and(Signals::is_asked_to_end);
         let patience = Patience::new(&is_over);
-        let sockets = bind(&config, patience).map_err(|error| match is_over() {
-            true => StartError::Ended,
-            false => error.into(),
-        })?;
+        let sockets = bind(&config, patience)
+            .map_err(|error| if is_over() { StartError::Ended } else { error.into() })?;
         let addresses = sockets.query.iter().map(|listener| listener.address.clone()).collect();
         let admin = sockets.admin.local_addr()?;
         let made = Engine::new(&config, port_limits(&config), monotonic_ns(), &is_over);

@@ -25,7 +25,7 @@ use served::Served;
 static ALLOCATOR: Counting = Counting;
 
 const QUERIES_BEFORE: usize = 2_000;
-const QUERIES: usize = 20_000;
+const QUERIES: usize = 8_000;
 /// By connection: how many requests are sent before the first is answered.
 const PIPELINES: [usize; 4] = [1, 1, 2, 4];
 /// Connections that ask before anything is counted, and how many requests each sends at a time:

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::Reply;
 use super::tensor::Output;
-use crate::load::Outcome;
+use crate::load::recording::Outcome;
 
 /// Characters of a body that an error quotes: with what stands before them, no more than
 /// `ERROR_CHARS_MAX`, mostly.

@@ -112,9 +112,10 @@ fn check_pin(pid: Pid, cpu: usize) -> Result<(), PinError> {
         return Ok(());
     }
     let allowed = affinity::allowed().map_err(refused)?;
-    match allowed.contains(&cpu) {
-        true => Err(PinError::NotTaken { cpu, found }),
-        false => Err(PinError::NotAllowed { cpu, allowed }),
+    if allowed.contains(&cpu) {
+        Err(PinError::NotTaken { cpu, found })
+    } else {
+        Err(PinError::NotAllowed { cpu, allowed })
     }
 }
 

@@ -51,12 +51,6 @@ impl Ledger {
         self.total
     }
 
-    /// Whether a connection holds no more than is its own.
-    #[inline]
-    pub fn is_within_share(&self, connection: usize) -> bool {
-        self.held[connection] <= self.bounds.share
-    }
-
     /// A connection is to hold so many more bytes. Nothing is changed when it may not.
     #[inline]
     pub fn charge(&mut self, connection: usize, bytes: usize) -> Result<(), Full> {

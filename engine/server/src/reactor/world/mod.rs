@@ -13,6 +13,7 @@
 //! A broken rule is a panic, as is a panic of the engine; a random world names its seed.
 
 mod anything;
+mod batches;
 mod client;
 mod findings;
 mod kernel;
@@ -41,9 +42,10 @@ use crate::limits::{BATCH_TIMEOUT_US_MAX, INPUT_BYTES_KEPT, SEND_BYTES_MAX};
 use crate::messages::{ToControl, mailbox};
 use crate::port::http::PortLimits;
 use crate::port::http::ledger::Bounds;
+use batches::{DEPTH, REPLICAS};
 use client::Client;
 use kernel::{KernelPlan, LISTENERS, Port};
-use model::{DEPTH, Models, REPLICAS};
+use model::Models;
 use oracle::{DRAINED_WITHIN_NS, SLO_NS};
 use ring::SimulatedRing;
 use script::{INPUT_INTEGERS, MS, NAMES, NO_MODEL, Reading, S, Script};

@@ -1,7 +1,6 @@
 //! The models: they take batches from the core and answer them when they like.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -15,46 +14,12 @@ use cutter_tensor::Item;
 use rustix::event::EventfdFlags;
 
 use super::MS;
+use super::batches::{DEPTH, REPLICAS};
 use super::oracle::FILLER;
 use super::script::{LARGE, LAZY, QUICK};
 use super::state::{Event, State};
 use crate::carrier::{Carrier, GivenUp, LinkView};
 use crate::engine::Ids;
-
-/// Batches in flight at one replica.
-pub const DEPTH: u32 = 2;
-/// One replica for each application with a model.
-pub const REPLICAS: usize = 3;
-
-/// The two first integers of each input of a batch.
-type Inputs = Vec<(i32, i32)>;
-
-/// What the models share with the world.
-#[derive(Debug, Default)]
-pub struct Batches {
-    /// By replica and slot, what is in flight.
-    in_flight: [[Option<Inputs>; DEPTH as usize]; REPLICAS],
-    /// Done, and not yet taken by the engine.
-    published: VecDeque<(usize, usize)>,
-    /// The engine sleeps: whoever publishes rings.
-    announced: bool,
-}
-
-impl Batches {
-    pub fn is_idle(&self) -> bool {
-        self.in_flight.iter().flatten().all(Option::is_none)
-    }
-
-    pub fn has_news(&self) -> bool {
-        !self.published.is_empty()
-    }
-
-    /// A batch is done. Says whether the engine is to be rung.
-    pub fn publish(&mut self, replica: usize, slot: usize) -> bool {
-        self.published.push_back((replica, slot));
-        std::mem::take(&mut self.announced)
-    }
-}
 
 /// The carrier.
 #[derive(Debug)]

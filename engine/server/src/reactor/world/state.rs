@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::os::fd::RawFd;
 
+use super::batches::{Batches, REPLICAS};
 use super::client::{Act, Answer, Client, End};
 use super::kernel::{Done, Kernel};
-use super::model::{Batches, REPLICAS};
 use super::oracle::{Context, ENDS_WITHIN_NS, Oracle};
 use super::script::{Reading, Script};
 use super::{Clock, Plan, Rng, START_NS};
