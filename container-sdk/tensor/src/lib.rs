@@ -5,9 +5,9 @@
 //! words of this crate, so that none of them needs the protocol for it.
 //!
 //! [`spec`](TensorSpec) what an item is: element type, shape, bound · [`signature`](Signature) the
-//! named tensors of an item and their places in a row · [`output`](OutputBytes) the bytes of an
-//! output, for a moment or for as long as they are needed · [`limits`] how large all of them may
-//! be.
+//! named tensors of an item and their places in a row · [`input`](RowRef) the row of an input ·
+//! [`output`](OutputBytes) the bytes of an output, for a moment or for as long as they are needed ·
+//! [`limits`] how large all of them may be.
 //!
 //! ```
 //! use cutter_tensor::{ElementType, Shape, TensorSpec};
@@ -20,11 +20,13 @@
 
 #![forbid(unsafe_code)]
 
+mod input;
 pub mod limits;
 mod output;
 mod signature;
 mod spec;
 
+pub use input::RowRef;
 pub use output::{Item, KeptOutput, OutputBytes, OutputWords};
 pub use signature::{INPUT_NAME, OUTPUT_NAME, Signature, SignatureError, Tensor};
 pub use spec::{ElementType, Extent, Shape, SpecError, TensorSpec};

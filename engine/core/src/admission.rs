@@ -1,9 +1,9 @@
 //! A query comes: its row, its calls, and the end of its way.
 
 use crate::answer::{Answer, Outcome, Sink};
+use crate::application::{Application, Link};
 use crate::call::{Call, CallRef, Place, Waiting};
 use crate::ids::ApplicationId;
-use crate::limits::LINKS_MAX;
 use crate::model::Availability;
 use crate::query::{NewQuery, ReplyTo};
 use crate::stats::Reason;
@@ -65,32 +65,29 @@ impl Core {
     pub fn admit(&mut self, now_ns: u64, input: &Admission, sink: &mut impl Sink) {
         let Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to } = *input;
         let id = self.next_query_id();
-        let state = &mut *self.applications[application];
-        state.stats.queries.increment();
-        state.stats.parse.record(now_ns.saturating_sub(arrived_ns));
-        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(state.slo_ns));
-        state.queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, bytes });
-        let mut links = [const { None }; LINKS_MAX];
-        for (place, link) in links.iter_mut().zip(state.links.selected()) {
-            *place = Some(*link);
+        let Application { stats, queries, links, slo_ns, .. } =
+            &mut *self.applications[application];
+        let parse_ns = now_ns.saturating_sub(arrived_ns);
+        stats.queries.increment();
+        stats.parse.record(parse_ns);
+        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(*slo_ns));
+        queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, bytes });
+        // All of them first: a call that fails at once must not be taken for the only one.
+        for Link { model, pool } in links.selected().iter().copied() {
+            let state = &mut self.models[model];
+            state.parse_ns = smoothed(state.parse_ns, parse_ns);
+            let call = Call { model, pool, admitted_ns: now_ns, is_pending: true, ..Call::VACANT };
+            queries.ask(row, call);
         }
-        if links[0].is_none() {
+        let asked = u32::from(queries.get(row).asked);
+        if asked == 0 {
             return self.answer_default(now_ns, application, row, Reason::NoModel, &[], sink);
         }
         self.deadlines.lower(Self::owner_of_application(application), deadline_ns);
-        let parse_ns = now_ns.saturating_sub(arrived_ns);
-        // All of them first: a call that fails at once must not be taken for the only one.
-        for link in links.iter().flatten() {
-            let model = &mut self.models[link.model];
-            model.parse_ns = smoothed(model.parse_ns, parse_ns);
-            let (model, pool) = (link.model, link.pool);
-            let call = Call { model, pool, admitted_ns: now_ns, is_pending: true, ..Call::VACANT };
-            self.applications[application].queries.ask(row, call);
-        }
-        for (link, _) in (0..).zip(links.iter().flatten()) {
+        for link in 0..asked {
             let call = CallRef { application, row, link };
             // An earlier one may have answered the query.
-            if !self.is_pending(call, id) {
+            if link > 0 && !self.is_pending(call, id) {
                 return;
             }
             if let Err(reason) = self.enqueue(call, deadline_ns) {
@@ -151,16 +148,18 @@ impl Core {
 
     /// Puts a call into the queue of its model.
     pub(crate) fn enqueue(&mut self, call: CallRef, deadline_ns: u64) -> Result<(), Reason> {
-        let waiting = self.waiting(call);
-        let model = self.call(call).model;
-        let (applications, state) = (&self.applications, &mut self.models[model]);
-        if state.availability == Availability::Down {
+        let queries = &self.applications[call.application].queries;
+        let waiting = Waiting { call, query_id: queries.get(call.row).id };
+        let model = &mut self.models[queries.call(call.row, call.link).model];
+        if model.availability == Availability::Down {
             return Err(Reason::NotReady);
         }
-        let is_live = |other: &Waiting| is_live(applications, other);
-        let pushed = state.room.queue.push(deadline_ns, waiting, is_live);
+        let is_live = |other: &Waiting| is_live(&self.applications, other);
+        let pushed = model.room.queue.push(deadline_ns, waiting, is_live);
         pushed.map_err(|_| Reason::Overloaded)?;
-        self.move_to(call, Place::Queue);
+        let queries = &mut self.applications[call.application].queries;
+        let left = queries.put(call.row, call.link, Place::Queue);
+        model.moved(left, Place::Queue);
         Ok(())
     }
 

@@ -53,13 +53,8 @@ impl Core {
         // Of several, the first in order is told: this one, unless one before may still come.
         let decides = calls[..call.link as usize].iter().all(|before| !before.is_pending);
         if decides {
-            return self.answer_prediction(
-                now_ns,
-                call.application,
-                call.row,
-                (output, spec),
-                sink,
-            );
+            let outcome = Outcome::Prediction { output, spec };
+            return self.answer(now_ns, call.application, call.row, outcome, sink);
         }
         let output = output.keep();
         let bytes = output.held_bytes();
@@ -114,7 +109,8 @@ impl Core {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
         };
         self.kept_bytes -= output.held_bytes();
-        self.answer_prediction(now_ns, application, row, (output.output(), &spec), sink);
+        let outcome = Outcome::Prediction { output: output.output(), spec: &spec };
+        self.answer(now_ns, application, row, outcome, sink);
     }
 
     /// Closes a query and answers it with the default output.
@@ -127,7 +123,6 @@ impl Core {
         detail: &[u8],
         sink: &mut impl Sink,
     ) {
-        self.applications[application].stats.defaults(reason).increment();
         self.answer(now_ns, application, row, Outcome::Default { reason, detail }, sink);
     }
 
@@ -150,18 +145,6 @@ impl Core {
         closed
     }
 
-    fn answer_prediction(
-        &mut self,
-        now_ns: u64,
-        application: ApplicationId,
-        row: u32,
-        (output, spec): (OutputBytes<'_>, &TensorSpec),
-        sink: &mut impl Sink,
-    ) {
-        self.applications[application].stats.predictions.increment();
-        self.answer(now_ns, application, row, Outcome::Prediction { output, spec }, sink);
-    }
-
     fn answer(
         &mut self,
         now_ns: u64,
@@ -170,6 +153,11 @@ impl Core {
         outcome: Outcome<'_>,
         sink: &mut impl Sink,
     ) {
+        let stats = &self.applications[application].stats;
+        match outcome {
+            Outcome::Prediction { .. } => stats.predictions.increment(),
+            Outcome::Default { reason, .. } => stats.defaults(reason).increment(),
+        }
         let closed = self.close(application, row);
         sink.answer(&Answer {
             application,

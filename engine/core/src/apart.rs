@@ -117,6 +117,9 @@ impl Core {
         replica: ReplicaId,
         sink: &mut impl Sink,
     ) -> Formed {
+        if self.models[self.replicas[replica].model].room.apart.open() == 0 {
+            return Formed::No;
+        }
         match self.form_suspect(replica) {
             Formed::No if self.form_retry(now_ns, replica, sink) => Formed::Yes,
             formed => formed,

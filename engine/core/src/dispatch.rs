@@ -1,6 +1,6 @@
 //! Forming batches and taking them back.
 
-use cutter_tensor::{Item, TensorSpec};
+use cutter_tensor::{Item, RowRef, TensorSpec};
 
 use crate::answer::Sink;
 use crate::apart::Formed;
@@ -9,17 +9,7 @@ use crate::ids::{ModelId, ReplicaId};
 use crate::model::Model;
 use crate::replica::{Replica, row_count};
 use crate::stats::Reason;
-use crate::{Core, is_live};
-
-/// A row that a batch holds, as its replica is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowRef {
-    /// The pool's place in the pool table of the replica.
-    pub pool: u32,
-    pub row: u32,
-    /// Bytes of the input in the row.
-    pub bytes: u32,
-}
+use crate::{Core, is_live, live};
 
 /// A batch to submit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +56,15 @@ impl Core {
         rows: &mut Vec<RowRef>,
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
-        let Replica { model, is_draining, .. } = *self.replicas[replica];
-        if is_draining || !self.has_waiting(model) {
+        let Replica { model, is_draining, incarnation, .. } = &mut *self.replicas[replica];
+        let model = &self.models[*model];
+        if *is_draining || model.waiting() == 0 {
             return None;
         }
-        let life = self.replicas[replica].incarnation.as_mut().filter(|l| l.has_free_ticket())?;
+        let life = incarnation.as_mut().filter(|life| life.has_free_ticket())?;
         life.forming.calls.clear();
         life.forming.cut_off = false;
-        let queue_first = life.apart_was_last && self.models[model].open_in_queue > 0;
+        let queue_first = life.apart_was_last && model.open_in_queue > 0;
         if self.is_benched(now_ns, replica) {
             return None;
         }
@@ -89,14 +80,15 @@ impl Core {
         }
         let life = self.replicas[replica].incarnation.as_mut()?;
         life.apart_was_last = apart == Formed::Yes;
-        let forming = &self.replicas[replica].incarnation.as_ref()?.forming.calls;
+        let calls = &life.forming.calls;
         rows.clear();
-        rows.extend(forming.iter().map(|call| {
+        rows.extend(calls.iter().map(|call| {
             let queries = &self.applications[call.application].queries;
             let pool = queries.call(call.row, call.link).pool;
             RowRef { pool, row: call.row, bytes: queries.get(call.row).bytes }
         }));
-        forming.first().map(|first| BatchPlan { deadline_ns: self.deadline_ns(*first) })
+        let first = *calls.first()?;
+        Some(BatchPlan { deadline_ns: self.deadline_ns(first) })
     }
 
     /// The batch just formed is in flight under a ticket with this slot.
@@ -110,8 +102,11 @@ impl Core {
             stats.queue.record(now_ns.saturating_sub(call.admitted_ns));
         }
         life.begin_batch(slot as usize, now_ns);
-        let hangs_ns = life.hangs_ns(*batch_timeout_ns);
-        self.deadlines.lower(Self::owner_of_replica(replica), hangs_ns.unwrap_or(u64::MAX));
+        // Of several, the first was told when it was the only one.
+        if life.in_flight == 1 {
+            let hangs_ns = life.hangs_ns(*batch_timeout_ns).unwrap_or(u64::MAX);
+            self.deadlines.lower(Self::owner_of_replica(replica), hangs_ns);
+        }
     }
 
     /// A batch came back: its completion was first seen at `seen_ns`, which ends its service time,
@@ -126,7 +121,7 @@ impl Core {
         sink: &mut impl Sink,
     ) {
         let state = &mut *self.replicas[replica];
-        let model = state.model;
+        let model = &mut *self.models[state.model];
         let life = state.incarnation.as_mut().expect("a batch was in flight there");
         let began_ns = life.end_batch(slot as usize, seen_ns);
         let batch = &mut life.batches[slot as usize];
@@ -140,17 +135,16 @@ impl Core {
         state.observe(failed, now_ns);
         // One that failed says nothing about how long a batch takes.
         if !failed {
-            state.limit.set_objective_ns(self.models[model].objective_ns());
+            state.limit.set_objective_ns(model.objective_ns());
             state.limit.observe(count, cut_off, service_ns);
             state.estimate.observe(count, service_ns, now_ns);
         }
         state.stats.batches.increment();
         state.stats.rows.add(u64::from(count));
         state.stats.service_ns.add(service_ns);
-        self.models[model].soonest = None;
-        let stats = &self.models[model].stats;
-        stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
-        stats.service.record_many(service_ns, count);
+        model.soonest = None;
+        model.stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
+        model.stats.service.record_many(service_ns, count);
         match results {
             BatchResults::Failed(message) => {
                 calls.retain(|call| self.take_back(*call));
@@ -206,33 +200,44 @@ impl Core {
         let in_flight = life.in_flight;
         let (applications, queue) = (&self.applications, &mut self.models[model].room.queue);
         queue.drop_dead(|waiting| is_live(applications, waiting));
-        let Done { here_ns, anywhere_ns } = self.done(now_ns, model, replica, in_flight);
-        let mut taken = 0;
-        while taken < limit {
-            let Some(head) = self.models[model].room.queue.peek() else { break };
-            let call = head.value.call;
-            if is_live(&self.applications, &head.value) {
-                if anywhere_ns > head.deadline_ns {
-                    let (reason, detail) = self.why_late(call);
-                    self.models[model].stats.expired.increment();
-                    self.fail_call(now_ns, call, reason, detail, sink);
-                } else if here_ns > head.deadline_ns {
-                    break;
-                } else {
-                    taken += 1;
-                    self.move_to(call, Place::Batch);
-                    if let Some(life) = &mut self.replicas[replica].incarnation {
-                        life.forming.calls.push(call);
-                    }
-                }
-            }
-            self.models[model].room.queue.pop();
+        let done = self.done(now_ns, model, replica, in_flight);
+        while let Some(call) = self.take_in_time(replica, limit, done) {
+            let (reason, detail) = self.why_late(call);
+            self.models[model].stats.expired.increment();
+            self.fail_call(now_ns, call, reason, detail, sink);
         }
-        let cut_off = taken == limit && self.models[model].open_in_queue > 0;
-        if let Some(life) = &mut self.replicas[replica].incarnation {
-            life.forming.cut_off = cut_off;
-        }
+        let more_waits = self.models[model].open_in_queue > 0;
+        let Some(life) = &mut self.replicas[replica].incarnation else { return false };
+        let taken = row_count(&life.forming.calls);
+        life.forming.cut_off = taken == limit && more_waits;
         taken > 0
+    }
+
+    /// Moves calls from the queue into the forming batch, until it is full or the next one is to be
+    /// left to another replica. Stops at one that would be late everywhere, and gives that: it is
+    /// to fail.
+    fn take_in_time(&mut self, replica: ReplicaId, limit: u32, done: Done) -> Option<CallRef> {
+        let state = &mut *self.replicas[replica];
+        let Model { room, open_in_queue, .. } = &mut *self.models[state.model];
+        let calls = &mut state.incarnation.as_mut()?.forming.calls;
+        while calls.len() < limit as usize {
+            let head = room.queue.peek()?;
+            let call = head.value.call;
+            if let Some(queries) = live(&mut self.applications, &head.value) {
+                if done.anywhere_ns > head.deadline_ns {
+                    return Some(call);
+                }
+                if done.here_ns > head.deadline_ns {
+                    return None;
+                }
+                let left = queries.put(call.row, call.link, Place::Batch);
+                assert!(left == Place::Queue, "who is in the queue is nowhere else");
+                *open_in_queue -= 1;
+                calls.push(call);
+            }
+            room.queue.pop();
+        }
+        None
     }
 
     /// When a batch formed now would be done. The other replicas are only asked when it matters:

@@ -64,7 +64,7 @@ pub use admission::{Admission, HandedOver};
 pub use answer::{Answer, Outcome, Sink};
 pub use application::{Application, ApplicationPlan, Link, Links, Policy};
 pub use change::{Change, Changed, NewRoom, Retired};
-pub use dispatch::{BatchPlan, BatchResults, ItemResults, RowRef};
+pub use dispatch::{BatchPlan, BatchResults, ItemResults};
 pub use failure::{Death, FailureReport, Kill};
 pub use ids::Id;
 pub use model::{Availability, Model, ModelPlan, Room};
@@ -76,7 +76,7 @@ use call::{Call, CallRef, Place, Waiting};
 use change::Drain;
 use deadlines::{Deadlines, NEVER_NS};
 use limits::{APPLICATIONS_MAX, DRAINS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
-use query::Query;
+use query::{Queries, Query};
 use slab::Slab;
 use stats::Reason;
 
@@ -86,7 +86,7 @@ const OWNERS_MAX: usize = APPLICATIONS_MAX + REPLICAS_TOTAL_MAX as usize;
 /// Everything that the engine thread decides with.
 #[derive(Debug)]
 pub struct Core {
-    applications: Slab<Box<Application>, OfApplication>,
+    applications: Applications,
     models: Slab<Box<Model>, OfModel>,
     /// Those that are there, so that nobody looks at all places.
     model_list: Vec<ModelId>,
@@ -310,11 +310,22 @@ impl Core {
     }
 }
 
+type Applications = Slab<Box<Application>, OfApplication>;
+
 /// Whether an entry is one of a call that may still bring something.
-fn is_live(applications: &Slab<Box<Application>, OfApplication>, waiting: &Waiting) -> bool {
+#[inline]
+fn is_live(applications: &Applications, waiting: &Waiting) -> bool {
     let Waiting { call, query_id } = *waiting;
     let state = applications.get(call.application);
     state.is_some_and(|state| state.queries.is_waiting(call.row, call.link, query_id))
+}
+
+/// If it is one: the queries of its application.
+#[inline]
+fn live<'a>(applications: &'a mut Applications, waiting: &Waiting) -> Option<&'a mut Queries> {
+    let Waiting { call, query_id } = *waiting;
+    let queries = &mut applications.get_mut(call.application)?.queries;
+    queries.is_waiting(call.row, call.link, query_id).then_some(queries)
 }
 
 /// Moves what is known a little towards what was seen. The step is rounded up: what does not change

@@ -13,7 +13,8 @@
 //!
 //! Which query is due first is known by a queue of deadlines. All but those with a deadline of
 //! their own come in order, which costs one step each. A closed query's entry is dropped when it
-//! comes to the head.
+//! comes to the head, and the next query looks for that: so the queue is about as long as there are
+//! open queries, and stays in the cache.
 
 use cutter_tensor::{KeptOutput, TensorSpec};
 
@@ -140,6 +141,7 @@ impl Queries {
             Query { id, reply_to, arrived_ns, deadline_ns, bytes, is_open: true, ..VACANT };
         self.open += 1;
         let table = &self.table;
+        self.due.drop_first_dead(|due| is_open(table, due));
         let pushed = self.due.push(deadline_ns, Due { row, id }, |due| is_open(table, due));
         assert!(pushed.is_ok(), "each open query has a row, and there is room for twice as many");
     }

@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each of those who use it needs a part of it")]
 pub mod peer;
 
-use cutter_protocol::engine::RowRef;
+use cutter_tensor::RowRef;
 
 /// A row of a pool, as [`peer`] takes it for granted beside itself.
 fn row_ref(pool: u32, row: u32, bytes: u32) -> RowRef {

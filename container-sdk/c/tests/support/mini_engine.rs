@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use cutter_protocol::engine::{EngineEnd, Polled, Results, RowRef};
+use cutter_protocol::engine::{EngineEnd, Polled, Results};
 use cutter_protocol::handshake::{
     self, ENV_FD, ENV_MODEL, ENV_SOCKET, Grant, GrantedPool, Hello, send_grant, send_refusal,
 };
@@ -23,7 +23,7 @@ use cutter_protocol::limits::{DEPTH_DEFAULT, ROW_ALIGN_BYTES};
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::violation::Violation;
 use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::{INPUT_NAME, Item, Signature, TensorSpec};
+use cutter_tensor::{INPUT_NAME, Item, RowRef, Signature, TensorSpec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};

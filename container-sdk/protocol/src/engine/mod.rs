@@ -37,17 +37,9 @@ use crate::segment::{Segment, SegmentError, Writer};
 use crate::sleep::{AsleepFlag, KickWord};
 use crate::violation::Violation;
 use crate::words::{SharedWords, Words};
-use cutter_tensor::Extent;
+use cutter_tensor::{Extent, RowRef};
 
 const UNIFORM_INLINE: u16 = FLAG_UNIFORM | FLAG_INLINE;
-
-/// One input of a batch: which row of which pool, and how many bytes it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowRef {
-    pub pool: u32,
-    pub row: u32,
-    pub bytes: u32,
-}
 
 /// The engine's end: submits batches and changes of the pools, takes completions.
 #[derive(Debug)]

@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use cutter_protocol::container::{ContainerEnd, ContainerError, Next};
-use cutter_protocol::engine::{
-    Completed, EngineEnd, Polled, PoolChange, PoolChanged, Results, RowRef,
-};
+use cutter_protocol::engine::{Completed, EngineEnd, Polled, PoolChange, PoolChanged, Results};
 use cutter_protocol::handshake::{
     Grant, GrantedPool, Hello, is_ready, join, receive_from_container, send_grant, send_pool,
 };
@@ -19,7 +17,9 @@ use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 use cutter_protocol::segment::{Segment, Writer};
 use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::{ElementType, INPUT_NAME, Item, OUTPUT_NAME, Shape, Signature, TensorSpec};
+use cutter_tensor::{
+    ElementType, INPUT_NAME, Item, OUTPUT_NAME, RowRef, Shape, Signature, TensorSpec,
+};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::time::Timespec;

@@ -100,6 +100,10 @@ impl<T: Copy> DeadlineQueue<T> {
                 return Err(Full { value, room: self.room });
             }
         }
+        if self.ring.is_empty() {
+            // Its memory is used from the start again: a short queue stays in the cache.
+            self.ring.clear();
+        }
         let entry = Entry { deadline_ns, arrival: self.next_arrival, value };
         self.next_arrival += 1;
         if self.is_empty() || deadline_ns >= self.bound_ns {
@@ -111,12 +115,19 @@ impl<T: Copy> DeadlineQueue<T> {
         Ok(())
     }
 
-    /// Drops the dead at both ends: what is first and what is last afterwards lives.
+    /// Drops the dead that stand before the ring's first that lives: of those that came in order,
+    /// all that were due before.
     #[inline]
-    pub fn drop_dead(&mut self, is_live: impl Fn(&T) -> bool) {
+    pub fn drop_first_dead(&mut self, is_live: impl Fn(&T) -> bool) {
         while self.ring.front().is_some_and(|entry| !is_live(&entry.value)) {
             self.ring.pop_front();
         }
+    }
+
+    /// Drops the dead at both ends: what is first and what is last afterwards lives.
+    #[inline]
+    pub fn drop_dead(&mut self, is_live: impl Fn(&T) -> bool) {
+        self.drop_first_dead(&is_live);
         while self.ring.back().is_some_and(|entry| !is_live(&entry.value)) {
             self.ring.pop_back();
         }

@@ -10,7 +10,7 @@ mod control;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cutter_tensor::{ElementType, TensorSpec};
+use cutter_tensor::{ElementType, RowRef, TensorSpec};
 
 use super::fleet::{
     BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message, output_of,
@@ -18,7 +18,7 @@ use super::fleet::{
 use super::oracle::{Given, Oracle};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
-use crate::{Admission, Availability, BatchResults, Core, Death, LimitPlan, Policy, RowRef};
+use crate::{Admission, Availability, BatchResults, Core, Death, LimitPlan, Policy};
 use control::Control;
 
 pub const US: u64 = 1_000;

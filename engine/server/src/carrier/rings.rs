@@ -12,12 +12,12 @@ use cutter_core::ids::{ModelId, OfReplica, ReplicaId};
 use cutter_core::limits::REPLICAS_TOTAL_MAX;
 use cutter_core::slab::Slab;
 use cutter_core::stats::EngineStats;
-use cutter_core::{BatchResults, Core, Death, ItemResults, RowRef, Sink};
+use cutter_core::{BatchResults, Core, Death, ItemResults, Sink};
 use cutter_machine::clock::Clock;
-use cutter_protocol::engine::{self, EngineEnd, Items, Polled, PoolChange, Results};
+use cutter_protocol::engine::{EngineEnd, Items, Polled, PoolChange, Results};
 use cutter_protocol::limits::BATCH_ITEMS_MAX;
 use cutter_protocol::violation::Violation;
-use cutter_tensor::Item;
+use cutter_tensor::{Item, RowRef};
 
 use super::wakes::IdleWakes;
 use super::{Carrier, GivenUp, KillReason, LinkView};
@@ -43,9 +43,8 @@ pub struct Rings {
     links: Slab<Link, OfReplica>,
     /// Those that are there, so that nobody looks at all places.
     live: Vec<ReplicaId>,
-    /// The rows of the batch that is being formed, as the core and as the protocol know them.
+    /// The rows of the batch that is being formed.
     rows: Vec<RowRef>,
-    sent_rows: Vec<engine::RowRef>,
     given_up: Vec<GivenUp>,
     retired: Vec<Box<EngineEnd>>,
     pools_changed: Vec<(ReplicaId, u64, PoolChange)>,
@@ -201,7 +200,6 @@ impl Rings {
             links: Slab::new(replicas),
             live: Vec::with_capacity(replicas),
             rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
-            sent_rows: Vec::with_capacity(BATCH_ITEMS_MAX as usize),
             given_up: Vec::new(),
             retired: Vec::new(),
             pools_changed: Vec::new(),
@@ -299,13 +297,7 @@ impl Rings {
                 let (Some(plan), Some(link)) = (plan, self.links.get_mut(replica)) else {
                     continue;
                 };
-                let as_sent = |row: &RowRef| {
-                    let RowRef { pool, row, bytes } = *row;
-                    engine::RowRef { pool, row, bytes }
-                };
-                self.sent_rows.clear();
-                self.sent_rows.extend(self.rows.iter().map(as_sent));
-                let (ticket, woke) = link.end.submit(&self.sent_rows, plan.deadline_ns);
+                let (ticket, woke) = link.end.submit(&self.rows, plan.deadline_ns);
                 core.sent(now_ns, replica, ticket.slot);
                 if woke {
                     self.stats.system_calls_wake.increment();

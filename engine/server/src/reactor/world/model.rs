@@ -7,10 +7,10 @@ use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use cutter_core::ids::ReplicaId;
-use cutter_core::{BatchResults, Core, Death, ItemResults, RowRef, Sink};
+use cutter_core::{BatchResults, Core, Death, ItemResults, Sink};
 use cutter_machine::clock::Clock;
 use cutter_protocol::engine::{EngineEnd, PoolChange};
-use cutter_tensor::Item;
+use cutter_tensor::{Item, RowRef};
 use rustix::event::EventfdFlags;
 
 use super::MS;
