@@ -31,8 +31,9 @@ pub(super) struct File {
     pub model: List<Table<Model>>,
 }
 
-/// Each table by its heading in the document. Of a key: what it means, its kind with the bounds,
-/// its range where that is more than the bounds (which are the first `{}`), and its default.
+/// Each table with its heading in the document. Each key with what it means, its kind and bounds,
+/// its range in words (`{}` are those of the bounds; without a `range` they are all), and its
+/// default in words. Words are as `format!` takes them, so that their numbers are the constants.
 macro_rules! keys {
     ($($table:ident, $heading:literal $(, $heading_arg:expr)*; {$(
         $(#[doc = $meaning:literal])*
@@ -62,11 +63,11 @@ macro_rules! keys {
                 let table = $table::default();
                 let rows = vec![$({
                     let key = table.$key();
-                    let (of, range) = key.kind.words();
+                    let (kind, range) = key.kind.words();
                     $(let range = format!($range, range $(, $range_arg)*);)?
                     let default = format!($default $(, $default_arg)*);
                     let meaning = concat!($($meaning),*).trim();
-                    Row { key: key.name, of, default, range, meaning }
+                    Row { key: key.name, kind, default, range, meaning }
                 }),*];
                 (format!($heading $(, $heading_arg)*), rows)
             }),*]
@@ -261,7 +262,7 @@ pub(super) const POLICY_DEFAULT: Policy = AIMD;
 #[cfg(test)]
 pub(super) struct Row {
     pub key: &'static str,
-    pub of: &'static str,
+    pub kind: &'static str,
     pub default: String,
     pub range: String,
     pub meaning: &'static str,

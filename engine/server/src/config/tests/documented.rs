@@ -31,8 +31,8 @@ fn errors(text: &str) -> String {
 /// The lines of a table of the document, as they should be.
 fn lines(rows: &[Row]) -> Vec<String> {
     let head = ["| key | type | default | range | meaning |", "| --- | --- | --- | --- | --- |"];
-    let rows = rows.iter().map(|Row { key, of, default, range, meaning }| {
-        format!("| `{key}` | {of} | {default} | {range} | {meaning} |").replace("|  |", "| |")
+    let rows = rows.iter().map(|Row { key, kind, default, range, meaning }| {
+        format!("| `{key}` | {kind} | {default} | {range} | {meaning} |").replace("|  |", "| |")
     });
     head.into_iter().map(str::to_owned).chain(rows).collect()
 }
@@ -83,7 +83,7 @@ fn a_key_is_required_where_the_document_says_so() {
 fn a_value_of_another_type_is_told_the_type_that_the_document_names() {
     for (begin, _, row) in rows() {
         let errors = errors(&format!("{begin}\n{} = 0.5", row.key));
-        let of = format!("found floating point `0.5`; expected a {}", row.of);
-        assert!(errors.replace("expected an ", "expected a ").ends_with(&of), "{errors}");
+        let told = format!("found floating point `0.5`; expected a {}", row.kind);
+        assert!(errors.replace("expected an ", "expected a ").ends_with(&told), "{errors}");
     }
 }
