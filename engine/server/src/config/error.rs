@@ -113,7 +113,7 @@ pub enum Problem {
     #[error("unknown key {key:?}; expected {expected}")]
     UnknownKey { key: String, expected: OneOf },
     #[error("{of} has no `{key}`; expected {expected}")]
-    Missing { key: &'static str, of: String, expected: &'static str },
+    Missing { key: &'static str, of: String, expected: String },
     #[error("`{key}` of {of} is {found}; expected {min} to {max}")]
     OutOfRange { key: &'static str, of: String, found: i128, min: u32, max: u32 },
     #[error("`{key}` of {of} is {found:?}; expected {expected}")]

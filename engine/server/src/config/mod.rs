@@ -1,7 +1,7 @@
 //! The configuration of `cutter serve` and `cutter check`: from a file of TOML to plain values.
 //!
 //! ```text
-//!  text ──serde──▶ file::File ──resolve──▶ Config ──▶ the server, and what `cutter check` shows
+//!  text ──serde──▶ keys::File ──resolve──▶ Config ──▶ the server, and what `cutter check` shows
 //!                  (spans kept)    │
 //!                                  └──▶ every problem and warning, with line and column
 //! ```
@@ -14,11 +14,13 @@
 //! panic. Only [`Config::load`] looks at the file system.
 
 mod error;
-mod file;
+mod keys;
+mod kinds;
 mod report;
 mod resolve;
 mod settings;
 mod suggest;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -85,7 +87,7 @@ fn parse_with(
     is_runnable: &dyn Fn(&Command) -> bool,
 ) -> Result<(Config, Vec<Warning>), ConfigErrors> {
     let mut report = Report::new(text);
-    let file: file::File = match toml::from_str(text) {
+    let file: keys::File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
             let (at, problem) = problem_of_toml(&error, text);

@@ -167,12 +167,13 @@ pub enum BatchPolicy {
 
 impl BatchPolicy {
     /// The words that the configuration knows.
-    pub const NAMES: [&str; 2] = ["aimd", "fixed"];
+    pub(super) const AIMD: &str = "aimd";
+    pub(super) const FIXED: &str = "fixed";
 
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Aimd { .. } => "aimd",
-            Self::Fixed { .. } => "fixed",
+            Self::Aimd { .. } => Self::AIMD,
+            Self::Fixed { .. } => Self::FIXED,
         }
     }
 

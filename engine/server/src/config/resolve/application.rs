@@ -1,38 +1,27 @@
 //! `[[application]]`: names, inputs, objectives and pools.
 
-use cutter_tensor::limits::{ITEM_BYTES_MAX, RANK_MAX};
+use cutter_tensor::limits::ITEM_BYTES_MAX;
 use cutter_tensor::{ElementType, Shape, TensorSpec};
 use toml::Spanned;
 
 use super::check;
 use super::links::{Known, Linking, Links};
-use crate::config::error::{OneOf, Problem};
-use crate::config::file::{self, List, Table, Whole};
+use crate::config::error::Problem;
+use crate::config::keys::{self, RESERVED_NAMES};
+use crate::config::kinds::{BoundedText, Key, Numbers};
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, row_stride};
+use crate::config::value::Table;
 use crate::limits::{
-    DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_DEFAULT, INPUT_BYTES_MAX, POOL_BYTES_AT_START_MAX,
-    POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX, POOL_ROWS_MAX, POOL_ROWS_MIN, SLO_US_DEFAULT,
-    SLO_US_MAX, SLO_US_MIN,
+    INPUT_BYTES_DEFAULT, POOL_BYTES_AT_START_MAX, POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX,
+    POOL_ROWS_MAX, POOL_ROWS_MIN, SLO_US_DEFAULT,
 };
-
-/// Names under which the server itself answers.
-const RESERVED_NAMES: [&str; 5] = ["admin", "healthz", "metrics", "readyz", "v2"];
-
-/// The words for the element types. The first of each is the one that messages show.
-const TYPE_WORDS: [(ElementType, [&str; 3]); 5] = [
-    (ElementType::Bytes, ["bytes", "byte", "b"]),
-    (ElementType::Int32, ["integers", "integer", "i"]),
-    (ElementType::Float32, ["floats", "float", "f"]),
-    (ElementType::Float64, ["doubles", "double", "d"]),
-    (ElementType::String, ["strings", "string", "s"]),
-];
 
 /// Stands in for an input that is wrong, until the report ends the start.
 const INPUT_STAND_IN: TensorSpec = TensorSpec::at_most(ElementType::Bytes, INPUT_BYTES_DEFAULT);
 
 pub(super) fn resolve_all(
-    tables: &[Spanned<Table<file::Application>>],
+    tables: &[Spanned<Table<keys::Application>>],
     known: &Known<'_>,
     report: &mut Report<'_>,
 ) -> Vec<Application> {
@@ -40,15 +29,14 @@ pub(super) fn resolve_all(
     let mut links = Links::new(known);
     for (index, table) in tables.iter().enumerate() {
         let (at, table) = (table.span().start, &table.get_ref().0);
-        let written = table.name.as_ref().map(|name| name.get_ref().as_str());
+        let written = table.name().value.map(|name| name.get_ref().as_str());
         let of = check::owner("application", written, index);
         let name = name(table, &of, at, &tables[..index], report);
         let input = input(table, &of, at, report);
         let linking = Linking { of: &of, name: &name, input, at };
-        let models = links.resolve(table.models.as_ref(), &linking, report);
+        let models = links.resolve(&table.models(), &linking, report);
         let input = input.unwrap_or(INPUT_STAND_IN);
-        let slo = table.slo_us.as_ref();
-        let slo_us = check::integer("slo_us", &of, slo, SLO_US_MIN..=SLO_US_MAX, report);
+        let slo_us = check::number(&table.slo_us(), &of, report);
         let default_output = default_output(table, &of, report);
         let configured = configured_rows(table, &of, &input, report);
         let default = default_rows(&input);
@@ -60,31 +48,31 @@ pub(super) fn resolve_all(
             models,
             rows: configured.unwrap_or(default.in_all),
             rows_at_start: configured.unwrap_or(default.at_start),
-            json_output: table.json_output.unwrap_or(false),
+            json_output: table.json_output().value.copied().unwrap_or_default(),
         });
     }
     applications
 }
 
 fn name(
-    table: &file::Application,
+    table: &keys::Application,
     of: &str,
     at: usize,
-    before: &[Spanned<Table<file::Application>>],
+    before: &[Spanned<Table<keys::Application>>],
     report: &mut Report<'_>,
 ) -> String {
-    let Some(name) = &table.name else {
-        let expected = "a name, as in `name = \"digits\"`";
-        report.problem(at, Problem::Missing { key: "name", of: of.to_owned(), expected });
+    let key = table.name();
+    let expected = "a name, as in `name = \"digits\"`";
+    let Some(name) = check::required(&key, of, at, expected, report) else {
         return String::new();
     };
-    check::label("name", of, name, false, report);
+    check::name(&key, of, report);
     let found = name.get_ref();
     if RESERVED_NAMES.contains(&found.as_str()) {
         report.problem(name.span().start, Problem::ReservedName { found: found.clone() });
     }
-    let namesakes = before.iter().filter_map(|table| table.get_ref().0.name.as_ref());
-    if let Some(first) = namesakes.into_iter().find(|other| other.get_ref() == found) {
+    let mut names = before.iter().filter_map(|table| table.get_ref().0.name().value);
+    if let Some(first) = names.find(|other| other.get_ref() == found) {
         let first_line = report.line(first.span().start);
         let found = shown(found);
         report.problem(name.span().start, Problem::DuplicateName { found, first_line });
@@ -92,11 +80,12 @@ fn name(
     found.clone()
 }
 
-fn default_output(table: &file::Application, of: &str, report: &mut Report<'_>) -> String {
-    let Some(text) = &table.default_output else { return String::new() };
-    let (found, max) = (text.get_ref().len(), DEFAULT_OUTPUT_BYTES_MAX);
+fn default_output(table: &keys::Application, of: &str, report: &mut Report<'_>) -> String {
+    let Key { name: key, kind: BoundedText(max), value } = table.default_output();
+    let Some(text) = value else { return String::new() };
+    let found = text.get_ref().len();
     if found > max {
-        let (key, of) = ("default_output", of.to_owned());
+        let of = of.to_owned();
         report.problem(text.span().start, Problem::TooLong { key, of, found, max });
         return String::new();
     }
@@ -105,20 +94,21 @@ fn default_output(table: &file::Application, of: &str, report: &mut Report<'_>) 
 
 /// `None` when the input is missing or wrong.
 fn input(
-    table: &file::Application,
+    table: &keys::Application,
     of: &str,
     at: usize,
     report: &mut Report<'_>,
 ) -> Option<TensorSpec> {
-    let Some(input) = &table.input else {
-        let expected = "an input, as in `input = { type = \"floats\", shape = [784] }`";
-        report.problem(at, Problem::Missing { key: "input", of: of.to_owned(), expected });
-        return None;
-    };
-    let (at, input) = (input.span().start, &input.get_ref().0);
+    let expected = "an input, as in `input = { type = \"floats\", shape = [784] }`";
+    let input = check::required(&table.input(), of, at, expected, report)?;
+    let (at, Table(input)) = (input.span().start, input.get_ref());
     let of = format!("the input of {of}");
-    let element = element(input, &of, at, report);
-    match (&input.shape, &input.max_bytes) {
+    let key = input.r#type();
+    let types = check::one_of("", &key.kind).to_string();
+    check::required(&key, &of, at, &types, report);
+    let element = check::word(&key, &of, report);
+    let (shape, bound) = (input.shape(), input.max_bytes());
+    match (shape.value, bound.value) {
         (Some(shape), Some(_)) => {
             report.problem(shape.span().start, Problem::ShapeAndBound { of });
             None
@@ -127,58 +117,34 @@ fn input(
             report.problem(shape.span().start, Problem::ShapeOfStrings { of });
             None
         }
-        (Some(shape), None) => exact(element, shape, &of, report),
-        (None, bound) => {
-            let range = 1..=INPUT_BYTES_MAX;
-            let bytes = check::integer("max_bytes", &of, bound.as_ref(), range, report);
+        (Some(_), None) => exact(element, &shape, &of, report),
+        (None, written) => {
+            let bytes = check::number(&bound, &of, report);
             let element = element?;
             let has_default = matches!(element, ElementType::Bytes | ElementType::String);
-            if bound.is_none() && !has_default {
+            if written.is_none() && !has_default {
                 report.problem(at, Problem::NoExtent { of });
                 return None;
             }
             let bytes = bytes.unwrap_or(INPUT_BYTES_DEFAULT);
             let whole = (bytes as usize).is_multiple_of(element.bytes());
-            if let (false, Some(bound)) = (whole, bound) {
+            if let (false, Some(written)) = (whole, written) {
                 let (found, element) = (bytes, element.bytes());
-                report.problem(bound.span().start, Problem::PartOfElement { of, found, element });
+                report.problem(written.span().start, Problem::PartOfElement { of, found, element });
             }
             Some(TensorSpec::at_most(element, bytes))
         }
     }
 }
 
-fn element(
-    input: &file::Input,
-    of: &str,
-    at: usize,
-    report: &mut Report<'_>,
-) -> Option<ElementType> {
-    let Some(word) = &input.r#type else {
-        let (key, of) = ("type", of.to_owned());
-        let expected = "one of: bytes, integers, floats, doubles, strings";
-        report.problem(at, Problem::Missing { key, of, expected });
-        return None;
-    };
-    let found = word.get_ref().as_str();
-    let known = TYPE_WORDS.iter().find(|(_, words)| words.contains(&found));
-    if known.is_none() {
-        let names = TYPE_WORDS.map(|(_, [name, ..])| name);
-        let expected = OneOf::new(found, &names);
-        let (key, of, found) = ("type", of.to_owned(), shown(found));
-        report.problem(word.span().start, Problem::UnknownWord { key, of, found, expected });
-    }
-    known.map(|(element, _)| *element)
-}
-
 fn exact(
     element: Option<ElementType>,
-    list: &Spanned<List<Whole>>,
+    key: &Key<'_, Numbers>,
     of: &str,
     report: &mut Report<'_>,
 ) -> Option<TensorSpec> {
-    let dims = check::integers("shape", of, list, 1..=RANK_MAX, 1..=u32::MAX, report)?;
-    let element = element?;
+    let dims = check::numbers(key, of, report)?;
+    let (element, list) = (element?, key.value?);
     // The product of the dimensions fits, or there is no shape.
     let spec = Shape::new(&dims).ok().map(|shape| TensorSpec::exact(element, shape));
     let spec = spec.filter(TensorSpec::is_within_limits);
@@ -192,16 +158,16 @@ fn exact(
 
 /// Rows that are written down are taken at start, all of them.
 fn configured_rows(
-    table: &file::Application,
+    table: &keys::Application,
     of: &str,
     input: &TensorSpec,
     report: &mut Report<'_>,
 ) -> Option<u32> {
     let stride = row_stride(input);
-    let range = POOL_ROWS_MIN..=POOL_ROWS_MAX;
-    let found = check::integer("rows", of, table.rows.as_ref(), range, report)?;
+    let key = table.rows();
+    let found = check::number(&key, of, report)?;
     let (bytes, max) = (u64::from(found) * stride as u64, POOL_BYTES_CONFIGURED_MAX);
-    if let (true, Some(rows)) = (bytes > max, &table.rows) {
+    if let (true, Some(rows)) = (bytes > max, key.value) {
         let (of, rows_max) = (of.to_owned(), max / stride as u64);
         let problem = Problem::PoolTooLarge { of, found, stride, bytes, rows_max, max };
         report.problem(rows.span().start, problem);

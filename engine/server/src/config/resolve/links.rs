@@ -3,18 +3,16 @@
 //! An entry is `name` or `name:version`; neither part may hold a colon. A name alone is enough
 //! where it has one version. The order of the list is kept: the first is the one that is asked.
 
-use cutter_core::limits::LINKS_MAX;
 use cutter_tensor::TensorSpec;
 use toml::Spanned;
 
 use super::check;
 use crate::config::error::{Notice, OneOf, Problem};
-use crate::config::file::{self, List, Table, Text};
+use crate::config::keys::{self, VERSION_DEFAULT};
+use crate::config::kinds::{Key, Texts};
 use crate::config::report::{Report, shown};
 use crate::config::settings;
-
-/// The version of a model that does not write one.
-pub(super) const VERSION_DEFAULT: &str = "1";
+use crate::config::value::{Table, Text};
 
 /// The models as they are written, right or wrong, for links to be found.
 #[derive(Debug)]
@@ -31,11 +29,12 @@ struct Written<'a> {
 }
 
 impl<'a> Known<'a> {
-    pub fn new(tables: &'a [Spanned<Table<file::Model>>]) -> Self {
-        let written = |table: &'a Spanned<Table<file::Model>>| {
-            let file::Model { name, version, .. } = &table.get_ref().0;
-            let version = version.as_ref().map_or(VERSION_DEFAULT, |version| version.get_ref());
-            name.as_ref().map(|name| Written { name: name.get_ref(), version })
+    pub fn new(tables: &'a [Spanned<Table<keys::Model>>]) -> Self {
+        let written = |table: &'a Spanned<Table<keys::Model>>| {
+            let table = &table.get_ref().0;
+            let version = table.version().value;
+            let version = version.map_or(VERSION_DEFAULT, |version| version.get_ref());
+            table.name().value.map(|name| Written { name: name.get_ref(), version })
         };
         Self { models: tables.iter().map(written).collect() }
     }
@@ -145,20 +144,16 @@ impl<'a> Links<'a> {
     /// The indexes of the models of an application, in the order of its list.
     pub fn resolve(
         &mut self,
-        list: Option<&Spanned<List<String>>>,
+        key: &Key<'_, Texts>,
         linking: &Linking<'_>,
         report: &mut Report<'_>,
     ) -> Vec<usize> {
         let of = linking.of;
-        let Some(list) = list.filter(|list| !list.get_ref().0.is_empty()) else {
+        if key.value.is_none_or(|list| list.get_ref().0.is_empty()) {
             report.notice(linking.at, Notice::NoModel { of: of.to_owned() });
-            return Vec::new();
-        };
-        if check::count("models", of, list, 0..=LINKS_MAX, report).is_none() {
-            return Vec::new();
         }
         let mut models = Vec::new();
-        for entry in &list.get_ref().0 {
+        for entry in check::texts(key, of, report).unwrap_or_default() {
             let Some(model) = self.known.find(entry, of, report) else { continue };
             let at = entry.span().start;
             if models.contains(&model) {

@@ -13,7 +13,7 @@ mod server;
 use std::path::Path;
 
 use super::error::{Notice, Problem};
-use super::file::File;
+use super::keys::File;
 use super::report::Report;
 use super::settings::{Command, Config};
 use crate::limits::{APPLICATIONS_MAX, MODELS_MAX};
@@ -49,7 +49,7 @@ pub(super) fn resolve(
     let surroundings = model::Surroundings {
         base,
         engine_cpu: server.cpu,
-        has_socket: server_file.socket.is_some(),
+        has_socket: server_file.socket().value.is_some(),
         applications: &applications,
         known: &known,
     };

@@ -2,20 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use cutter_core::limits::BATCH_MAX;
 use cutter_protocol::limits::POOLS_MAX;
 use toml::Spanned;
 
 use super::check;
 use super::links::Known;
 use crate::config::error::{Notice, Problem};
-use crate::config::file::{self, Table, Text};
+use crate::config::keys::{self, POLICY_DEFAULT, REPLICAS_DEFAULT};
+use crate::config::kinds::{Form, Key};
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, BatchPolicy, Command, Model};
+use crate::config::value::Table;
 use crate::limits::{
-    BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN,
-    BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX,
-    LOAD_TIMEOUT_US_MAX, REPLICAS_MAX, REPLICAS_TOTAL_MAX,
+    BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN, REPLICAS_TOTAL_MAX,
 };
 
 /// What a model is resolved against.
@@ -29,7 +28,7 @@ pub(super) struct Surroundings<'a> {
 }
 
 pub(super) fn resolve_all(
-    tables: &[Spanned<Table<file::Model>>],
+    tables: &[Spanned<Table<keys::Model>>],
     surroundings: &Surroundings<'_>,
     is_runnable: &dyn Fn(&Command) -> bool,
     report: &mut Report<'_>,
@@ -66,7 +65,7 @@ pub(super) fn resolve_all(
 
 /// One table on its way to a [`Model`].
 struct Entry<'a> {
-    file: &'a file::Model,
+    file: &'a keys::Model,
     of: String,
     at: usize,
     index: usize,
@@ -92,17 +91,16 @@ impl Entry<'_> {
         );
         let slo_ns_loosest = linked().map(|application| application.slo_ns).max();
         let directory = self.directory(report);
-        let replicas = file.replicas.as_ref();
-        let replicas = check::integer("replicas", of, replicas, 1..=REPLICAS_MAX, report);
+        let replicas = check::number(&file.replicas(), of, report);
         Model {
             name,
             version: self.version(report),
             command: self.command(&directory, is_runnable, report),
             directory,
-            replicas: replicas.unwrap_or(1),
+            replicas: replicas.unwrap_or(REPLICAS_DEFAULT),
             cpus: self.cpus(report),
             batch: self.batch(&applications, report),
-            wait: check::wait(of, file.wait.as_ref(), report),
+            wait: check::word(&file.wait(), of, report).unwrap_or_default(),
             batch_timeout_ns: self.batch_timeout_ns(slo_ns_loosest, report),
             load_timeout_us: self.load_timeout_us(report),
             input,
@@ -117,16 +115,16 @@ impl Entry<'_> {
         linked.map(|(index, _)| index).collect()
     }
 
-    fn name(&self, tables: &[Spanned<Table<file::Model>>], report: &mut Report<'_>) -> String {
-        let Some(name) = &self.file.name else {
-            let (of, expected) = (self.of.clone(), "a name, as in `name = \"softmax\"`");
-            report.problem(self.at, Problem::Missing { key: "name", of, expected });
+    fn name(&self, tables: &[Spanned<Table<keys::Model>>], report: &mut Report<'_>) -> String {
+        let key = self.file.name();
+        let expected = "a name, as in `name = \"softmax\"`";
+        let Some(name) = check::required(&key, &self.of, self.at, expected, report) else {
             return String::new();
         };
-        check::label("name", &self.of, name, false, report);
+        check::name(&key, &self.of, report);
         let known = self.surroundings.known;
         let first = known.first_of_same(self.index);
-        if let Some(first) = first.and_then(|first| tables[first].get_ref().0.name.as_ref()) {
+        if let Some(first) = first.and_then(|first| tables[first].get_ref().0.name().value) {
             let first_line = report.line(first.span().start);
             let (model, version) = (shown(name.get_ref()), shown(known.version(self.index)));
             let problem = Problem::DuplicateVersion { model, version, first_line };
@@ -136,22 +134,19 @@ impl Entry<'_> {
     }
 
     fn version(&self, report: &mut Report<'_>) -> String {
-        if let Some(version) = &self.file.version {
-            check::label("version", &self.of, version, true, report);
-        }
+        check::name(&self.file.version(), &self.of, report);
         self.surroundings.known.version(self.index).to_owned()
     }
 
     fn directory(&self, report: &mut Report<'_>) -> PathBuf {
         let base = self.surroundings.base;
-        let Some(directory) = &self.file.directory else { return base.to_owned() };
-        if self.file.command.is_none() {
-            self.no_effect("directory", directory.span().start, report);
-        }
+        let Key { name, kind: Form(form), value } = self.file.directory();
+        let Some(directory) = value else { return base.to_owned() };
+        self.warn_of_no_effect(name, directory.span().start, report);
         if directory.get_ref().is_empty() {
-            self.bad_text("directory", directory, "the path of a folder", report);
+            check::bad_text(name, &self.of, directory, form, report);
         }
-        check::has_no_zero_byte("directory", &self.of, directory, report);
+        check::has_no_zero_byte(name, &self.of, directory, report);
         joined(base, directory.get_ref())
     }
 
@@ -161,20 +156,21 @@ impl Entry<'_> {
         is_runnable: &dyn Fn(&Command) -> bool,
         report: &mut Report<'_>,
     ) -> Option<Command> {
-        let Some(list) = &self.file.command else {
+        let key = self.file.command();
+        let Some(list) = key.value else {
             if !self.surroundings.has_socket {
                 report.problem(self.at, Problem::NoWayIn { of: self.of.clone() });
             }
             return None;
         };
-        check::count("command", &self.of, list, 1..=COMMAND_WORDS_MAX, report)?;
-        let words = &list.get_ref().0;
+        let words = check::texts(&key, &self.of, report)?;
         let (program, args) = words.split_first()?;
         for word in words {
-            check::has_no_zero_byte("command", &self.of, word, report);
+            check::has_no_zero_byte(key.name, &self.of, word, report);
         }
         if program.get_ref().is_empty() {
-            self.bad_text("command", program, "a program before its arguments", report);
+            let expected = "a program before its arguments";
+            check::bad_text(key.name, &self.of, program, expected, report);
             return None;
         }
         let args = args.iter().map(|arg| arg.get_ref().clone()).collect();
@@ -191,11 +187,10 @@ impl Entry<'_> {
     }
 
     fn cpus(&self, report: &mut Report<'_>) -> Vec<usize> {
-        let Some(list) = &self.file.cpus else { return Vec::new() };
-        if self.file.command.is_none() {
-            self.no_effect("cpus", list.span().start, report);
-        }
-        let cpus = check::integers("cpus", &self.of, list, 1..=CPUS_MAX, 0..=CPU_MAX, report);
+        let key = self.file.cpus();
+        let Some(list) = key.value else { return Vec::new() };
+        self.warn_of_no_effect(key.name, list.span().start, report);
+        let cpus = check::numbers(&key, &self.of, report);
         let cpus: Vec<usize> = cpus.into_iter().flatten().map(|cpu| cpu as usize).collect();
         let engine = self.surroundings.engine_cpu.filter(|engine| cpus.contains(engine));
         if let Some(cpu) = engine {
@@ -206,18 +201,18 @@ impl Entry<'_> {
     }
 
     fn batch(&self, applications: &[usize], report: &mut Report<'_>) -> BatchPolicy {
-        let Some(Table(batch)) = &self.file.batch else {
-            return BatchPolicy::Aimd { max: BATCH_MAX_DEFAULT };
+        let Some(batch) = self.file.batch().value else {
+            return POLICY_DEFAULT(BATCH_MAX_DEFAULT);
         };
+        let Table(batch) = batch.get_ref();
         let of = format!("the batches of {}", self.of);
-        let configured = check::integer("max", &of, batch.max.as_ref(), 1..=BATCH_MAX, report);
-        let max = configured.unwrap_or(BATCH_MAX_DEFAULT);
-        let policies = [BatchPolicy::Aimd { max }, BatchPolicy::Fixed { max }];
-        let words = policies.map(|policy| (policy.name(), policy));
-        if let (Some(max), Some(value)) = (configured, &batch.max) {
+        let policy = check::word(&batch.policy(), &of, report).unwrap_or(POLICY_DEFAULT);
+        let key = batch.max();
+        let max = check::number(&key, &of, report);
+        if let (Some(max), Some(value)) = (max, key.value) {
             self.warn_of_few_rows(max, value.span().start, applications, report);
         }
-        check::word("policy", &of, batch.policy.as_ref(), &words, report).unwrap_or(policies[0])
+        policy(max.unwrap_or(BATCH_MAX_DEFAULT))
     }
 
     /// Says once that a configured batch can never be filled from any of the linked applications.
@@ -239,10 +234,7 @@ impl Entry<'_> {
 
     /// The loosest objective counts: no replica is killed while somebody may want its work.
     fn batch_timeout_ns(&self, slo_ns_loosest: Option<u64>, report: &mut Report<'_>) -> u64 {
-        let configured = self.file.batch_timeout_us.as_ref();
-        let range = BATCH_TIMEOUT_US_MIN..=BATCH_TIMEOUT_US_MAX;
-        let configured = check::integer("batch_timeout_us", &self.of, configured, range, report);
-        match configured {
+        match check::number(&self.file.batch_timeout_us(), &self.of, report) {
             Some(us) => u64::from(us) * 1_000,
             None => {
                 let slos = slo_ns_loosest.unwrap_or(0) * u64::from(BATCH_TIMEOUT_DEFAULT_SLOS);
@@ -253,26 +245,15 @@ impl Entry<'_> {
 
     /// 0 is no limit, and so is none.
     fn load_timeout_us(&self, report: &mut Report<'_>) -> Option<u64> {
-        let configured = self.file.load_timeout_us.as_ref();
-        let range = 0..=LOAD_TIMEOUT_US_MAX;
-        let us = check::integer("load_timeout_us", &self.of, configured, range, report);
+        let us = check::number(&self.file.load_timeout_us(), &self.of, report);
         us.filter(|us| *us > 0).map(u64::from)
     }
 
-    fn no_effect(&self, key: &'static str, at: usize, report: &mut Report<'_>) {
-        report.notice(at, Notice::NoEffect { key, of: self.of.clone() });
-    }
-
-    fn bad_text(
-        &self,
-        key: &'static str,
-        text: &Text,
-        expected: &'static str,
-        report: &mut Report<'_>,
-    ) {
-        let (of, found) = (self.of.clone(), shown(text.get_ref()));
-        let problem = Problem::BadText { key, of, found, expected: expected.to_owned() };
-        report.problem(text.span().start, problem);
+    /// Says that a key is of use to who starts the containers, if nobody does.
+    fn warn_of_no_effect(&self, key: &'static str, at: usize, report: &mut Report<'_>) {
+        if self.file.command().value.is_none() {
+            report.notice(at, Notice::NoEffect { key, of: self.of.clone() });
+        }
     }
 }
 

@@ -1,31 +1,25 @@
 //! `[server]`: addresses, the engine's core, how it waits.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::check;
 use crate::config::error::Problem;
-use crate::config::file::{self, Text};
+use crate::config::keys::{self, ADDRESS, ADMIN_DEFAULT, QUERY_DEFAULT};
+use crate::config::kinds::SocketPath;
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Listen, Server};
-use crate::limits::{CPU_MAX, QUERY_LISTENERS_MAX, UNIX_PATH_BYTES_MAX};
-
-const QUERY_DEFAULT: SocketAddr = SocketAddr::new(LOCALHOST, 1337);
-const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(LOCALHOST, 1338);
-const LOCALHOST: std::net::IpAddr = std::net::IpAddr::V4(Ipv4Addr::LOCALHOST);
+use crate::config::value::Text;
 
 const OF: &str = "[server]";
 
-pub(super) fn resolve(file: &file::Server, base: &Path, report: &mut Report<'_>) -> Server {
+pub(super) fn resolve(file: &keys::Server, base: &Path, report: &mut Report<'_>) -> Server {
     let mut taken = defaults_in_use(file);
     let query = query(file, base, &mut taken, report);
-    let admin = match &file.admin {
-        Some(text) => admin(text, &mut taken, report),
-        None => ADMIN_DEFAULT,
-    };
-    let socket = file.socket.as_ref().and_then(|text| socket(text, base, &mut taken, report));
-    let cpu = check::integer("cpu", OF, file.cpu.as_ref(), 0..=CPU_MAX, report);
-    let wait = check::wait(OF, file.wait.as_ref(), report);
+    let admin = admin(file, &mut taken, report);
+    let socket = socket(file, base, &mut taken, report);
+    let cpu = check::number(&file.cpu(), OF, report);
+    let wait = check::word(&file.wait(), OF, report).unwrap_or_default();
     Server { query, admin, cpu: cpu.map(|cpu| cpu as usize), wait, socket }
 }
 
@@ -41,30 +35,34 @@ enum Source {
 }
 
 /// The addresses that nobody wrote come first, so that a clash is told where something is written.
-fn defaults_in_use(file: &file::Server) -> Taken {
-    let query = (Listen::Tcp(QUERY_DEFAULT), Source::DefaultOf("query"));
-    let admin = (Listen::Tcp(ADMIN_DEFAULT), Source::DefaultOf("admin"));
+fn defaults_in_use(file: &keys::Server) -> Taken {
+    let (query, admin) = (file.query(), file.admin());
+    let of_query = (Listen::Tcp(QUERY_DEFAULT), Source::DefaultOf(query.name));
+    let of_admin = (Listen::Tcp(ADMIN_DEFAULT), Source::DefaultOf(admin.name));
     let mut taken = Vec::new();
-    taken.extend(file.query.is_none().then_some(query));
-    taken.extend(file.admin.is_none().then_some(admin));
+    taken.extend(query.value.is_none().then_some(of_query));
+    taken.extend(admin.value.is_none().then_some(of_admin));
     taken
 }
 
 fn query(
-    file: &file::Server,
+    file: &keys::Server,
     base: &Path,
     taken: &mut Taken,
     report: &mut Report<'_>,
 ) -> Vec<Listen> {
-    let Some(list) = &file.query else { return vec![Listen::Tcp(QUERY_DEFAULT)] };
-    if check::count("query", OF, list, 1..=QUERY_LISTENERS_MAX, report).is_none() {
-        return Vec::new();
+    let key = file.query();
+    if key.value.is_none() {
+        return vec![Listen::Tcp(QUERY_DEFAULT)];
     }
     let mut listens = Vec::new();
-    for text in &list.get_ref().0 {
+    for text in check::texts(&key, OF, report).unwrap_or_default() {
         let listen = match text.get_ref().strip_prefix("unix:") {
-            Some(path) => unix_path("query", text, path, base, report).map(Listen::Unix),
-            None => tcp_address(text, report).map(Listen::Tcp),
+            Some(path) => unix_path(key.name, text, path, file, base, report).map(Listen::Unix),
+            None => {
+                let example = format!("\"{QUERY_DEFAULT}\", or \"unix:PATH\"");
+                tcp_address(key.name, text, &example, report).map(Listen::Tcp)
+            }
         };
         if let Some(listen) = listen {
             take(listen.clone(), text, taken, report);
@@ -74,40 +72,53 @@ fn query(
     listens
 }
 
-fn tcp_address(text: &Text, report: &mut Report<'_>) -> Option<SocketAddr> {
-    let address = text.get_ref().parse().ok();
-    if address.is_none() {
-        let expected = "an IP address with a port, such as \"127.0.0.1:1337\", or \"unix:PATH\"";
-        bad_text("query", text, expected, report);
-    }
-    address
-}
-
-fn admin(text: &Text, taken: &mut Taken, report: &mut Report<'_>) -> SocketAddr {
-    let Ok(address) = text.get_ref().parse() else {
-        let expected = "an IP address with a port, such as \"127.0.0.1:1338\"";
-        bad_text("admin", text, expected, report);
-        return ADMIN_DEFAULT;
-    };
+fn admin(file: &keys::Server, taken: &mut Taken, report: &mut Report<'_>) -> SocketAddr {
+    let key = file.admin();
+    let Some(text) = key.value else { return ADMIN_DEFAULT };
+    let example = format!("\"{ADMIN_DEFAULT}\"");
+    let Some(address) = tcp_address(key.name, text, &example, report) else { return ADMIN_DEFAULT };
     take(Listen::Tcp(address), text, taken, report);
     address
 }
 
-fn socket(text: &Text, base: &Path, taken: &mut Taken, report: &mut Report<'_>) -> Option<PathBuf> {
-    let path = unix_path("socket", text, text.get_ref(), base, report)?;
+fn tcp_address(
+    key: &'static str,
+    text: &Text,
+    example: &str,
+    report: &mut Report<'_>,
+) -> Option<SocketAddr> {
+    let address = text.get_ref().parse().ok();
+    if address.is_none() {
+        let expected = format!("{ADDRESS}, such as {example}");
+        check::bad_text(key, OF, text, &expected, report);
+    }
+    address
+}
+
+fn socket(
+    file: &keys::Server,
+    base: &Path,
+    taken: &mut Taken,
+    report: &mut Report<'_>,
+) -> Option<PathBuf> {
+    let key = file.socket();
+    let text = key.value?;
+    let path = unix_path(key.name, text, text.get_ref(), file, base, report)?;
     take(Listen::Unix(path.clone()), text, taken, report);
     Some(path)
 }
 
+/// Every path of a Unix socket is bounded as `socket` is.
 fn unix_path(
     key: &'static str,
     text: &Text,
     path: &str,
+    file: &keys::Server,
     base: &Path,
     report: &mut Report<'_>,
 ) -> Option<PathBuf> {
     if path.is_empty() || path.ends_with('/') {
-        bad_text(key, text, "the path of a Unix socket", report);
+        check::bad_text(key, OF, text, "the path of a Unix socket", report);
         return None;
     }
     if !check::has_no_zero_byte(key, OF, text, report) {
@@ -115,8 +126,9 @@ fn unix_path(
     }
     let joined: PathBuf = base.join(path).components().collect();
     let bytes = joined.as_os_str().len();
-    if bytes > UNIX_PATH_BYTES_MAX {
-        let (found, max) = (shown(path), UNIX_PATH_BYTES_MAX);
+    let SocketPath(max) = file.socket().kind;
+    if bytes > max {
+        let found = shown(path);
         report.problem(text.span().start, Problem::SocketPathTooLong { key, found, bytes, max });
         return None;
     }
@@ -140,10 +152,4 @@ fn take(listen: Listen, text: &Text, taken: &mut Taken, report: &mut Report<'_>)
         report.problem(at, problem);
     }
     taken.push((listen, Source::Text(at)));
-}
-
-fn bad_text(key: &'static str, text: &Text, expected: &str, report: &mut Report<'_>) {
-    let (of, found) = (OF.to_owned(), shown(text.get_ref()));
-    let problem = Problem::BadText { key, of, found, expected: expected.to_owned() };
-    report.problem(text.span().start, problem);
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::EXAMPLE;
+use crate::config::keys::document;
 use crate::config::{Config, parse};
 use crate::limits::sums;
 
@@ -48,37 +49,11 @@ fn value() -> impl Strategy<Value = String> {
 
 fn line() -> impl Strategy<Value = String> {
     let headers = ["[server]", "[[application]]", "[[model]]", "[model.batch]", "[application]"];
-    let keys = [
-        "query",
-        "admin",
-        "cpu",
-        "wait",
-        "socket",
-        "name",
-        "input",
-        "slo_us",
-        "default_output",
-        "models",
-        "rows",
-        "json_output",
-        "version",
-        "command",
-        "directory",
-        "replicas",
-        "cpus",
-        "batch",
-        "batch_timeout_us",
-        "load_timeout_us",
-        "type",
-        "shape",
-        "max_bytes",
-        "policy",
-        "max",
-        "strange",
-    ];
+    let rows = document().into_iter().flat_map(|(_, rows)| rows);
+    let keys: Vec<&str> = rows.map(|row| row.key).chain(["strange"]).collect();
     prop_oneof![
         1 => prop::sample::select(headers.to_vec()).prop_map(str::to_owned),
-        4 => (prop::sample::select(keys.to_vec()), value())
+        4 => (prop::sample::select(keys), value())
             .prop_map(|(key, value)| format!("{key} = {value}")),
     ]
 }

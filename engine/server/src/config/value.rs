@@ -1,8 +1,9 @@
-//! The schema of the file: what may be written, and nothing else.
+//! The values of the file as they were written: any integer, tables, and lists whose items keep
+//! their places.
 //!
-//! Serde refuses unknown keys and wrong types. Everything that needs a second look (ranges, names,
-//! words, links) is kept as it was written together with its place, so that `resolve` can report
-//! all of it at once. All keys are optional here: what is missing is reported there too.
+//! Serde refuses wrong types, in words that name what was expected. Everything that needs a second
+//! look (ranges, names, words, links) is kept together with its place, so that `resolve` can report
+//! all of it at once.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,68 +15,6 @@ use toml::Spanned;
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Integer = Spanned<Whole>;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct File {
-    pub server: Option<Table<Server>>,
-    #[serde(default)]
-    pub application: List<Table<Application>>,
-    #[serde(default)]
-    pub model: List<Table<Model>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Server {
-    pub query: Option<Spanned<List<String>>>,
-    pub admin: Option<Text>,
-    pub cpu: Option<Integer>,
-    pub wait: Option<Text>,
-    pub socket: Option<Text>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Application {
-    pub name: Option<Text>,
-    pub input: Option<Spanned<Table<Input>>>,
-    pub slo_us: Option<Integer>,
-    pub default_output: Option<Text>,
-    pub models: Option<Spanned<List<String>>>,
-    pub rows: Option<Integer>,
-    pub json_output: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Input {
-    pub r#type: Option<Text>,
-    pub shape: Option<Spanned<List<Whole>>>,
-    pub max_bytes: Option<Integer>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Model {
-    pub name: Option<Text>,
-    pub version: Option<Text>,
-    pub command: Option<Spanned<List<String>>>,
-    pub directory: Option<Text>,
-    pub replicas: Option<Integer>,
-    pub cpus: Option<Spanned<List<Whole>>>,
-    pub batch: Option<Table<Batch>>,
-    pub batch_timeout_us: Option<Integer>,
-    pub load_timeout_us: Option<Integer>,
-    pub wait: Option<Text>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Batch {
-    pub policy: Option<Text>,
-    pub max: Option<Integer>,
-}
 
 /// Any integer that TOML can write; ranges are checked later, so that all are reported.
 #[derive(Clone, Copy, Debug)]
