@@ -54,11 +54,13 @@ impl Policy for BetaThompson {
 
     fn choose(&self, state: &State, ask: &Ask<'_>) -> Result<Choice, PolicyError> {
         let tally = Tally::of(state);
-        let chances = chances_of_best(ask.servable, |model, cell| {
+        let chances = chances_of_best(ask.servable, |model| {
             // Beta(1 + r, 1 + l) is x^r (1 - x)^l in x; in the angle, half a power more of each.
             let (rewards, losses) = (tally.rewards(model) + 0.5, tally.losses(model) + 0.5);
-            let log_loss = self.log_rewards[POSTERIOR_CELLS - 1 - cell];
-            rewards * self.log_rewards[cell] + losses * log_loss
+            move |cell| {
+                let log_loss = self.log_rewards[POSTERIOR_CELLS - 1 - cell];
+                rewards * self.log_rewards[cell] + losses * log_loss
+            }
         });
         Ok(Choice::one(ask.servable, &chances, self.floor))
     }

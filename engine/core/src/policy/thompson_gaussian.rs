@@ -49,11 +49,14 @@ impl Policy for GaussianThompson {
 
     fn choose(&self, state: &State, ask: &Ask<'_>) -> Result<Choice, PolicyError> {
         let tally = Tally::of(state);
-        let chances = chances_of_best(ask.servable, |model, cell| {
+        let chances = chances_of_best(ask.servable, |model| {
             let count = tally.count(model) + 1.0;
             let mean = (PRIOR_MEAN + tally.rewards(model)) / count;
-            let off = ((cell as f64 + 0.5) / POSTERIOR_CELLS as f64 - mean) / self.deviation;
-            -count * off * off / 2.0
+            let steepness = count / (2.0 * self.deviation * self.deviation);
+            move |cell| {
+                let off = (cell as f64 + 0.5) / POSTERIOR_CELLS as f64 - mean;
+                -steepness * off * off
+            }
         });
         Ok(Choice::one(ask.servable, &chances, self.floor))
     }
