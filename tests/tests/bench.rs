@@ -107,9 +107,9 @@ fn stall_in_both_loops() -> Result<(), String> {
     // One request of thousands met the stall: the tail does not know of it, the maximum does.
     let (p99, max) =
         (quantile_us(&closed, 0.99), closed["latency"]["max_ns"].as_f64().unwrap() / 1e3);
-    assert!(max > 190_000.0, "{max}");
-    if p99 >= 100_000.0 {
-        return Err(format!("closed loop: p99 {p99}"));
+    // Unless the client stood still when the stall began, and asked into the middle of it.
+    if p99 >= 100_000.0 || max <= 190_000.0 {
+        return Err(format!("closed loop: p99 {p99}, maximum {max}"));
     }
     let warnings = closed["validity"]["warnings"].to_string();
     assert!(warnings.contains("closed loop"), "{warnings}");

@@ -57,7 +57,7 @@ pub struct Engine {
 }
 
 /// How many client connections are doing what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connections {
     pub open: u64,
     /// Shut on our side after the last answer, until the client closes too.

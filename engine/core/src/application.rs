@@ -21,10 +21,10 @@ pub struct Link {
 
 /// Which of the linked models a query asks, and what is answered of what they say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
+pub enum Asked {
     /// The first linked model is asked.
     #[default]
-    Static,
+    First,
     /// All are asked. The answer is the output of the first of them, in their order, that gives
     /// one: as soon as it is known which that is, or at the deadline of what is there.
     All,
@@ -34,21 +34,21 @@ pub enum Policy {
 #[derive(Debug, Default)]
 pub struct Links {
     pub models: Vec<Link>,
-    pub policy: Policy,
+    pub asked: Asked,
 }
 
 impl Links {
     /// One model, or none.
     pub fn of(link: Option<Link>) -> Self {
-        Self { models: link.into_iter().collect(), policy: Policy::Static }
+        Self { models: link.into_iter().collect(), asked: Asked::First }
     }
 
     /// Those that a query asks.
     #[inline]
     pub(crate) fn selected(&self) -> &[Link] {
-        let most = match self.policy {
-            Policy::Static => 1,
-            Policy::All => self.models.len(),
+        let most = match self.asked {
+            Asked::First => 1,
+            Asked::All => self.models.len(),
         };
         &self.models[..most.min(self.models.len())]
     }

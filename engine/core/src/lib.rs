@@ -29,8 +29,8 @@
 //! goes, by `change` · `admission` a query comes · `dispatch` batches are formed and come back ·
 //! `apart` what is sent again after a crash or a failure · `failure` death, hangs, deadlines ·
 //! `answer` combination, answers · `deadlines` what is due · [`rows`] where inputs lie ·
-//! [`batching`] queues, limits, estimates · [`stats`] what is counted · `view` one look at
-//! everything.
+//! [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made of it · [`stats`]
+//! what is counted · `view` one look at everything.
 
 #![forbid(unsafe_code)]
 
@@ -47,6 +47,7 @@ mod failure;
 pub mod ids;
 pub mod limits;
 mod model;
+pub mod policy;
 mod query;
 mod replica;
 pub mod rows;
@@ -62,7 +63,7 @@ use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, Repl
 
 pub use admission::{Admission, HandedOver};
 pub use answer::{Answer, Outcome, Sink};
-pub use application::{Application, ApplicationPlan, Link, Links, Policy};
+pub use application::{Application, ApplicationPlan, Asked, Link, Links};
 pub use change::{Change, Changed, NewRoom, Retired};
 pub use dispatch::{BatchPlan, BatchResults, ItemResults};
 pub use failure::{Death, FailureReport, Kill};

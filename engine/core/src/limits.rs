@@ -73,6 +73,28 @@ cutter_limits::limits! {
         /// The largest batch, in rows, that a histogram tells apart; all larger ones count as one.
         HISTOGRAM_BATCH_MAX_ROWS: u64 = 1 << 12, "rows";
     }
+    "Policies" {
+        /// The least η: slower than this, nothing is learned in a day.
+        ETA_MIN: f64 = 1e-6, "per unit of loss";
+        /// The largest η: one loss of 1 is then the end of a model's part.
+        ETA_MAX: f64 = 10.0, "per unit of loss";
+        /// The logarithm of the least weight that a model can have, so that no weight becomes 0.
+        LOG_WEIGHT_MIN: f64 = -700.0, "nats";
+        /// What an observation counts for at least, one observation later.
+        DISCOUNT_MIN: f64 = 0.5, "of before";
+        /// The same at most, where a belief is kept in cells: beyond, it is narrower than a cell.
+        DISCOUNT_MAX: f64 = 0.999, "of before";
+        /// Cells that a belief about a mean is kept in.
+        POSTERIOR_CELLS: usize = 128, "cells";
+        /// The least standard deviation of a loss that Gaussian beliefs are told.
+        DEVIATION_MIN: f64 = 0.25, "of the range of a loss";
+        /// The largest one: half of the losses are 0 and half are 1.
+        DEVIATION_MAX: f64 = 0.5, "of the range of a loss";
+        /// The most numbers of a context vector.
+        CONTEXT_NUMBERS_MAX: usize = 16, "numbers";
+        /// The largest α of LinUCB.
+        ALPHA_MAX: f64 = 10.0, "deviations";
+    }
 }
 
 // What bounds what.
@@ -90,6 +112,15 @@ const _: () = {
     assert!(SERVICE_OBJECTIVE_MIN_NS >= AIMD_HEADROOM_PARTS);
     assert!(SERVICE_GAIN_DOWN > 0.0 && SERVICE_GAIN_DOWN <= SERVICE_GAIN_UP);
     assert!(SERVICE_GAIN_UP < 1.0);
+    assert!(0.0 < ETA_MIN && ETA_MIN < ETA_MAX && LOG_WEIGHT_MIN < 0.0);
+    assert!(0.0 < DISCOUNT_MIN && DISCOUNT_MIN <= DISCOUNT_MAX && DISCOUNT_MAX < 1.0);
+    // A belief from `1 / (1 - discount)` answers is no narrower than a cell: its deviation is
+    // `1 / (2 √answers)` and a cell `π / (2 cells)`; of a Gaussian one `deviation / √answers` and
+    // `1 / cells`.
+    let cells_squared = (POSTERIOR_CELLS * POSTERIOR_CELLS) as f64;
+    assert!(cells_squared * (1.0 - DISCOUNT_MAX) >= std::f64::consts::PI * std::f64::consts::PI);
+    assert!(0.0 < DEVIATION_MIN && DEVIATION_MIN <= DEVIATION_MAX && DEVIATION_MAX <= 0.5);
+    assert!(cells_squared * (1.0 - DISCOUNT_MAX) * DEVIATION_MIN * DEVIATION_MIN >= 1.0);
     assert!(HISTOGRAM_TIME_MAX_NS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS >= 1 << (HISTOGRAM_PRECISION_BITS + 1));

@@ -4,7 +4,7 @@
 //! allocates and walks every table once, so it is not for the way of a query. Times are instants of
 //! the monotonic clock.
 
-use crate::application::{Application, Link, Policy};
+use crate::application::{Application, Asked, Link};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::model::{Availability, Model};
 use crate::replica::{Batch, Incarnation, Replica};
@@ -24,7 +24,7 @@ pub struct CoreView {
 pub struct ApplicationView {
     /// The models that it asks, in order.
     pub links: Vec<Link>,
-    pub policy: Policy,
+    pub asked: Asked,
     pub is_draining: bool,
     pub rows: u32,
     pub rows_in_use: u32,
@@ -114,7 +114,7 @@ impl Core {
         let first_due = state.queries.find_due();
         ApplicationView {
             links: state.links.models.clone(),
-            policy: state.links.policy,
+            asked: state.links.asked,
             is_draining: state.is_draining,
             rows: state.pool.rows(),
             rows_in_use: state.pool.in_use(),

@@ -1,6 +1,7 @@
 //! One look at the engine thread, as it shows itself to the control thread: its pulse, its
 //! connections, and what the rooms below know.
 
+use cutter_admin_api::inspect::Connections;
 use cutter_core::CoreView;
 use cutter_core::ids::ReplicaId;
 use cutter_protocol::wait::WaitStrategy;
@@ -15,24 +16,10 @@ pub struct Inspection {
     pub draining: bool,
     pub ring_enters: u64,
     pub ring_overflows: u64,
-    pub connections: ConnectionsView,
+    pub connections: Connections,
     pub core: CoreView,
     /// Of replicas that are up.
     pub links: Vec<(ReplicaId, LinkView)>,
-}
-
-/// The connections, by what they are doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionsView {
-    pub open: u64,
-    pub lingering: u64,
-    pub ending: u64,
-    pub receiving: u64,
-    pub sending: u64,
-    /// Those that wait for a receive buffer.
-    pub starved: u64,
-    /// Bytes of requests that are not whole yet.
-    pub held_bytes: u64,
 }
 
 /// Whether the thread goes round, and how long it was held up at most.

@@ -13,7 +13,7 @@ mod served;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use cutter_core::Policy;
+use cutter_core::Asked;
 use cutter_tests::http::post;
 use cutter_tests::{Client, application};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ struct Case {
     slo_ms: u32,
     /// In the order in which they are asked: the words of each.
     models: &'static [&'static [&'static str]],
-    policy: Policy,
+    asked: Asked,
     /// Bodies of requests, which are sent in turn.
     bodies: Vec<Value>,
     /// Whether the answers are defaults. How many are the other depends on how busy the machine is.
@@ -61,7 +61,7 @@ fn assert_steady(case: &Case) {
     let server = "[server]\nquery = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n".to_owned();
     let asking = application("asking", case.input, case.slo_ms, &names.join("\", \""), "");
     let text = server + &asking + &models.collect::<String>();
-    let served = Served::start(&text, case.policy);
+    let served = Served::start(&text, case.asked);
     let mut clients = PIPELINES.map(|_| Client::tcp(served.address));
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| Client::tcp(served.address)).collect();
     ask(&mut crowd, &[CROWD_PIPELINE; CROWD], case, QUERIES_BEFORE);
@@ -154,7 +154,7 @@ fn queries_of_784_floats_allocate_nothing() {
         input: FLOATS,
         slo_ms: 1_000,
         models: &[&["slow", "0"]],
-        policy: Policy::Static,
+        asked: Asked::First,
         bodies: floats_alone_and_together(),
         defaults: false,
     });
@@ -167,7 +167,7 @@ fn small_inputs_in_base64_allocate_nothing() {
         input: "type = \"bytes\", shape = [6]",
         slo_ms: 1_000,
         models: &[&["echo", "bytes", "6"]],
-        policy: Policy::Static,
+        asked: Asked::First,
         bodies: vec![one("AAECAwQF".into()), one("////////".into()), together],
         defaults: false,
     });
@@ -180,7 +180,7 @@ fn strings_and_outputs_of_any_length_allocate_nothing() {
         input: "type = \"strings\", max_bytes = 4096",
         slo_ms: 1_000,
         models: &[&["echo", "strings", "max", "4096"]],
-        policy: Policy::Static,
+        asked: Asked::First,
         bodies: texts.map(|text| one(text.into())).into(),
         defaults: false,
     });
@@ -192,7 +192,7 @@ fn queries_that_ask_the_first_of_several_models_allocate_nothing() {
         input: FLOATS,
         slo_ms: 1_000,
         models: &[&["slow", "0"], &["slow", "1"], &["slow", "2"]],
-        policy: Policy::Static,
+        asked: Asked::First,
         bodies: floats_alone_and_together(),
         defaults: false,
     });
@@ -204,7 +204,7 @@ fn outputs_that_wait_for_the_first_models_allocate_nothing() {
         input: FLOATS,
         slo_ms: 1_000,
         models: &[&["slow", "1"], &["slow", "0"], &["slow", "0"]],
-        policy: Policy::All,
+        asked: Asked::All,
         bodies: floats_alone_and_together(),
         defaults: false,
     });
@@ -216,7 +216,7 @@ fn outputs_that_are_there_at_the_deadline_allocate_nothing() {
         input: FLOATS,
         slo_ms: 20,
         models: &[&["slow", "60"], &["slow", "0"]],
-        policy: Policy::All,
+        asked: Asked::All,
         bodies: floats_alone_and_together(),
         defaults: false,
     });
@@ -228,7 +228,7 @@ fn defaults_because_of_the_deadline_allocate_nothing() {
         input: FLOATS,
         slo_ms: 5,
         models: &[&["slow", "20"]],
-        policy: Policy::Static,
+        asked: Asked::First,
         bodies: floats_alone_and_together(),
         defaults: true,
     });

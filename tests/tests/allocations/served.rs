@@ -1,12 +1,13 @@
 //! A server within the test's own process, whose engine thread can be watched: the same parts as
-//! those of `cutter_server::server`, and a policy, of which a configuration knows nothing yet.
+//! those of `cutter_server::server`, and whom its queries ask, of which a configuration knows
+//! nothing yet.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use cutter_core::{Answer, Change, Link, Links, Policy, Sink};
+use cutter_core::{Answer, Asked, Change, Link, Links, Sink};
 use cutter_machine::clock::monotonic_ns;
 use cutter_server::config::{Config, Listen, WaitStrategy};
 use cutter_server::control::changes::{self, Changes};
@@ -31,13 +32,14 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves one application, which asks its models by this policy, and waits until all are ready.
-    pub fn start(text: &str, policy: Policy) -> Served {
+    /// Serves one application, whose queries ask these of its models, and waits until all are
+    /// ready.
+    pub fn start(text: &str, asked: Asked) -> Served {
         let (config, _) = Config::from_toml(text, Path::new("/"), "a test's").unwrap();
         let made = Engine::new(&config, PortLimits::default(), monotonic_ns(), &|| false);
         let mut made = made.unwrap();
         let models = made.ids.models.iter().map(|model| Link { model: *model, pool: 0 });
-        let links = Box::new(Links { models: models.collect(), policy });
+        let links = Box::new(Links { models: models.collect(), asked });
         let (application, rooms) = (made.ids.applications[0], Vec::new());
         let change = Change::Link { application, links, rooms };
         made.core.change(0, 0, change, &mut NoAnswers).expect("a link is done at once");

@@ -109,6 +109,11 @@ const ROOMS: &[Room] = &[
         "queues, limits and estimates are algorithms, below whatever has a queue",
     ),
     room(
+        "cutter_core::policy",
+        &["cutter_core::limits"],
+        "a policy sees models as numbers: it knows no query, no output's bytes and no clock",
+    ),
+    room(
         "cutter_server::config",
         &["cutter_server::limits"],
         "what is to be served is said without those who serve it",

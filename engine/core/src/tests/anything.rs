@@ -5,7 +5,7 @@ use proptest::test_runner::RngSeed;
 
 use super::fleet::{Input, MachinePlan, Service};
 use super::world::{ApplicationSetup, Event, MS, ModelSetup, Setup, US};
-use crate::{Death, LimitPlan, Policy};
+use crate::{Asked, Death, LimitPlan};
 
 /// The same worlds in every run; `PROPTEST_CASES` asks for more of them.
 fn config() -> ProptestConfig {
@@ -14,17 +14,17 @@ fn config() -> ProptestConfig {
 }
 
 fn application(models: usize) -> impl Strategy<Value = ApplicationSetup> {
-    (500 * US..20 * MS, 1_u32..80, links(models)).prop_map(|(slo_ns, rows, (models, policy))| {
-        ApplicationSetup { slo_ns, rows, models, policy }
+    (500 * US..20 * MS, 1_u32..80, links(models)).prop_map(|(slo_ns, rows, (models, asked))| {
+        ApplicationSetup { slo_ns, rows, models, asked }
     })
 }
 
 /// Some of the models in some order, and how they are asked.
-fn links(models: usize) -> impl Strategy<Value = (Vec<usize>, Policy)> {
+fn links(models: usize) -> impl Strategy<Value = (Vec<usize>, Asked)> {
     let all: Vec<usize> = (0..models).collect();
     let some = prop::sample::subsequence(all, 0..=models).prop_shuffle();
-    let policy = prop_oneof![2 => Just(Policy::Static), 1 => Just(Policy::All)];
-    (prop_oneof![1 => Just(Vec::new()), 9 => some], policy)
+    let asked = prop_oneof![2 => Just(Asked::First), 1 => Just(Asked::All)];
+    (prop_oneof![1 => Just(Vec::new()), 9 => some], asked)
 }
 
 fn model() -> impl Strategy<Value = ModelSetup> {
@@ -132,7 +132,7 @@ fn event(replica: usize, fault: Fault) -> Event {
 fn changes(models: usize) -> impl Strategy<Value = Vec<(u64, prop::sample::Index, ChangeOf)>> {
     let back = MS..20 * MS;
     let change = prop_oneof![
-        3 => links(models).prop_map(|(models, policy)| ChangeOf::Links(models, policy)),
+        3 => links(models).prop_map(|(models, asked)| ChangeOf::Links(models, asked)),
         1 => back.clone().prop_map(ChangeOf::Application),
         1 => back.clone().prop_map(ChangeOf::Model),
         1 => back.prop_map(ChangeOf::Replica),
@@ -142,7 +142,7 @@ fn changes(models: usize) -> impl Strategy<Value = Vec<(u64, prop::sample::Index
 
 #[derive(Clone, Debug)]
 enum ChangeOf {
-    Links(Vec<usize>, Policy),
+    Links(Vec<usize>, Asked),
     Application(u64),
     Model(u64),
     Replica(u64),
@@ -151,7 +151,7 @@ enum ChangeOf {
 fn change(setup: &Setup, which: prop::sample::Index, change: ChangeOf) -> Event {
     let application = which.index(setup.applications.len());
     match change {
-        ChangeOf::Links(models, policy) => Event::Relink { application, models, policy },
+        ChangeOf::Links(models, asked) => Event::Relink { application, models, asked },
         ChangeOf::Application(back_after_ns) => {
             Event::RetireApplication { application, back_after_ns }
         }

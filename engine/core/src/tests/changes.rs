@@ -3,18 +3,18 @@
 use super::fleet::Input;
 use super::oracle::Given;
 use super::world::{ApplicationSetup, Event, MS, Setup, US};
-use crate::Policy;
+use crate::Asked;
 use crate::stats::Reason;
 
 fn to(models: &[usize]) -> Event {
-    Event::Relink { application: 0, models: models.to_vec(), policy: Policy::Static }
+    Event::Relink { application: 0, models: models.to_vec(), asked: Asked::First }
 }
 
 /// Two models of 1 ms; the application asks the first.
 fn two() -> Setup {
     let mut setup = Setup::models(2);
     setup.applications[0].models = vec![0];
-    setup.applications[0].policy = Policy::Static;
+    setup.applications[0].asked = Asked::First;
     setup
 }
 
@@ -122,8 +122,8 @@ fn a_thousand_changes_under_load_leave_no_query_unanswered_and_nothing_behind() 
                 0 => Event::RetireModel { model: turn, back_after_ns },
                 1 => Event::RetireApplication { application, back_after_ns },
                 2 => Event::RetireReplica { replica: turn, back_after_ns },
-                3 => Event::Relink { application, models: vec![turn, 0, 2], policy: Policy::All },
-                _ => Event::Relink { application, models: vec![2 - turn], policy: Policy::Static },
+                3 => Event::Relink { application, models: vec![turn, 0, 2], asked: Asked::All },
+                _ => Event::Relink { application, models: vec![2 - turn], asked: Asked::First },
             },
         );
         let arrive =

@@ -3,7 +3,7 @@
 use super::fleet::{ITEM_MESSAGE, Input};
 use super::oracle::Given;
 use super::world::{Event, MS, Setup, US, World};
-use crate::Policy;
+use crate::Asked;
 use crate::stats::Reason;
 
 /// Both models are asked; the first takes 5 ms, the second 1 ms.
@@ -74,9 +74,9 @@ fn a_model_that_is_not_there_is_not_waited_for() {
 }
 
 #[test]
-fn a_static_policy_asks_the_first_model_only() {
+fn of_several_models_the_first_only_is_asked() {
     let mut setup = slow_and_quick();
-    setup.applications[0].policy = Policy::Static;
+    setup.applications[0].asked = Asked::First;
     let world = answered(&setup, Input::Good);
     assert_eq!(world.answer(0), (5 * MS, Given::Prediction));
     assert_eq!(world.oracle.batches.len(), 1);

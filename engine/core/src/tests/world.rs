@@ -18,7 +18,7 @@ use super::fleet::{
 use super::oracle::{Given, Oracle};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
-use crate::{Admission, Availability, BatchResults, Core, Death, LimitPlan, Policy};
+use crate::{Admission, Asked, Availability, BatchResults, Core, Death, LimitPlan};
 use control::Control;
 
 pub const US: u64 = 1_000;
@@ -66,7 +66,7 @@ pub enum Event {
     Relink {
         application: usize,
         models: Vec<usize>,
-        policy: Policy,
+        asked: Asked,
     },
     /// It goes as soon as nothing of it is under way, and comes back after a while.
     RetireApplication {
@@ -109,13 +109,13 @@ pub struct ApplicationSetup {
     pub rows: u32,
     /// Those that it asks at first.
     pub models: Vec<usize>,
-    pub policy: Policy,
+    pub asked: Asked,
 }
 
 impl ApplicationSetup {
     /// One that asks one model, or none.
     pub fn of(slo_ns: u64, rows: u32, model: Option<usize>) -> Self {
-        Self { slo_ns, rows, models: model.into_iter().collect(), policy: Policy::Static }
+        Self { slo_ns, rows, models: model.into_iter().collect(), asked: Asked::First }
     }
 }
 
@@ -166,7 +166,7 @@ impl Setup {
         setup.models = vec![setup.models[0].clone(); count];
         setup.machines = vec![setup.machines[0]; count];
         setup.applications[0].models = (0..count).collect();
-        setup.applications[0].policy = Policy::All;
+        setup.applications[0].asked = Asked::All;
         setup
     }
 
@@ -375,8 +375,8 @@ impl World {
                     self.core.set_availability(self.now_ns, model, availability, sink);
                 }
             }
-            Event::Relink { application, models, policy } => {
-                self.relink(application, &models, policy);
+            Event::Relink { application, models, asked } => {
+                self.relink(application, &models, asked);
             }
             Event::RetireApplication { application, back_after_ns } => {
                 self.retire_application(application, back_after_ns);

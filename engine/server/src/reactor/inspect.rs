@@ -3,13 +3,14 @@
 //! It walks every table once and allocates, some tens of microseconds in all: the price of asking,
 //! which no query pays unless somebody asks.
 
+use cutter_admin_api::inspect::Connections;
 use cutter_machine::clock::Clock;
 
 use super::EngineThread;
 use super::connections::Stage;
 use super::ring::Ring;
 use crate::carrier::Carrier;
-use crate::inspection::{ConnectionsView, Inspection};
+use crate::inspection::Inspection;
 
 impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     pub(super) fn inspect(&self, now_ns: u64) -> Inspection {
@@ -26,12 +27,12 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
     }
 
-    fn view_connections(&self) -> ConnectionsView {
+    fn view_connections(&self) -> Connections {
         let memory = self.frontend.memory();
-        let mut view = ConnectionsView {
+        let mut view = Connections {
             starved: self.starved.len() as u64,
             held_bytes: memory.held as u64,
-            ..ConnectionsView::default()
+            ..Connections::default()
         };
         for socket in self.connections.sockets() {
             match socket.stage {

@@ -12,8 +12,8 @@ use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica};
 use crate::rows::{HeapRows, Pool};
 use crate::slab::Slab;
 use crate::{
-    Application, ApplicationPlan, Change, Changed, Death, Link, Links, Model, ModelPlan, NewRoom,
-    Policy, Replica, ReplicaPlan, Retired, Room,
+    Application, ApplicationPlan, Asked, Change, Changed, Death, Link, Links, Model, ModelPlan,
+    NewRoom, Replica, ReplicaPlan, Retired, Room,
 };
 
 const ROW_BYTES: usize = 64;
@@ -78,7 +78,7 @@ impl Control {
     pub fn asked(&self, application: usize) -> Option<(ApplicationId, Vec<usize>)> {
         let (setup, id) = &self.setups[application];
         let id = id.filter(|_| !self.retiring_applications[application])?;
-        let most = if setup.policy == Policy::Static { 1 } else { usize::MAX };
+        let most = if setup.asked == Asked::First { 1 } else { usize::MAX };
         Some((id, setup.models.iter().copied().take(most).collect()))
     }
 
@@ -99,7 +99,7 @@ impl World {
         (0..self.machines.len()).for_each(|replica| self.add_replica(replica));
     }
 
-    pub(super) fn relink(&mut self, application: usize, models: &[usize], policy: Policy) {
+    pub(super) fn relink(&mut self, application: usize, models: &[usize], asked: Asked) {
         if self.control.application_id(application).is_none() {
             return;
         }
@@ -109,7 +109,7 @@ impl World {
         let mut models: Vec<usize> = models.iter().filter(is_there).copied().collect();
         models.dedup();
         let (setup, _) = &mut self.control.setups[application];
-        (setup.models, setup.policy) = (models, policy);
+        (setup.models, setup.asked) = (models, asked);
         self.link(application);
     }
 
@@ -244,7 +244,7 @@ impl World {
         let plan = Box::new(Application::new(plan));
         self.change(Change::AddApplication { id, application: plan }, Next::Nothing, None);
         let (setup, _) = self.control.setups[application].clone();
-        self.relink(application, &setup.models, setup.policy);
+        self.relink(application, &setup.models, setup.asked);
     }
 
     fn add_model(&mut self, model: usize) {
@@ -301,7 +301,7 @@ impl World {
         let id = id.expect("it is there");
         let pool = u32::try_from(application).expect("few");
         let link = |model: &usize| Link { model: self.model(*model), pool };
-        let links = Links { models: setup.models.iter().map(link).collect(), policy: setup.policy };
+        let links = Links { models: setup.models.iter().map(link).collect(), asked: setup.asked };
         let mut rooms = Vec::new();
         for model in setup.models.clone() {
             let applications = self.control.setups.iter();

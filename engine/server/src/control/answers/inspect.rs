@@ -3,9 +3,7 @@
 //! Ids become names, and instants become ages and times to go (negative once they are past),
 //! since a reader has no clock to compare them with.
 
-use cutter_admin_api::inspect::{
-    Application, Connections, Engine, Life, Model, Query, Replica, Rings, Ticket,
-};
+use cutter_admin_api::inspect::{Application, Engine, Life, Model, Query, Replica, Rings, Ticket};
 use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
 use cutter_core::{
     ApplicationView, Availability, BatchView, CoreView, LifeView, Link, ModelView, QueryView,
@@ -15,7 +13,7 @@ use cutter_protocol::entry;
 
 use super::super::registry::Registry;
 use crate::carrier::LinkView;
-use crate::inspection::{ConnectionsView, Inspection};
+use crate::inspection::Inspection;
 
 /// What the engine thread says in the answer of `/inspect`.
 pub(in super::super) fn engine(inspection: &Inspection, registry: &Registry) -> Engine {
@@ -37,22 +35,10 @@ pub(in super::super) fn engine(inspection: &Inspection, registry: &Registry) -> 
         draining: inspection.draining,
         ring_enters: inspection.ring_enters,
         ring_overflows: inspection.ring_overflows,
-        connections: connections(inspection.connections),
+        connections: inspection.connections,
         applications: applications.map(|(id, view)| names.application(*id, view)).collect(),
         models: models.map(|(id, view)| names.model(*id, view)).collect(),
         replicas: replicas.map(|(view, link)| names.replica(view, link)).collect(),
-    }
-}
-
-fn connections(view: ConnectionsView) -> Connections {
-    Connections {
-        open: view.open,
-        lingering: view.lingering,
-        ending: view.ending,
-        receiving: view.receiving,
-        sending: view.sending,
-        starved: view.starved,
-        held_bytes: view.held_bytes,
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cutter_admin_api as said;
-use cutter_admin_api::inspect::EngineAnswer;
+use cutter_admin_api::inspect::{Connections, EngineAnswer};
 use cutter_core::stats::{EngineStats, Reason};
 use cutter_core::{
-    ApplicationView, Availability, BatchView, CoreView, Id, LifeView, Link, ModelView, Policy,
+    ApplicationView, Asked, Availability, BatchView, CoreView, Id, LifeView, Link, ModelView,
     QueryView, ReplicaView,
 };
 use cutter_protocol::engine::EndView;
@@ -25,7 +25,7 @@ use crate::carrier::LinkView;
 use crate::config::Config;
 use crate::counted::Counted;
 use crate::engine::Engine;
-use crate::inspection::{ConnectionsView, Inspection, Pulse};
+use crate::inspection::{Inspection, Pulse};
 use crate::port::http::PortLimits;
 
 const PAGE: &str = include_str!("../../../../API.md");
@@ -133,7 +133,7 @@ fn seen() -> Inspection {
     };
     let digits = ApplicationView {
         links: vec![Link { model: Id::from_bits(0), pool: 0 }],
-        policy: Policy::Static,
+        asked: Asked::First,
         is_draining: false,
         rows: 4_096,
         rows_in_use: 5,
@@ -142,7 +142,7 @@ fn seen() -> Inspection {
     };
     let orphans = ApplicationView {
         links: Vec::new(),
-        policy: Policy::Static,
+        asked: Asked::First,
         is_draining: false,
         rows: 0,
         rows_in_use: 0,
@@ -198,7 +198,7 @@ fn seen() -> Inspection {
         draining: false,
         ring_enters: 1_000,
         ring_overflows: 1,
-        connections: ConnectionsView {
+        connections: Connections {
             open: 7,
             lingering: 1,
             ending: 2,

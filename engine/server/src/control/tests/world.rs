@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use cutter_admin_api::inspect::Connections;
 use cutter_core::{Availability, CoreView, Death};
 use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::EngineEnd;
@@ -23,7 +24,7 @@ use super::super::{ControlPlan, Signals, Timing, bind_containers, run_with};
 use crate::config::Config;
 use crate::counted::Counted;
 use crate::engine::Engine;
-use crate::inspection::{ConnectionsView, Inspection, Pulse};
+use crate::inspection::{Inspection, Pulse};
 use crate::messages::{EngineInbox, ToControl, ToEngine, mailbox};
 use crate::port::http::PortLimits;
 
@@ -252,7 +253,7 @@ impl World {
             draining: false,
             ring_enters: 1,
             ring_overflows: 0,
-            connections: ConnectionsView::default(),
+            connections: Connections::default(),
             links: Vec::new(),
             core: self.view.clone(),
         };
