@@ -4,7 +4,7 @@
 //! | name | what carries the row |
 //! | --- | --- |
 //! | `floor` | shared memory and two words |
-//! | `cutter` | the engine's core (scheduler, rings) and the C container `sum` |
+//! | `cutter` | the engine's core (batches, rings) and the C container `sum` |
 //! | `iceoryx2` | publish/subscribe in both directions, the other side summing |
 //!
 //! A latency begins before the row is written and ends when the sum is known.

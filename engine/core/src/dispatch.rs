@@ -218,10 +218,10 @@ impl Core {
     /// to fail.
     fn take_in_time(&mut self, replica: ReplicaId, limit: u32, done: Done) -> Option<CallRef> {
         let state = &mut *self.replicas[replica];
-        let Model { room, open_in_queue, .. } = &mut *self.models[state.model];
+        let model = &mut *self.models[state.model];
         let calls = &mut state.incarnation.as_mut()?.forming.calls;
         while calls.len() < limit as usize {
-            let head = room.queue.peek()?;
+            let head = model.room.queue.peek()?;
             let call = head.value.call;
             if let Some(queries) = live(&mut self.applications, &head.value) {
                 if done.anywhere_ns > head.deadline_ns {
@@ -231,11 +231,10 @@ impl Core {
                     return None;
                 }
                 let left = queries.put(call.row, call.link, Place::Batch);
-                assert!(left == Place::Queue, "who is in the queue is nowhere else");
-                *open_in_queue -= 1;
+                model.moved(left, Place::Batch);
                 calls.push(call);
             }
-            room.queue.pop();
+            model.room.queue.pop();
         }
         None
     }

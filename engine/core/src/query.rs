@@ -309,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_closed_leaves_the_queue_of_deadlines_when_the_next_comes() {
+        let (mut queries, mut pool) = rows(4);
+        for id in 1..=8 {
+            let row = opened(&mut queries, &mut pool, id, id);
+            assert_eq!(queries.due.len(), 1, "the dead before it are dropped");
+            queries.close(row, &mut pool);
+        }
+    }
+
+    #[test]
     fn its_tables_have_as_many_bytes_as_is_said_of_them() {
         for width in [1, 3] {
             let queries = Queries::new(5, width);

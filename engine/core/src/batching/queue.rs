@@ -352,6 +352,15 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_was_empty_uses_its_memory_from_the_start_again() {
+        let mut queue = DeadlineQueue::new(4);
+        push_all(&mut queue, &[(10, 0), (20, 1), (30, 2)]);
+        drain(&mut queue);
+        push_all(&mut queue, &[(40, 3), (50, 4), (60, 5)]);
+        assert_eq!(queue.ring.as_slices().1.len(), 0, "it goes around the end of its memory");
+    }
+
+    #[test]
     fn in_order_entries_never_reach_the_heap() {
         let mut queue = DeadlineQueue::new(64);
         (0_u32..64).for_each(|i| queue.push(u64::from(i) / 2, i, alive).unwrap());

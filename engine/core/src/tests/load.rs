@@ -2,7 +2,7 @@
 //!
 //! Arrivals are a Poisson process with a fixed seed. The first second, in which the batch limits
 //! find their place, does not count. *Capacity* is the rate of the largest batches that keep the
-//! objective which the scheduler uses, one after another.
+//! objective which the core uses, one after another.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn capacity(service: Service, objective_ns: u64) -> f64 {
         / Duration::from_nanos(service.fixed_ns + service.per_item_ns * items).as_secs_f64()
 }
 
-/// One replica's capacity under the objective that the scheduler uses at this depth.
+/// One replica's capacity under the objective that the core uses at this depth.
 fn capacity_at(depth: u32, service: Service) -> f64 {
     let world = setup(depth, &[service]).build();
     capacity(service, world.core.models[world.model(0)].objective_ns())
@@ -81,7 +81,7 @@ fn second_under(world: &mut World, per_second: f64) -> Score {
     world.oracle.score(START_NS + SECOND_NS, START_NS + 2 * SECOND_NS)
 }
 
-/// The same with the objective set to the SLO divided by this, whatever the scheduler's rule is.
+/// The same with the objective set to the SLO divided by this, whatever the core's rule is.
 fn share_late_when_divided_by(divisor: u64, service: Service, per_second: f64) -> f64 {
     let mut world = setup(2, &[service]).build_up();
     let model = world.model(0);

@@ -1,5 +1,5 @@
 //! What must hold whatever happens. The oracle sees every query, batch and answer, and keeps books
-//! of its own, which share nothing with the scheduler's.
+//! of its own, which share nothing with the core's.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -11,8 +11,8 @@
 //! is reaped, so that waiting for a turn counts; and an answer's time ends when the kernel has its
 //! last byte.
 //!
-//! Everything else is somewhere else: `frontend` turns bytes into questions and answers into bytes,
-//! `scheduler` decides, `replicas` moves batches. This room owns the sockets and the waiting, and
+//! Everything else is somewhere else: `port` turns bytes into questions and answers into bytes, the
+//! core decides, the `carrier` moves batches. This room owns the sockets and the waiting, and
 //! it alone makes system calls.
 
 mod connections;

@@ -91,7 +91,7 @@ impl Default for PortLimits {
 #[derive(Debug)]
 pub struct Frontend {
     inbound: Box<[Inbound]>,
-    /// Where the scheduler's answers go.
+    /// Where the core's answers go.
     pub replies: Replies,
     slots: Vec<Slot>,
     spare: Vec<u8>,
