@@ -44,6 +44,7 @@ mod change;
 mod deadlines;
 mod dispatch;
 mod failure;
+pub mod feedback;
 pub mod ids;
 pub mod limits;
 mod model;

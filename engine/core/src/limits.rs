@@ -11,7 +11,7 @@ cutter_limits::limits! {
         /// The most replicas of all model versions together.
         REPLICAS_TOTAL_MAX: u32 = 256, "replicas";
         /// The most models that one application asks.
-        LINKS_MAX: usize = 8, "models";
+        LINKS_MAX: usize = 32, "models";
         /// Drains that may be under way at one time.
         DRAINS_MAX: usize = APPLICATIONS_MAX + MODELS_MAX + REPLICAS_TOTAL_MAX as usize, "drains";
         /// Bytes of outputs that wait for others of the same query. Beyond: such a call fails.

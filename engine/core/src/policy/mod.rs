@@ -77,7 +77,7 @@ use combine::{Combined, Outputs};
 /// of which there is one for each application and context. A policy of one's own says
 /// [`init`](Self::init), [`is_sound`](Self::is_sound), [`choose`](Self::choose) and
 /// [`observe`](Self::observe).
-pub trait Policy: fmt::Debug {
+pub trait Policy: fmt::Debug + Send {
     /// What is known of so many models before anything is observed.
     ///
     /// # Panics

@@ -7,9 +7,9 @@ pub type PerModel = [f64; LINKS_MAX];
 
 /// A set of linked models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Models(u8);
+pub struct Models(u32);
 
-const _: () = assert!(LINKS_MAX <= u8::BITS as usize);
+const _: () = assert!(LINKS_MAX <= u32::BITS as usize);
 
 impl Models {
     /// The first so many: all, of an application that links so many.

@@ -22,7 +22,8 @@ const CONTEXT: [f64; NUMBERS] = [1.0, -0.5, 0.25];
 /// Every policy, as it may be configured.
 fn policies() -> [Box<dyn Policy>; 12] {
     let equal = Vote::majority();
-    let weighted = Vote::weighted([0.5, 0.1, 0.9, 0.3, 1.0, 0.2, 0.0, 0.4]).unwrap();
+    let weights = [0.5, 0.1, 0.9, 0.3, 1.0, 0.2, 0.0, 0.4];
+    let weighted = Vote::weighted(std::array::from_fn(|model| weights[model % 8])).unwrap();
     [
         Box::new(Static { model: 1 }),
         Box::new(Exp3::new(0.1, 0.0, 0.0).unwrap()),
