@@ -22,6 +22,7 @@ impl Ask<'_> {
 
 /// What a policy says of the servable models.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it is made for each query, and not kept")]
 pub enum Choice {
     /// One is asked, with these probabilities.
     One(PerModel),
