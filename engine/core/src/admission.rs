@@ -5,7 +5,8 @@ use crate::application::{Application, Link};
 use crate::call::{Call, CallRef, Place, Waiting};
 use crate::ids::ApplicationId;
 use crate::model::Availability;
-use crate::query::{NewQuery, ReplyTo};
+use crate::query::{NewQuery, Query, ReplyTo};
+use crate::selection::Asking;
 use crate::stats::Reason;
 use crate::{Core, is_live, smoothed};
 
@@ -62,16 +63,36 @@ impl Core {
     }
 
     /// Admits a query whose input stands in a reserved row. It may be answered at once.
+    #[inline]
     pub fn admit(&mut self, now_ns: u64, input: &Admission, sink: &mut impl Sink) {
+        self.admit_with(now_ns, input, &Asking::default(), sink);
+    }
+
+    /// The same for one that brings something for a policy.
+    pub fn admit_with(
+        &mut self,
+        now_ns: u64,
+        input: &Admission,
+        asking: &Asking<'_>,
+        sink: &mut impl Sink,
+    ) {
         let Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to } = *input;
         let id = self.next_query_id();
-        let Application { stats, queries, links, slo_ns, .. } =
+        let Application { stats, queries, links, slo_ns, selector, .. } =
             &mut *self.applications[application];
         let parse_ns = now_ns.saturating_sub(arrived_ns);
         stats.queries.increment();
         stats.parse.record(parse_ns);
         let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(*slo_ns));
         queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, bytes });
+        if selector.is_some() {
+            return match self.choose(now_ns, (application, row), parse_ns, asking) {
+                Ok(()) => self.ask(now_ns, application, row, sink),
+                Err((reason, detail)) => {
+                    self.answer_default(now_ns, application, row, reason, detail, sink);
+                }
+            };
+        }
         // All of them first: a call that fails at once must not be taken for the only one.
         for Link { model, pool } in links.selected().iter().copied() {
             let state = &mut self.models[model];
@@ -79,7 +100,14 @@ impl Core {
             let call = Call { model, pool, admitted_ns: now_ns, is_pending: true, ..Call::VACANT };
             queries.ask(row, call);
         }
-        let asked = u32::from(queries.get(row).asked);
+        self.ask(now_ns, application, row, sink);
+    }
+
+    /// Queues the calls of a query that was just opened.
+    #[inline]
+    fn ask(&mut self, now_ns: u64, application: ApplicationId, row: u32, sink: &mut impl Sink) {
+        let Query { id, asked, deadline_ns, .. } = *self.applications[application].queries.get(row);
+        let asked = u32::from(asked);
         if asked == 0 {
             return self.answer_default(now_ns, application, row, Reason::NoModel, &[], sink);
         }
@@ -113,6 +141,7 @@ impl Core {
             deadline_ns,
             answered_ns: now_ns,
             outcome,
+            ensemble: None,
         });
     }
 

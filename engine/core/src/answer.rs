@@ -4,15 +4,20 @@ use cutter_tensor::{OutputBytes, TensorSpec};
 
 use crate::Core;
 use crate::application::Application;
-use crate::call::{CallRef, Place};
+use crate::call::{Call, CallRef, Place};
+use crate::feedback::{Decided, Said};
 use crate::ids::ApplicationId;
 use crate::limits::KEPT_OUTPUT_BYTES_MAX;
 use crate::query::{Kept, Query, ReplyTo};
-use crate::stats::Reason;
+use crate::selection::Ensemble;
+use crate::stats::{ApplicationStats, Reason};
 
 /// Takes the answers.
 pub trait Sink {
     fn answer(&mut self, answer: &Answer<'_>);
+
+    /// An answer was decided by a policy. It was told just before.
+    fn decided(&mut self, _: &Decided<'_>) {}
 }
 
 /// The answer to one query.
@@ -27,6 +32,8 @@ pub struct Answer<'a> {
     pub deadline_ns: u64,
     pub answered_ns: u64,
     pub outcome: Outcome<'a>,
+    /// What is told beside the answer of several models.
+    pub ensemble: Option<&'a Ensemble<'a>>,
 }
 
 /// What a query is answered with.
@@ -48,7 +55,10 @@ impl Core {
         spec: &TensorSpec,
         sink: &mut impl Sink,
     ) {
-        let queries = &mut self.applications[call.application].queries;
+        let Application { queries, selector, .. } = &*self.applications[call.application];
+        if selector.is_some() {
+            return self.hear(now_ns, call, output, spec, sink);
+        }
         let calls = queries.calls(call.row);
         // Of several, the first in order is told: this one, unless one before may still come.
         let decides = calls[..call.link as usize].iter().all(|before| !before.is_pending);
@@ -56,13 +66,29 @@ impl Core {
             let outcome = Outcome::Prediction { output, spec };
             return self.answer(now_ns, call.application, call.row, outcome, sink);
         }
+        if self.keep_output(now_ns, call, output, spec).is_none() {
+            self.fail_call(now_ns, call, Reason::Overloaded, &[], sink);
+        }
+    }
+
+    /// An output waits for others of its query. Says how many are to come; `None` if there is no
+    /// room for it.
+    pub(crate) fn keep_output(
+        &mut self,
+        now_ns: u64,
+        call: CallRef,
+        output: OutputBytes<'_>,
+        spec: &TensorSpec,
+    ) -> Option<u8> {
         let output = output.keep();
         let bytes = output.held_bytes();
         if self.kept_bytes + bytes > KEPT_OUTPUT_BYTES_MAX {
-            return self.fail_call(now_ns, call, Reason::Overloaded, &[], sink);
+            return None;
         }
         self.kept_bytes += bytes;
-        queries.finish(call.row, call.link, Some(Kept { output, spec: *spec }));
+        let queries = &mut self.applications[call.application].queries;
+        let kept = Kept { output, spec: *spec, at_ns: now_ns };
+        Some(queries.finish(call.row, call.link, Some(kept)))
     }
 
     /// A call will bring nothing. The query is answered when that decides it.
@@ -79,7 +105,7 @@ impl Core {
         if queries.get(row).asked == 1 {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
         }
-        let model = queries.call(row, link).model;
+        let Call { model, arm, .. } = *queries.call(row, link);
         let left = queries.put(row, link, Place::Nowhere);
         self.models[model].moved(left, Place::Nowhere);
         let queries = &mut self.applications[application].queries;
@@ -87,14 +113,33 @@ impl Core {
         let calls = queries.calls(row);
         let first_pending = calls.iter().position(|call| call.is_pending).unwrap_or(calls.len());
         let is_decided = queries.first_kept(row).is_some_and(|first| first < first_pending);
+        let is_decided = self.applications[application]
+            .selector
+            .as_ref()
+            .map_or(is_decided, |selector| selector.open(row).baseline == Some(arm));
         if is_decided || pending == 0 {
             self.answer_with_what_is_there(now_ns, application, row, (reason, detail), sink);
         }
     }
 
-    /// Answers with the output of the first call that has brought one; if none has, with the
-    /// default output, for this reason.
+    /// Answers of what has come; if that is nothing, with the default output, for this reason.
     pub(crate) fn answer_with_what_is_there(
+        &mut self,
+        now_ns: u64,
+        application: ApplicationId,
+        row: u32,
+        why: (Reason, &[u8]),
+        sink: &mut impl Sink,
+    ) {
+        if self.applications[application].selector.is_some() {
+            self.conclude(now_ns, application, row, why, sink);
+        } else {
+            self.answer_with_first(now_ns, application, row, why, sink);
+        }
+    }
+
+    /// The same with the output of the first call that has brought one.
+    pub(crate) fn answer_with_first(
         &mut self,
         now_ns: u64,
         application: ApplicationId,
@@ -102,15 +147,15 @@ impl Core {
         (reason, detail): (Reason, &[u8]),
         sink: &mut impl Sink,
     ) {
-        let queries = &mut self.applications[application].queries;
-        let first = queries.first_kept(row);
-        let taken = first.and_then(|link| queries.take_kept(row, link));
-        let Some(Kept { output, spec }) = taken else {
+        let Application { queries, stats, .. } = &*self.applications[application];
+        let first = queries.first_kept(row).and_then(|link| queries.kept(row, link));
+        let Some(Kept { output, spec, .. }) = first else {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
         };
-        self.kept_bytes -= output.held_bytes();
-        let outcome = Outcome::Prediction { output: output.output(), spec: &spec };
-        self.answer(now_ns, application, row, outcome, sink);
+        let outcome = Outcome::Prediction { output: output.output(), spec };
+        let query = queries.get(row);
+        tell(stats, &query.answer(application, now_ns, outcome, None), sink);
+        self.close(application, row);
     }
 
     /// Closes a query and answers it with the default output.
@@ -123,14 +168,18 @@ impl Core {
         detail: &[u8],
         sink: &mut impl Sink,
     ) {
-        self.answer(now_ns, application, row, Outcome::Default { reason, detail }, sink);
+        let outcome = Outcome::Default { reason, detail };
+        if self.applications[application].selector.is_some() {
+            self.note_decision(now_ns, (application, row), Said::Nothing, None, sink);
+        }
+        self.answer(now_ns, application, row, outcome, sink);
     }
 
     /// Closes an open query. The entries of its calls that wait are dead from now on.
-    pub(crate) fn close(&mut self, application: ApplicationId, row: u32) -> Query {
+    pub(crate) fn close(&mut self, application: ApplicationId, row: u32) {
         let Application { queries, pool, .. } = &mut *self.applications[application];
-        let closed = queries.close(row, pool);
-        for link in 0..u32::from(closed.asked) {
+        let asked = queries.close(row, pool).asked;
+        for link in 0..u32::from(asked) {
             let call = queries.call_mut(row, link);
             let (model, place, was_pending) = (call.model, call.place, call.is_pending);
             call.is_pending = false;
@@ -142,10 +191,11 @@ impl Core {
                 self.kept_bytes -= output.held_bytes();
             }
         }
-        closed
     }
 
-    fn answer(
+    /// Answers an open query, and closes it.
+    #[inline]
+    pub(crate) fn answer(
         &mut self,
         now_ns: u64,
         application: ApplicationId,
@@ -153,20 +203,41 @@ impl Core {
         outcome: Outcome<'_>,
         sink: &mut impl Sink,
     ) {
-        let stats = &self.applications[application].stats;
-        match outcome {
-            Outcome::Prediction { .. } => stats.predictions.increment(),
-            Outcome::Default { reason, .. } => stats.defaults(reason).increment(),
-        }
-        let closed = self.close(application, row);
-        sink.answer(&Answer {
+        let Application { queries, stats, .. } = &*self.applications[application];
+        tell(stats, &queries.get(row).answer(application, now_ns, outcome, None), sink);
+        self.close(application, row);
+    }
+}
+
+/// Counts an answer and tells it. Its query is to be closed now.
+#[inline]
+pub(crate) fn tell(stats: &ApplicationStats, answer: &Answer<'_>, sink: &mut impl Sink) {
+    match answer.outcome {
+        Outcome::Prediction { .. } => stats.predictions.increment(),
+        Outcome::Default { reason, .. } => stats.defaults(reason).increment(),
+    }
+    sink.answer(answer);
+}
+
+impl Query {
+    /// The answer to it.
+    #[inline]
+    pub(crate) fn answer<'a>(
+        &self,
+        application: ApplicationId,
+        now_ns: u64,
+        outcome: Outcome<'a>,
+        ensemble: Option<&'a Ensemble<'a>>,
+    ) -> Answer<'a> {
+        Answer {
             application,
-            query_id: closed.id,
-            reply_to: closed.reply_to,
-            arrived_ns: closed.arrived_ns,
-            deadline_ns: closed.deadline_ns,
+            query_id: self.id,
+            reply_to: self.reply_to,
+            arrived_ns: self.arrived_ns,
+            deadline_ns: self.deadline_ns,
             answered_ns: now_ns,
             outcome,
-        });
+            ensemble,
+        }
     }
 }

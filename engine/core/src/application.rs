@@ -9,6 +9,7 @@ use crate::ids::ModelId;
 use crate::limits::LINKS_MAX;
 use crate::query::Queries;
 use crate::rows::Pool;
+use crate::selection::{Learner, Selector};
 use crate::stats::ApplicationStats;
 
 /// A model version that an application asks.
@@ -34,13 +35,16 @@ pub enum Asked {
 #[derive(Debug, Default)]
 pub struct Links {
     pub models: Vec<Link>,
+    /// Of an application without a policy.
     pub asked: Asked,
+    /// Who chooses among them: of one that has a policy, and has models.
+    pub learner: Option<Box<Learner>>,
 }
 
 impl Links {
     /// One model, or none.
     pub fn of(link: Option<Link>) -> Self {
-        Self { models: link.into_iter().collect(), asked: Asked::First }
+        Self { models: link.into_iter().collect(), ..Self::default() }
     }
 
     /// Those that a query asks.
@@ -62,6 +66,8 @@ pub struct ApplicationPlan {
     pub pool: Pool,
     /// The most models that a query can ask: bounds what may be linked later.
     pub links_max: usize,
+    /// A policy chooses among them.
+    pub has_policy: bool,
     pub stats: Arc<ApplicationStats>,
 }
 
@@ -72,6 +78,8 @@ pub struct Application {
     pub(crate) pool: Pool,
     pub(crate) queries: Queries,
     pub(crate) links: Box<Links>,
+    /// Of one that has a policy.
+    pub(crate) selector: Option<Box<Selector>>,
     pub(crate) stats: Arc<ApplicationStats>,
     /// No query is admitted any more.
     pub(crate) is_draining: bool,
@@ -83,7 +91,7 @@ impl Application {
     /// # Panics
     /// When `links_max` is 0 or more than [`LINKS_MAX`].
     pub fn new(plan: ApplicationPlan) -> Self {
-        let ApplicationPlan { slo_ns, pool, links_max, stats } = plan;
+        let ApplicationPlan { slo_ns, pool, links_max, has_policy, stats } = plan;
         assert!((1..=LINKS_MAX).contains(&links_max));
         let rows = pool.rows();
         stats.rows.set(u64::from(rows));
@@ -92,14 +100,16 @@ impl Application {
             pool,
             queries: Queries::new(rows, links_max),
             links: Box::default(),
+            selector: has_policy.then(|| Box::new(Selector::new(rows, links_max))),
             stats,
             is_draining: false,
         }
     }
 
     /// The bytes of the tables of one with so many rows, whose queries can ask so many models.
-    pub const fn table_bytes(rows: u32, links_max: usize) -> usize {
-        Queries::table_bytes(rows, links_max) + Pool::table_bytes(rows)
+    pub const fn table_bytes(rows: u32, links_max: usize, has_policy: bool) -> usize {
+        let decided = if has_policy { Selector::table_bytes(rows, links_max) } else { 0 };
+        Queries::table_bytes(rows, links_max) + Pool::table_bytes(rows) + decided
     }
 
     /// Whether nothing of it is under way: no query open, no row in use.

@@ -43,6 +43,8 @@ pub(crate) struct Call {
     pub model: ModelId,
     /// The place of the application's pool in the pool table of the model's replicas.
     pub pool: u32,
+    /// The place of the model among those linked when the query was opened.
+    pub arm: u8,
     pub admitted_ns: u64,
     pub place: Place,
     /// It may still bring an output.
@@ -59,6 +61,7 @@ impl Call {
     pub const VACANT: Self = Self {
         model: Id::new(u32::MAX, u32::MAX),
         pool: 0,
+        arm: 0,
         admitted_ns: 0,
         place: Place::Nowhere,
         is_pending: false,

@@ -198,7 +198,17 @@ impl Core {
             room.apart.take_over(&mut model.room.apart);
             std::mem::swap(&mut model.room, room);
         }
-        let before = std::mem::replace(&mut state.links, links);
+        let mut before = std::mem::replace(&mut state.links, links);
+        if let Some(selector) = &mut state.selector {
+            let after = &mut state.links;
+            let same = before.models.iter().map(|link| link.model);
+            if same.eq(after.models.iter().map(|link| link.model)) {
+                // What is known of these models stays.
+                std::mem::swap(&mut before.learner, &mut after.learner);
+            } else {
+                before.learner = selector.relink(after.learner.take());
+            }
+        }
         self.objectives_changed();
         Retired::Links(before, rooms)
     }

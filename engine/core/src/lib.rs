@@ -41,6 +41,7 @@ mod application;
 pub mod batching;
 mod call;
 mod change;
+pub mod contexts;
 mod deadlines;
 mod dispatch;
 mod failure;
@@ -52,6 +53,7 @@ pub mod policy;
 mod query;
 mod replica;
 pub mod rows;
+pub mod selection;
 pub mod slab;
 pub mod stats;
 #[cfg(test)]
@@ -79,6 +81,7 @@ use change::Drain;
 use deadlines::{Deadlines, NEVER_NS};
 use limits::{APPLICATIONS_MAX, DRAINS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use query::{Queries, Query};
+use selection::Scratch;
 use slab::Slab;
 use stats::Reason;
 
@@ -102,6 +105,7 @@ pub struct Core {
     drains: Vec<Drain>,
     /// Bytes of outputs that wait for others.
     kept_bytes: usize,
+    scratch: Scratch,
 }
 
 impl Default for Core {
@@ -125,6 +129,7 @@ impl Core {
             failure_news: Vec::with_capacity(MODELS_MAX),
             drains: Vec::with_capacity(DRAINS_MAX),
             kept_bytes: 0,
+            scratch: Scratch::default(),
         }
     }
 

@@ -92,6 +92,8 @@ cutter_limits::limits! {
         DEVIATION_MAX: f64 = 0.5, "of the range of a loss";
         /// The most numbers of a context vector.
         CONTEXT_NUMBERS_MAX: usize = 16, "numbers";
+        /// Bytes of the key of a context.
+        CONTEXT_KEY_BYTES_MAX: usize = 64, "bytes";
         /// The largest α of LinUCB.
         ALPHA_MAX: f64 = 10.0, "deviations";
     }

@@ -71,6 +71,8 @@ pub(crate) struct NewQuery {
 pub(crate) struct Kept {
     pub output: KeptOutput,
     pub spec: TensorSpec,
+    /// When it came.
+    pub at_ns: u64,
 }
 
 /// An open query and the number by which it is told from the next in its row.
@@ -237,6 +239,11 @@ impl Queries {
         let asked = usize::from(self.table[row as usize].asked);
         let first = row as usize * self.width;
         self.kept.get(first..first + asked)?.iter().position(Option::is_some)
+    }
+
+    /// An output that waits.
+    pub fn kept(&self, row: u32, link: usize) -> Option<&Kept> {
+        self.kept.get(row as usize * self.width + link)?.as_ref()
     }
 
     /// Takes an output that waits.

@@ -11,3 +11,4 @@ mod said;
 pub use loss::{Loss, Truth};
 pub use record::{Decided, Learned};
 pub use said::{Reading, Said, text_class};
+pub(crate) use said::{largest, numbers};

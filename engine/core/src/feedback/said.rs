@@ -59,7 +59,10 @@ impl Reading {
 }
 
 /// The elements of a tensor of numbers.
-pub(crate) fn numbers(element: ElementType, bytes: &[u8]) -> Option<impl Iterator<Item = f64>> {
+pub(crate) fn numbers(
+    element: ElementType,
+    bytes: &[u8],
+) -> Option<impl Iterator<Item = f64> + Clone> {
     let size = match element {
         ElementType::Int32 | ElementType::Float32 | ElementType::Float64 => element.bytes(),
         ElementType::String | ElementType::Bytes => return None,
@@ -77,7 +80,7 @@ fn only(mut numbers: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// The place of the largest number; none where one is no number.
-fn largest(numbers: impl Iterator<Item = f64>) -> Option<i64> {
+pub(crate) fn largest(numbers: impl Iterator<Item = f64>) -> Option<i64> {
     let mut best = None;
     for (place, number) in (0..).zip(numbers) {
         if number.is_nan() {

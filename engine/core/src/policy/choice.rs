@@ -55,8 +55,30 @@ impl Choice {
         Self::one(servable, &best.equal_shares(), floor)
     }
 
+    /// The same where no model has more than its cap of the choices: what is above goes to the
+    /// others, by what they have. Caps that leave a part of the choices to nobody are no caps: so
+    /// it is when those with larger ones are not servable.
+    #[must_use]
+    pub fn capped(self, servable: Models, caps: &PerModel) -> Self {
+        let Self::One(mut shares) = self else { return self };
+        let most: f64 = servable.iter().map(|model| caps[model]).sum();
+        if most < 1.0 {
+            return self;
+        }
+        let mut free = servable;
+        // Each round caps one more, or is the last.
+        while let Some(above) = free.iter().find(|model| shares[*model] > caps[*model]) {
+            let excess = shares[above] - caps[above];
+            shares[above] = caps[above];
+            free = free.without(above);
+            let parts = free.shares(&shares);
+            free.iter().for_each(|model| shares[model] += excess * parts[model]);
+        }
+        Self::One(shares)
+    }
+
     /// Draws.
-    pub(super) fn draw(self, servable: Models, random: &mut Random) -> Selection {
+    pub(crate) fn draw(self, servable: Models, random: &mut Random) -> Selection {
         let propensities = match self {
             Self::All => {
                 return Selection { models: servable, propensities: servable.map(|_| 1.0) };

@@ -15,6 +15,11 @@ impl Random {
         Self { state: seed }
     }
 
+    /// One for the decision with this number, of those that have this seed.
+    pub const fn of(seed: u64, number: u64) -> Self {
+        Self::new(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
     /// Uniform over [0, 1), with 53 bits.
     #[inline]
     pub fn uniform(&mut self) -> f64 {

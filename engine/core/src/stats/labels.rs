@@ -15,17 +15,20 @@ pub enum Reason {
     ModelError,
     /// The server is ending.
     ShuttingDown,
+    /// Too few of the linked models agree.
+    Unsure,
 }
 
 impl Reason {
     /// All reasons, in the order of [`Reason::index`].
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NoModel,
         Self::NotReady,
         Self::Overloaded,
         Self::Late,
         Self::ModelError,
         Self::ShuttingDown,
+        Self::Unsure,
     ];
 
     /// Its place in [`Reason::ALL`].
@@ -44,6 +47,7 @@ impl Reason {
             Self::Late => "late",
             Self::ModelError => "model_error",
             Self::ShuttingDown => "shutting_down",
+            Self::Unsure => "unsure",
         }
     }
 }
@@ -94,14 +98,22 @@ mod tests {
 
     #[test]
     fn each_reason_stands_at_its_index() {
-        assert_eq!(Reason::ALL.map(Reason::index), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(Reason::ALL.map(Reason::index), [0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
     fn reasons_have_the_names_that_clients_see() {
         assert_eq!(
             Reason::ALL.map(Reason::as_str),
-            ["no_model", "not_ready", "overloaded", "late", "model_error", "shutting_down"]
+            [
+                "no_model",
+                "not_ready",
+                "overloaded",
+                "late",
+                "model_error",
+                "shutting_down",
+                "unsure"
+            ]
         );
     }
 

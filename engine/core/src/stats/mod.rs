@@ -23,6 +23,7 @@ mod counter;
 mod edges;
 mod histogram;
 mod labels;
+mod selection;
 
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub use counter::{Counter, Gauge};
 pub use edges::{BATCH_EDGES_ROWS, TIME_EDGES_NS};
 pub use histogram::Histogram;
 pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage};
+pub use selection::{ArmStats, FeedbackStats, MILLIONTHS, SelectionStats};
+
+pub(crate) use selection::millionths;
 
 /// What is counted of one engine thread, whoever is asked.
 #[derive(Debug)]
@@ -258,7 +262,7 @@ mod tests {
         let digits = ApplicationStats::new("digits");
         Reason::ALL.iter().for_each(|&reason| digits.defaults(reason).increment());
         digits.defaults(Reason::Late).add(10);
-        assert_eq!(Reason::ALL.map(|reason| digits.defaults(reason).get()), [1, 1, 1, 11, 1, 1]);
+        assert_eq!(Reason::ALL.map(|reason| digits.defaults(reason).get()), [1, 1, 1, 11, 1, 1, 1]);
         let softmax = ModelStats::new("softmax", "1", 2, &["stamp", "slot"]);
         softmax.violations(1).add(3);
         assert_eq!([0, 1].map(|kind| softmax.violations(kind).get()), [0, 3]);

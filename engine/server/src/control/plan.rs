@@ -157,7 +157,8 @@ pub fn add_application(
         links_max,
     };
     let id = registry.applications.insert(entry).map_err(|_| ChangeError::Applications)?;
-    let plan = ApplicationPlan { slo_ns: settings.slo_ns, pool, links_max, stats };
+    let plan =
+        ApplicationPlan { slo_ns: settings.slo_ns, pool, links_max, has_policy: false, stats };
     let change = Change::AddApplication { id, application: Box::new(Application::new(plan)) };
     let endpoint = endpoint(registry, id);
     Ok((id, Step { change, endpoint: Some(endpoint) }))

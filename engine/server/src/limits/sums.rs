@@ -208,7 +208,8 @@ pub fn memory_when_full(config: &Config) -> Sum {
 /// application for as many as it has rows.
 fn queries(config: &Config) -> Vec<Holder> {
     let holder = |application: &Application| {
-        let bytes = cutter_core::Application::table_bytes(application.rows, links_max(application));
+        let bytes =
+            cutter_core::Application::table_bytes(application.rows, links_max(application), false);
         Holder::new(format!("queries of {}", application.name), 1, bytes as u64)
     };
     config.applications.iter().map(holder).collect()
@@ -343,7 +344,7 @@ mod tests {
             holder.map(Holder::total)
         };
         let queries =
-            |rows, links_max| cutter_core::Application::table_bytes(rows, links_max) as u64;
+            |rows, links_max| cutter_core::Application::table_bytes(rows, links_max, false) as u64;
         assert_eq!(of("queries of a"), Some(queries(4096, 1)));
         assert_eq!(of("queries of b"), Some(queries(170, 1)));
         assert_eq!(of("calls that wait for m"), Some(Room::table_bytes(4096) as u64));

@@ -239,6 +239,7 @@ impl World {
             slo_ns: setup.slo_ns,
             pool: Pool::new(setup.rows, ROW_BYTES, memory),
             links_max: self.control.models.len().max(1),
+            has_policy: false,
             stats: Arc::clone(&self.stats.applications[application]),
         };
         let plan = Box::new(Application::new(plan));
@@ -301,7 +302,8 @@ impl World {
         let id = id.expect("it is there");
         let pool = u32::try_from(application).expect("few");
         let link = |model: &usize| Link { model: self.model(*model), pool };
-        let links = Links { models: setup.models.iter().map(link).collect(), asked: setup.asked };
+        let models = setup.models.iter().map(link).collect();
+        let links = Links { models, asked: setup.asked, learner: None };
         let mut rooms = Vec::new();
         for model in setup.models.clone() {
             let applications = self.control.setups.iter();

@@ -38,7 +38,7 @@ impl World {
     fn add(&mut self, id: ApplicationId, endpoint: Endpoint) {
         let (pool, _) = pool::create(ROWS, 64, ROWS).unwrap();
         let (slo_ns, stats) = (SLO_NS, Arc::clone(&endpoint.stats));
-        let plan = ApplicationPlan { slo_ns, pool, links_max: 1, stats };
+        let plan = ApplicationPlan { slo_ns, pool, links_max: 1, has_policy: false, stats };
         let application = Box::new(Application::new(plan));
         self.change(Change::AddApplication { id, application }, Some(endpoint));
     }

@@ -1,0 +1,3 @@
+//! Keys of contexts.
+mod key;
+pub use key::ContextKey;

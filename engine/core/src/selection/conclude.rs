@@ -1,0 +1,186 @@
+//! The end of a query that a policy has decided: what was said, what is answered, what is noted.
+
+use cutter_tensor::{OutputBytes, TensorSpec};
+
+use super::ensemble::{Ensemble, Heard, Member, Spoken, Verdict, combine};
+use super::learner::{Learner, Substitute};
+use super::selector::Decision;
+use crate::Core;
+use crate::answer::{Outcome, Sink, tell};
+use crate::application::Application;
+use crate::call::CallRef;
+use crate::feedback::{Decided, Said, numbers};
+use crate::ids::ApplicationId;
+use crate::limits::LINKS_MAX;
+use crate::query::{Kept, Queries};
+use crate::stats::{Reason, millionths};
+
+const UNREADABLE: &[u8] = b"its output is none that the application's policy can read";
+
+impl Core {
+    /// A call of a query that a policy has decided has brought an output.
+    pub(crate) fn hear(
+        &mut self,
+        now_ns: u64,
+        call: CallRef,
+        output: OutputBytes<'_>,
+        spec: &TensorSpec,
+        sink: &mut impl Sink,
+    ) {
+        let CallRef { application, row, link } = call;
+        let Application { selector, queries, .. } = &mut *self.applications[application];
+        let arm = queries.call(row, link).arm;
+        let outcome = Outcome::Prediction { output, spec };
+        let Some((learner, Decision { open, .. })) =
+            selector.as_mut().and_then(|selector| selector.learner_of(row))
+        else {
+            // Its models are not linked any more: any of them is as good as another.
+            return self.answer(now_ns, application, row, outcome, sink);
+        };
+        let Some(said) = learner.plan.reading.read(output.bytes(), spec) else {
+            return self.fail_call(now_ns, call, Reason::ModelError, UNREADABLE, sink);
+        };
+        learner.stats.arms[usize::from(arm)].came.increment();
+        if learner.plan.substitute == Substitute::Mean
+            && let Some(said) = numbers(spec.element, output.bytes())
+        {
+            learner.means.observe(arm.into(), said);
+        }
+        let explains = open.explain;
+        let decides = open.baseline.map_or(open.asked.len() == 1, |baseline| baseline == arm);
+        if let Some(selector) = selector {
+            selector.note(row, arm, said);
+        }
+        if decides && !explains {
+            self.note_decision(now_ns, (application, row), said, None, sink);
+            return self.answer(now_ns, application, row, outcome, sink);
+        }
+        let Some(pending) = self.keep_output(now_ns, call, output, spec) else {
+            return self.fail_call(now_ns, call, Reason::Overloaded, &[], sink);
+        };
+        if decides || pending == 0 {
+            self.conclude(now_ns, application, row, (Reason::Late, &[]), sink);
+        }
+    }
+
+    /// Answers a query of what is there; if that is nothing, with the default output, for this
+    /// reason.
+    pub(crate) fn conclude(
+        &mut self,
+        now_ns: u64,
+        application: ApplicationId,
+        row: u32,
+        (reason, detail): (Reason, &[u8]),
+        sink: &mut impl Sink,
+    ) {
+        let Application { selector, queries, stats, .. } = &mut *self.applications[application];
+        let decided = selector.as_mut().and_then(|selector| selector.learner_of(row));
+        let Some((learner, decision)) = decided else {
+            return self.answer_with_first(now_ns, application, row, (reason, detail), sink);
+        };
+        let open = decision.open;
+        let heard = heard(learner, &decision, queries, row);
+        let heard = &heard[..learner.models()];
+        let came = heard.iter().any(|heard| matches!(heard, Heard::Came(_)));
+        let verdict = combine(learner, &open.context, heard, &mut self.scratch).filter(|_| came);
+        let Some(verdict) = verdict else {
+            return self.answer_default(now_ns, application, row, reason, detail, sink);
+        };
+        let said = verdict.said;
+        let several = open.asked.len() > 1 && open.baseline.is_none();
+        let confidence = several.then_some(verdict.confidence);
+        if let Some(confidence) = confidence {
+            count_vote(learner, &decision, &verdict);
+            if confidence < learner.plan.unsure_below {
+                return self.answer_default(now_ns, application, row, Reason::Unsure, &[], sink);
+            }
+        }
+        let mut members = [Member::SILENT; LINKS_MAX];
+        let mut count = 0;
+        for call in queries.calls(row).iter().filter(|_| open.explain) {
+            members[count] = member(usize::from(call.arm), heard, &verdict);
+            count += 1;
+        }
+        let ensemble = Ensemble { confidence, members: &members[..count] };
+        let outcome = Outcome::Prediction { output: verdict.output, spec: verdict.spec };
+        let query = queries.get(row);
+        tell(stats, &query.answer(application, now_ns, outcome, Some(&ensemble)), sink);
+        self.note_decision(now_ns, (application, row), said, confidence, sink);
+        self.close(application, row);
+    }
+
+    /// A query that a policy has decided is answered, so.
+    pub(crate) fn note_decision(
+        &mut self,
+        now_ns: u64,
+        (application, row): (ApplicationId, u32),
+        answer: Said,
+        confidence: Option<f64>,
+        sink: &mut impl Sink,
+    ) {
+        let Application { selector, queries, .. } = &mut *self.applications[application];
+        let decided = selector.as_mut().and_then(|selector| selector.learner_of(row));
+        let Some((learner, Decision { open, said, propensities })) = decided else { return };
+        let query = queries.get(row);
+        for call in queries.calls(row).iter().filter(|call| call.is_pending) {
+            learner.stats.arms[usize::from(call.arm)].stragglers.increment();
+        }
+        sink.decided(&Decided {
+            application,
+            query_id: query.id,
+            arrived_ns: query.arrived_ns,
+            answered_ns: now_ns,
+            context: open.context.bytes(),
+            servable: open.servable,
+            asked: open.asked,
+            propensities,
+            said,
+            answer,
+            confidence,
+        });
+    }
+}
+
+/// What was heard of each linked model; of a baseline alone, where there is one.
+fn heard<'a>(
+    learner: &'a Learner,
+    decision: &Decision<'_>,
+    queries: &'a Queries,
+    row: u32,
+) -> [Heard<'a>; LINKS_MAX] {
+    let mut heard = [Heard::Nothing; LINKS_MAX];
+    for (link, call) in queries.calls(row).iter().enumerate() {
+        let arm = usize::from(call.arm);
+        if decision.open.baseline.is_some_and(|baseline| baseline != call.arm) {
+            continue;
+        }
+        heard[arm] = if let Some(Kept { output, spec, at_ns }) = queries.kept(row, link) {
+            let (output, said, at_ns) = (output.output(), decision.said[arm], *at_ns);
+            Heard::Came(Spoken { output, spec, said, at_ns })
+        } else if learner.plan.substitute == Substitute::Mean {
+            learner.means.of(arm).map_or(Heard::Nothing, Heard::Mean)
+        } else {
+            Heard::Nothing
+        };
+    }
+    heard
+}
+
+fn member<'a>(arm: usize, heard: &[Heard<'a>], verdict: &Verdict<'_>) -> Member<'a> {
+    let weight = verdict.weights[arm];
+    let spoken = if let Heard::Came(spoken) = heard[arm] { Some(spoken) } else { None };
+    let came_ns = spoken.map(|spoken| spoken.at_ns);
+    Member { arm, output: spoken.map(|spoken| (spoken.output, spoken.spec)), came_ns, weight }
+}
+
+/// Several models were asked, and this is what they came to.
+fn count_vote(learner: &Learner, decision: &Decision<'_>, verdict: &Verdict<'_>) {
+    let stats = &learner.stats;
+    stats.combined.increment();
+    stats.confidence.add(millionths(verdict.confidence));
+    for arm in decision.open.asked.iter() {
+        let agrees = verdict.agrees(decision.said[arm], learner.plan.tolerance);
+        stats.arms[arm].agreed.add(u64::from(agrees));
+        stats.arms[arm].weight.set(millionths(verdict.weights[arm]));
+    }
+}
