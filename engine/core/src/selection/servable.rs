@@ -11,7 +11,8 @@ use crate::model::Availability;
 use crate::policy::Models;
 
 impl Core {
-    /// The linked models, of those in `on`, that are ready and would answer by `deadline_ns`. If
+    /// The linked models, of those that are on, that are ready and would answer before
+    /// `deadline_ns` (a prediction is never longer than the loosest SLO, so that is late). If
     /// none would, those that are ready: the predictions may be wrong. If none is, those that are
     /// being started.
     pub(super) fn servable(
@@ -27,7 +28,7 @@ impl Core {
         let (mut in_time, mut ready, mut expected) = (Models::NONE, Models::NONE, Models::NONE);
         for (arm, link) in links.filter(|(arm, _)| learner.is_on(*arm)) {
             match self.answers_at(now_ns, link.model) {
-                Some(done_ns) if done_ns <= deadline_ns => in_time = in_time.with(arm),
+                Some(done_ns) if done_ns < deadline_ns => in_time = in_time.with(arm),
                 Some(_) => ready = ready.with(arm),
                 None if self.models[link.model].availability == Availability::Expected => {
                     expected = expected.with(arm);
