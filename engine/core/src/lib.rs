@@ -39,6 +39,7 @@ mod answer;
 mod apart;
 mod application;
 pub mod batching;
+pub mod cache;
 mod call;
 mod change;
 pub mod contexts;

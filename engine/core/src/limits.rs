@@ -97,6 +97,36 @@ cutter_limits::limits! {
         /// The largest α of LinUCB.
         ALPHA_MAX: f64 = 10.0, "deviations";
     }
+    "Prediction cache" {
+        /// The least memory of a model's cache.
+        CACHE_BYTES_MIN: usize = 64 << 10, "bytes";
+        /// The most memory of a model's cache.
+        CACHE_BYTES_MAX: usize = 32 << 30, "bytes";
+        /// An input or an output is kept if it takes one part in this many of the memory at most.
+        CACHE_RECORD_PARTS: usize = 8, "parts";
+        /// What an output is expected to take where the number of entries is decided.
+        CACHE_EXPECTED_OUTPUT_BYTES: usize = 64, "bytes";
+        /// One part in this many of the memory is for calls that wait for another's output.
+        CACHE_WAITERS_PARTS: usize = 64, "parts";
+        /// The most calls that wait for outputs of others at one time.
+        CACHE_WAITERS_MAX: usize = 1 << 16, "calls";
+        /// Slots of the table of hashes, for each entry.
+        CACHE_SLOTS_PER_ENTRY: usize = 2, "slots";
+        /// Slots that are looked at for one hash. An input that finds none free is not kept.
+        CACHE_PROBES_MAX: usize = 64, "slots";
+        /// Bytes of what was used again that are spared while room is made for one record. The last
+        /// one spared may exceed it.
+        CACHE_SPARED_BYTES_MAX: usize = 32 << 10, "bytes";
+        /// The least number of requests after which is judged whether a cache pays.
+        CACHE_WINDOW_MIN: u32 = 1 << 10, "requests";
+        /// The largest one. In between it is the number of entries.
+        CACHE_WINDOW_MAX: u32 = 1 << 16, "requests";
+        /// A cache pays if it saved one call at least in this many requests: a miss costs under
+        /// 0.5 µs, a call more than 10 µs.
+        CACHE_PAYS_PARTS: u32 = 32, "requests";
+        /// Windows for which a cache that does not pay is off, before it is tried for one again.
+        CACHE_OFF_WINDOWS: u32 = 15, "windows";
+    }
 }
 
 // What bounds what.
@@ -126,6 +156,17 @@ const _: () = {
     assert!(HISTOGRAM_TIME_MAX_NS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS >= 1 << (HISTOGRAM_PRECISION_BITS + 1));
+    assert!(CACHE_BYTES_MIN > 0 && CACHE_BYTES_MIN <= CACHE_BYTES_MAX);
+    assert!(
+        CACHE_BYTES_MAX / CACHE_RECORD_PARTS <= 1 << u32::BITS,
+        "a record has 32 bits of bytes"
+    );
+    assert!(CACHE_RECORD_PARTS >= 2 && CACHE_WAITERS_PARTS >= 2 && CACHE_WAITERS_MAX > 0);
+    assert!(CACHE_SLOTS_PER_ENTRY >= 2, "a slot must be free behind every run of taken ones");
+    assert!(CACHE_PROBES_MAX > 0);
+    assert!(CACHE_WINDOW_MIN >= CACHE_PAYS_PARTS && CACHE_WINDOW_MIN <= CACHE_WINDOW_MAX);
+    assert!(CACHE_PAYS_PARTS > 1 && CACHE_OFF_WINDOWS > 0);
+    assert!(CACHE_WINDOW_MAX.checked_mul(CACHE_OFF_WINDOWS).is_some());
 };
 
 #[cfg(test)]

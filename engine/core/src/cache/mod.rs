@@ -1,0 +1,464 @@
+//! The prediction cache of one model version: from an input's bytes to the output that it had.
+//!
+//! Owner: the engine thread. Pure: time is passed in. Made by the control thread with all of its
+//! memory, moved with its model, freed with it; so a new version starts with an empty one. It sits
+//! below selection: a policy that changes its mind loses nothing.
+//!
+//! ```text
+//!            ┌ Hit: the output                                           ┌ next_waiter …
+//!   request ─┼ Joined: wait for the leader                ┌ fill ────────┴ hits from now on
+//!            ├ Miss: lead, that is: have it evaluated ─┬──┤
+//!            └ Bypassed: have it evaluated, tell none  │  └ give_up ▸ the next waiter leads
+//!                                                      └ pending: identical requests join
+//! ```
+//!
+//! Whoever leads must [`fill`](Cache::fill) or [`give_up`](Cache::give_up) in the end, whatever
+//! becomes of the query.
+//!
+//! ```text
+//!   hash ▸ index ▸ entry ┬─▸ input  ┐ records in the arena, in the order in which they were
+//!                        └─▸ output ┘ written or spared
+//! ```
+//!
+//! Eviction is CLOCK without a hand: the arena is a queue, and its oldest record is dropped, or
+//! moved to the other end if its entry was asked for since it was last there. That is the same order, it
+//! needs no lists, and both inputs and outputs lie in one piece.
+//!
+//! Invariants:
+//! - An output is given only for an input that is equal byte by byte. The hash is a filter.
+//! - Each input has one entry at most that can be found.
+//! - An entry that is pending, or whose waiters are not all popped, is not evicted.
+//! - Each waiter is popped once. A handle that outlived its entry does nothing.
+//! - All memory is within what the plan allows, and nothing is taken or freed after the beginning.
+//!   One request drops what it needs and spares a bounded number of bytes.
+//!
+//! # Rooms
+//! `arena` inputs and outputs · `index` from hashes to entries · `waiters` who joined · `worth`
+//! whether it pays · `plan` how memory is divided · `stats` what is counted.
+
+mod arena;
+mod index;
+mod plan;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod waiters;
+mod worth;
+
+use std::sync::Arc;
+
+use cutter_tensor::TensorSpec;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::ids::Id;
+use crate::limits::CACHE_SPARED_BYTES_MAX;
+use crate::slab::Slab;
+
+pub use plan::CachePlan;
+pub use stats::CacheStats;
+
+use arena::{Arena, At, Oldest};
+use index::Index;
+use plan::Division;
+use waiters::{List, Waiters};
+use worth::Worth;
+
+/// Names an entry whose output is awaited.
+pub type EntryId = Id<OfEntry>;
+
+/// Of an entry's id: see [`ids`](crate::ids).
+#[derive(Debug)]
+pub enum OfEntry {}
+
+/// A keyed hash of an input.
+type Hash = fn(&[u8], u64) -> u128;
+
+/// What a request finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// The output, in bytes of this type.
+    Hit { output: &'a [u8], spec: &'a TensorSpec },
+    /// An identical call is under way: the waiter is told of its output.
+    Joined,
+    /// Nothing: the caller has it evaluated, for itself and for those who join.
+    Miss(EntryId),
+    /// Nothing, and nobody will be told: the caller has it evaluated for itself.
+    Bypassed,
+}
+
+/// The same, without the output.
+enum Way {
+    Hit(EntryId),
+    Joined,
+    Miss(EntryId),
+    Bypassed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The output is awaited.
+    Pending,
+    /// The output is there.
+    Filled,
+    /// The output was not kept, and waiters are to be popped. Nobody finds the entry any more.
+    Spent,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: [u64; 2],
+    /// Pending: the deadline of its leader. Filled: when it is too old.
+    until_ns: u64,
+    input_at: At,
+    output_at: At,
+    waiters: List,
+    /// Of the type of its output.
+    era: u32,
+    state: State,
+    /// Asked for again since its input was last written or spared.
+    is_used: bool,
+}
+
+impl Entry {
+    fn is_held(&self) -> bool {
+        self.state != State::Filled || !self.waiters.is_empty()
+    }
+}
+
+/// The prediction cache of one model version. `W` names a call that waits.
+#[derive(Debug)]
+pub struct Cache<W> {
+    arena: Arena,
+    index: Index,
+    entries: Slab<Entry, OfEntry>,
+    entries_used: usize,
+    waiters: Waiters<W>,
+    worth: Worth,
+    /// The type of outputs; with each other one an era begins, and entries of earlier ones are not
+    /// good any more.
+    spec: Option<TensorSpec>,
+    era: u32,
+    ttl_ns: u64,
+    hash: Hash,
+    seed: u64,
+    bytes: usize,
+    stats: Arc<CacheStats>,
+}
+
+impl<W: Copy> Cache<W> {
+    /// An empty one. Takes all of its memory.
+    ///
+    /// # Panics
+    /// When the memory is not within the limits.
+    pub fn new(plan: CachePlan) -> Self {
+        Self::with_hash(plan, xxh3_128_with_seed)
+    }
+
+    /// One whose inputs are told apart by another hash.
+    fn with_hash(plan: CachePlan, hash: Hash) -> Self {
+        let waiter_bytes = Waiters::<W>::table_bytes(1);
+        let entry_bytes = Slab::<Entry, OfEntry>::table_bytes(1) + Index::table_bytes(1);
+        let division = plan.divide(size_of::<Self>(), waiter_bytes, entry_bytes);
+        let Division { waiters, entries, arena_bytes } = division;
+        let arena = Arena::new(arena_bytes);
+        let tables_bytes = waiters * waiter_bytes + entries * entry_bytes;
+        let bytes = size_of::<Self>() + tables_bytes + arena.bytes();
+        plan.stats.bytes.set(bytes as u64);
+        Self {
+            arena,
+            index: Index::new(entries),
+            entries: Slab::new(entries),
+            entries_used: 0,
+            waiters: Waiters::new(waiters),
+            worth: Worth::new(entries),
+            spec: None,
+            era: 0,
+            ttl_ns: plan.ttl_ns.unwrap_or(u64::MAX),
+            hash,
+            seed: plan.seed,
+            bytes,
+            stats: plan.stats,
+        }
+    }
+
+    /// All memory that it has taken.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Brings the gauges up to date; they are not worth a store for every request.
+    pub fn publish_gauges(&self) {
+        self.stats.entries.set(self.entries_used as u64);
+        self.stats.is_off.set(u64::from(self.worth.is_off()));
+    }
+
+    /// Somebody wants the output of an input by a deadline. The waiter is kept only if it
+    /// [`Joined`](Found::Joined), which it does not if it is due before the call under way: that
+    /// one may come too late for it.
+    #[inline]
+    pub fn request(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Found<'_> {
+        match self.way(now_ns, input, waiter, deadline_ns) {
+            Way::Hit(id) => {
+                self.worth.save();
+                self.stats.hits.increment();
+                let (output, spec) = self.output(id);
+                Found::Hit { output, spec }
+            }
+            Way::Joined => {
+                self.worth.save();
+                self.stats.joined.increment();
+                Found::Joined
+            }
+            Way::Miss(id) => {
+                self.stats.misses.increment();
+                Found::Miss(id)
+            }
+            Way::Bypassed => {
+                self.stats.bypassed.increment();
+                Found::Bypassed
+            }
+        }
+    }
+
+    /// The output of an input, if it is there: for feedback on what was predicted. Nobody waits
+    /// for it, and it counts as a call that was saved.
+    pub fn fetch(&mut self, now_ns: u64, input: &[u8]) -> Option<(&[u8], &TensorSpec)> {
+        let id = self.find(self.hash_of(input), input)?;
+        if !self.is_fresh(now_ns, &self.entries[id]) {
+            return None;
+        }
+        self.worth.save();
+        self.stats.fetched.increment();
+        Some(self.output(id))
+    }
+
+    /// The output that was awaited is there. It is kept if it can be; either way those who joined
+    /// are to be popped now, with [`next_waiter`](Self::next_waiter). Says whether anything was
+    /// awaited under this handle.
+    pub fn fill(&mut self, now_ns: u64, id: EntryId, output: &[u8], spec: &TensorSpec) -> bool {
+        if !self.is_pending(id) {
+            return false;
+        }
+        if self.spec.as_ref() != Some(spec) {
+            self.spec = Some(*spec);
+            self.era = self.era.wrapping_add(1);
+        }
+        if self.has_room_for_output(output.len()) {
+            let output_at = self.arena.push(narrow(id.place()), output);
+            let entry = &mut self.entries[id];
+            entry.output_at = output_at;
+            entry.until_ns = now_ns.saturating_add(self.ttl_ns);
+            entry.era = self.era;
+            entry.state = State::Filled;
+        } else {
+            self.unlink(id);
+            self.entries[id].state = State::Spent;
+            self.remove_if_spent(id);
+        }
+        true
+    }
+
+    /// One who joined a call whose output has come, to be told of it. `None` when all are.
+    pub fn next_waiter(&mut self, id: EntryId) -> Option<W> {
+        let entry = self.entries.get_mut(id)?;
+        if entry.state == State::Pending {
+            return None;
+        }
+        let (waiter, _) = self.waiters.pop(&mut entry.waiters)?;
+        self.remove_if_spent(id);
+        Some(waiter)
+    }
+
+    /// The leader will bring no output. The first who joined is popped and leads from now on, under
+    /// the same handle; if it cannot, this is to be called again. `None` when nobody is left: then
+    /// nothing is awaited any more.
+    pub fn give_up(&mut self, id: EntryId) -> Option<W> {
+        if !self.is_pending(id) {
+            return None;
+        }
+        let entry = &mut self.entries[id];
+        let Some((waiter, deadline_ns)) = self.waiters.pop(&mut entry.waiters) else {
+            self.remove(id);
+            return None;
+        };
+        entry.until_ns = deadline_ns;
+        Some(waiter)
+    }
+
+    fn way(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Way {
+        if !self.worth.request() {
+            return Way::Bypassed;
+        }
+        if !self.arena.admits(input.len()) {
+            self.stats.too_large.increment();
+            return Way::Bypassed;
+        }
+        let hash = self.hash_of(input);
+        let Some(id) = self.find(hash, input) else { return self.lead(hash, input, deadline_ns) };
+        let entry = &mut self.entries[id];
+        if entry.state == State::Pending {
+            return self.join(id, waiter, deadline_ns);
+        }
+        if self.is_fresh(now_ns, &self.entries[id]) {
+            self.entries[id].is_used = true;
+            return Way::Hit(id);
+        }
+        if self.entries[id].is_held() {
+            return Way::Bypassed;
+        }
+        self.stats.expired.increment();
+        self.remove(id);
+        self.lead(hash, input, deadline_ns)
+    }
+
+    fn join(&mut self, id: EntryId, waiter: W, deadline_ns: u64) -> Way {
+        let entry = &mut self.entries[id];
+        if deadline_ns < entry.until_ns {
+            return Way::Bypassed;
+        }
+        let joined = self.waiters.push(&mut entry.waiters, waiter, deadline_ns);
+        entry.is_used |= joined.is_some();
+        joined.map_or(Way::Bypassed, |()| Way::Joined)
+    }
+
+    fn lead(&mut self, hash: [u64; 2], input: &[u8], deadline_ns: u64) -> Way {
+        if !self.index.has_room(tag(hash)) || !self.make_room(1, input.len()) {
+            return Way::Bypassed;
+        }
+        let inserted = self.entries.insert(Entry {
+            hash,
+            until_ns: deadline_ns,
+            input_at: At::NOWHERE,
+            output_at: At::NOWHERE,
+            waiters: List::EMPTY,
+            era: self.era,
+            state: State::Pending,
+            is_used: false,
+        });
+        let Ok(id) = inserted else { return Way::Bypassed };
+        let place = narrow(id.place());
+        self.entries[id].input_at = self.arena.push(place, input);
+        self.index.insert(tag(hash), place);
+        self.entries_used += 1;
+        Way::Miss(id)
+    }
+
+    fn has_room_for_output(&mut self, bytes: usize) -> bool {
+        if !self.arena.admits(bytes) {
+            self.stats.too_large.increment();
+            return false;
+        }
+        let has_room = self.make_room(0, bytes);
+        if !has_room {
+            self.stats.evicted.increment();
+        }
+        has_room
+    }
+
+    /// Drops what is oldest until so many entries are free and a record of so many bytes fits. What
+    /// was used again is spared, up to a limit; what is held stays. Says whether there is room.
+    fn make_room(&mut self, entries: usize, bytes: usize) -> bool {
+        let mut spared_bytes = 0;
+        while self.entries_used + entries > self.entries.room() || !self.arena.has_room(bytes) {
+            let Some(oldest) = self.arena.oldest() else { return false };
+            let may_spare = spared_bytes < CACHE_SPARED_BYTES_MAX;
+            let owner = self.owner(oldest);
+            if may_spare && owner.is_some_and(|id| self.is_spared(id, oldest.at)) {
+                self.spare(oldest);
+                spared_bytes += oldest.bytes;
+                continue;
+            }
+            if let Some(id) = owner {
+                if self.entries[id].is_held() {
+                    return false;
+                }
+                self.stats.evicted.increment();
+                self.remove(id);
+            }
+            self.arena.drop_oldest();
+        }
+        true
+    }
+
+    /// The entry of a record, unless it is gone, or has another record in its place.
+    fn owner(&self, record: Oldest) -> Option<EntryId> {
+        let id = self.entries.id_at(record.owner as usize)?;
+        let entry = &self.entries[id];
+        [entry.input_at, entry.output_at].contains(&record.at).then_some(id)
+    }
+
+    /// Whether a record is not to be dropped now. An output is dropped behind its input.
+    fn is_spared(&self, id: EntryId, at: At) -> bool {
+        let entry = &self.entries[id];
+        at == entry.output_at || entry.is_used || entry.is_held()
+    }
+
+    fn spare(&mut self, oldest: Oldest) {
+        let to = self.arena.move_oldest();
+        let Some(id) = self.entries.id_at(oldest.owner as usize) else { return };
+        let entry = &mut self.entries[id];
+        if oldest.at == entry.output_at {
+            entry.output_at = to;
+        } else {
+            entry.input_at = to;
+            entry.is_used = false;
+        }
+    }
+
+    fn remove_if_spent(&mut self, id: EntryId) {
+        let entry = &self.entries[id];
+        if entry.state == State::Spent && entry.waiters.is_empty() {
+            self.entries.remove(id);
+            self.entries_used -= 1;
+        }
+    }
+
+    /// Its records are dropped when they are the oldest.
+    fn remove(&mut self, id: EntryId) {
+        self.unlink(id);
+        self.entries.remove(id);
+        self.entries_used -= 1;
+    }
+
+    fn unlink(&mut self, id: EntryId) {
+        self.index.remove(tag(self.entries[id].hash), narrow(id.place()));
+    }
+
+    fn is_pending(&self, id: EntryId) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.state == State::Pending)
+    }
+
+    fn is_fresh(&self, now_ns: u64, entry: &Entry) -> bool {
+        entry.state == State::Filled && entry.era == self.era && now_ns < entry.until_ns
+    }
+
+    #[inline]
+    fn find(&self, hash: [u64; 2], input: &[u8]) -> Option<EntryId> {
+        let place = self.index.find(tag(hash), |place| {
+            let entry = self.entries.id_at(place as usize).map(|id| &self.entries[id]);
+            entry.is_some_and(|entry| entry.hash == hash && self.arena.get(entry.input_at) == input)
+        })?;
+        self.entries.id_at(place as usize)
+    }
+
+    fn output(&self, id: EntryId) -> (&[u8], &TensorSpec) {
+        let spec = self.spec.as_ref().expect("what is filled has a type");
+        (self.arena.get(self.entries[id].output_at), spec)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "each half is meant")]
+    fn hash_of(&self, input: &[u8]) -> [u64; 2] {
+        let hash = (self.hash)(input, self.seed);
+        [hash as u64, (hash >> u64::BITS) as u64]
+    }
+}
+
+/// The part of a hash that the index knows.
+#[expect(clippy::cast_possible_truncation, reason = "a part is meant")]
+fn tag(hash: [u64; 2]) -> u32 {
+    hash[0] as u32
+}
+
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).expect("a place has 32 bits")
+}
