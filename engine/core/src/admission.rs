@@ -118,10 +118,14 @@ impl Core {
             if link > 0 && !self.is_pending(call, id) {
                 return;
             }
+            if self.is_cached(now_ns, call, sink) {
+                continue;
+            }
             if let Err(reason) = self.enqueue(call, deadline_ns) {
                 self.fail_call(now_ns, call, reason, &[], sink);
             }
         }
+        self.settle(now_ns, sink);
     }
 
     /// Answers an input for which there is no row: it never becomes a query in the queue.

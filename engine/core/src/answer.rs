@@ -4,6 +4,7 @@ use cutter_tensor::{OutputBytes, TensorSpec};
 
 use crate::Core;
 use crate::application::Application;
+use crate::cached::LeftOver;
 use crate::call::{Call, CallRef, Place};
 use crate::feedback::{Decided, Said};
 use crate::ids::ApplicationId;
@@ -101,6 +102,9 @@ impl Core {
         sink: &mut impl Sink,
     ) {
         let CallRef { application, row, link } = call;
+        if let Some(entry) = self.take_entry(call) {
+            self.share_failure(now_ns, entry, reason, detail, sink);
+        }
         let queries = &mut self.applications[application].queries;
         if queries.get(row).asked == 1 {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
@@ -186,6 +190,9 @@ impl Core {
             if place != Place::Batch && was_pending {
                 call.place = Place::Nowhere;
                 self.models[model].moved(place, Place::Nowhere);
+                if let Some(entry) = call.entry.take() {
+                    self.left_over.push(LeftOver { model, entry });
+                }
             }
             if let Some(Kept { output, .. }) = queries.take_kept(row, link as usize) {
                 self.kept_bytes -= output.held_bytes();

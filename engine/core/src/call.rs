@@ -3,6 +3,7 @@
 //! A call waits in the queue of its model, rides in batches, and ends with an output or a failure.
 //! The calls of a query share its row, and lie beside it: the n-th for the n-th model asked.
 
+use crate::cache::EntryId;
 use crate::ids::{ApplicationId, Id, ModelId};
 
 /// A call, wherever it is: its query, and which of the query's calls it is.
@@ -45,6 +46,8 @@ pub(crate) struct Call {
     pub pool: u32,
     /// The place of the model among those linked when the query was opened.
     pub arm: u8,
+    /// What it leads in the model's cache: who joined waits for its output.
+    pub entry: Option<EntryId>,
     pub admitted_ns: u64,
     pub place: Place,
     /// It may still bring an output.
@@ -62,6 +65,7 @@ impl Call {
         model: Id::new(u32::MAX, u32::MAX),
         pool: 0,
         arm: 0,
+        entry: None,
         admitted_ns: 0,
         place: Place::Nowhere,
         is_pending: false,

@@ -56,6 +56,7 @@ impl Core {
         rows: &mut Vec<RowRef>,
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
+        self.settle(now_ns, sink);
         let Replica { model, is_draining, incarnation, .. } = &mut *self.replicas[replica];
         let model = &self.models[*model];
         if *is_draining || model.waiting() == 0 {
@@ -154,6 +155,7 @@ impl Core {
                 self.give_items(now_ns, replica, &calls, items, &output, sink);
             }
         }
+        self.settle(now_ns, sink);
         // The list goes back to its batch, so that steady state allocates nothing.
         if let Some(life) = &mut self.replicas[replica].incarnation {
             life.batches[slot as usize].calls = calls;
@@ -172,10 +174,16 @@ impl Core {
         sink: &mut impl Sink,
     ) {
         for (index, call) in calls.iter().enumerate() {
+            let item = items.get(index);
+            if let Item::Output(bytes) = item
+                && let Some(entry) = self.take_entry(*call)
+            {
+                self.share_output(now_ns, entry, bytes, output, sink);
+            }
             if !self.take_back(*call) {
                 continue;
             }
-            match items.get(index) {
+            match item {
                 Item::Output(bytes) => self.give_output(now_ns, *call, bytes, output, sink),
                 Item::Failed(message) => {
                     let model = self.replicas[replica].model;

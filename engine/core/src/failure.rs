@@ -60,6 +60,7 @@ impl Core {
                 Some(place) => self.look_at_replica(now_ns, owner, place),
             }
         }
+        self.settle(now_ns, sink);
     }
 
     /// When [`Core::tick`] has something to do.
@@ -91,6 +92,7 @@ impl Core {
             }
         }
         self.replicas[replica].tables = Some(life.into_tables());
+        self.settle(now_ns, sink);
     }
 
     /// The last failure of a model that is due to be told: at most one in each

@@ -40,6 +40,7 @@ mod apart;
 mod application;
 pub mod batching;
 pub mod cache;
+mod cached;
 mod call;
 mod change;
 pub mod contexts;
@@ -77,10 +78,11 @@ pub use query::ReplyTo;
 pub use replica::{LimitPlan, Replica, ReplicaPlan};
 pub use view::{ApplicationView, BatchView, CoreView, LifeView, ModelView, QueryView, ReplicaView};
 
+use cached::LeftOver;
 use call::{Call, CallRef, Place, Waiting};
 use change::Drain;
 use deadlines::{Deadlines, NEVER_NS};
-use limits::{APPLICATIONS_MAX, DRAINS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
+use limits::{APPLICATIONS_MAX, DRAINS_MAX, LEFT_OVER_RESERVED, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use query::{Queries, Query};
 use selection::Scratch;
 use slab::Slab;
@@ -107,6 +109,8 @@ pub struct Core {
     /// Bytes of outputs that wait for others.
     kept_bytes: usize,
     scratch: Scratch,
+    /// Entries of caches whose leaders have ended.
+    left_over: Vec<LeftOver>,
 }
 
 impl Default for Core {
@@ -131,6 +135,7 @@ impl Core {
             drains: Vec::with_capacity(DRAINS_MAX),
             kept_bytes: 0,
             scratch: Scratch::default(),
+            left_over: Vec::with_capacity(LEFT_OVER_RESERVED),
         }
     }
 
@@ -143,6 +148,7 @@ impl Core {
             + Deadlines::table_bytes(OWNERS_MAX)
             + MODELS_MAX * 2 * size_of::<ModelId>()
             + replicas * size_of::<Kill>()
+            + LEFT_OVER_RESERVED * size_of::<LeftOver>()
             + DRAINS_MAX * size_of::<Drain>()
     }
 
@@ -179,6 +185,7 @@ impl Core {
             if down { Availability::Down } else { Availability::Expected };
         if down {
             self.fail_waiting(now_ns, model, Reason::NotReady, sink);
+            self.settle(now_ns, sink);
         }
     }
 
@@ -192,6 +199,7 @@ impl Core {
                 }
             }
         }
+        self.settle(now_ns, sink);
     }
 
     /// Whether every query is answered.
@@ -213,7 +221,7 @@ impl Core {
     /// Whether calls of a model wait for a replica.
     #[inline]
     pub fn has_waiting(&self, model: ModelId) -> bool {
-        self.models[model].waiting() > 0
+        self.models[model].waiting() > 0 || !self.left_over.is_empty()
     }
 
     /// The replicas of a model.
@@ -298,7 +306,13 @@ impl Core {
     /// The batch with a call is no longer in flight. Says whether anybody waits for it still.
     fn take_back(&mut self, call: CallRef) -> bool {
         let Application { queries, pool, .. } = &mut *self.applications[call.application];
-        queries.take_back(call.row, call.link, pool)
+        let led = queries.call(call.row, call.link);
+        let entry = led.entry.map(|entry| (led.model, entry));
+        let is_awaited = queries.take_back(call.row, call.link, pool);
+        if !is_awaited {
+            self.leave_over(entry);
+        }
+        is_awaited
     }
 
     /// The owners of deadlines, by number: applications, then replicas.

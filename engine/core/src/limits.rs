@@ -12,6 +12,8 @@ cutter_limits::limits! {
         REPLICAS_TOTAL_MAX: u32 = 256, "replicas";
         /// The most models that one application asks.
         LINKS_MAX: usize = 32, "models";
+        /// Entries of caches for whose leaders' ends room is kept: more take memory when they come.
+        LEFT_OVER_RESERVED: usize = 4096, "entries";
         /// Drains that may be under way at one time.
         DRAINS_MAX: usize = APPLICATIONS_MAX + MODELS_MAX + REPLICAS_TOTAL_MAX as usize, "drains";
         /// Bytes of outputs that wait for others of the same query. Beyond: such a call fails.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::apart::Apart;
 use crate::batching::{DeadlineQueue, service_objective_ns};
+use crate::cache::{Cache, CachePlan};
 use crate::call::{Place, Waiting};
 use crate::failure::FailureNews;
 use crate::ids::ReplicaId;
@@ -57,6 +58,8 @@ pub struct ModelPlan {
     /// A batch that runs longer hangs.
     pub batch_timeout_ns: u64,
     pub room: Room,
+    /// Of one whose outputs are worth keeping.
+    pub cache: Option<CachePlan>,
     pub stats: Arc<ModelStats>,
 }
 
@@ -64,6 +67,7 @@ pub struct ModelPlan {
 #[derive(Debug)]
 pub struct Model {
     pub(crate) room: Room,
+    pub(crate) cache: Option<Box<Cache<Waiting>>>,
     /// How many in the queue are not dead.
     pub(crate) open_in_queue: usize,
     /// When a batch formed at this time by any replica would be done, and that time.
@@ -85,9 +89,10 @@ pub struct Model {
 impl Model {
     /// It has no replica and is linked to nothing yet.
     pub fn new(plan: ModelPlan) -> Self {
-        let ModelPlan { depth, batch_timeout_ns, room, stats } = plan;
+        let ModelPlan { depth, batch_timeout_ns, room, cache, stats } = plan;
         Self {
             room,
+            cache: cache.map(|plan| Box::new(Cache::new(plan))),
             open_in_queue: 0,
             soonest: None,
             failure_news: FailureNews::new(),

@@ -111,6 +111,7 @@ pub fn add_model(
     let added = registry.add_model(Arc::new(settings.clone()), Arc::clone(&stats), now_ns);
     let id = added.ok_or(ChangeError::Models)?;
     let plan = ModelPlan {
+        cache: None,
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
         room: Room::new(0),

@@ -1,6 +1,7 @@
 //! An application with a policy, by hand: queries come, replicas answer when they are told to.
 
 mod answers;
+mod caches;
 mod choices;
 mod scripts;
 
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use cutter_tensor::{ElementType, Item, OutputBytes, RowRef, TensorSpec};
 
 use super::{Asking, Learner, LearnerPlan, Mode, Substitute};
+use crate::cache::CachePlan;
 use crate::feedback::{Decided, Loss, Reading, Said};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
-use crate::limits::LINKS_MAX;
+use crate::limits::{CACHE_BYTES_MIN, LINKS_MAX};
 use crate::policy::{Exp3, Models, PerModel, Policy, Vote};
 use crate::rows::{HeapRows, Pool};
 use crate::stats::{ApplicationStats, ModelStats, Reason, SelectionStats};
@@ -101,6 +103,8 @@ struct Setup {
     caps: PerModel,
     on: Models,
     output: TensorSpec,
+    /// Whether the models have caches.
+    caches: bool,
 }
 
 impl Setup {
@@ -117,6 +121,7 @@ impl Setup {
             caps: [1.0; LINKS_MAX],
             on: Models::first(models),
             output: FLOAT,
+            caches: false,
         }
     }
 
@@ -174,7 +179,7 @@ impl ItemResults for Same<'_> {
 
 impl World {
     fn new(setup: Setup) -> Self {
-        let (models, output) = (setup.models, setup.output);
+        let (models, output, caches) = (setup.models, setup.output, setup.caches);
         let stats = Arc::new(SelectionStats::new(models));
         let mut world = Self {
             core: Core::new(),
@@ -187,7 +192,7 @@ impl World {
             queries: 0,
             holds: vec![None; models],
         };
-        world.add_models(output);
+        world.add_models(output, caches);
         let plan = ApplicationPlan {
             slo_ns: SLO_NS,
             pool: Pool::new(ROWS, 64, Box::new(HeapRows::new(ROWS, 64))),
@@ -201,12 +206,20 @@ impl World {
         world
     }
 
-    fn add_models(&mut self, output: TensorSpec) {
+    fn add_models(&mut self, output: TensorSpec, caches: bool) {
         for (model, replica) in self.models.clone().into_iter().zip(self.replicas.clone()) {
             let stats = Arc::new(ModelStats::new("m", "1", 1, &[]));
             let of_replica = Arc::clone(&stats.replicas[0]);
             let room = Room::new(ROWS as usize);
-            let plan = ModelPlan { depth: 1, batch_timeout_ns: 1_000 * MS, room, stats };
+            let cache = caches.then(|| CachePlan {
+                bytes_max: CACHE_BYTES_MIN,
+                input_bytes: 4,
+                ttl_ns: None,
+                seed: 1,
+                stats: Arc::default(),
+            });
+            let batch_timeout_ns = 1_000 * MS;
+            let plan = ModelPlan { depth: 1, batch_timeout_ns, room, cache, stats };
             let plan = Box::new(Model::new(plan));
             self.change(Change::AddModel { id: model, model: plan });
             let plan = ReplicaPlan {
@@ -235,8 +248,14 @@ impl World {
     }
 
     fn ask_with(&mut self, asking: &Asking<'_>) -> u64 {
+        self.ask_of(self.queries.to_le_bytes()[0], asking)
+    }
+
+    /// A query of an input.
+    fn ask_of(&mut self, input: u8, asking: &Asking<'_>) -> u64 {
         let application = self.application;
         let row = self.core.reserve(application).expect("a row is free");
+        self.core.row_mut(application, row, 4).fill(input);
         let mut budget_bytes = usize::MAX;
         assert!(self.core.commit(application, row, 4, &mut budget_bytes));
         self.queries += 1;

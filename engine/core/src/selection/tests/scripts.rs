@@ -8,7 +8,7 @@ use super::*;
 /// A thing that happens.
 #[derive(Clone, Debug)]
 enum Event {
-    Ask { explain: bool },
+    Ask { input: u8, explain: bool },
     Take(usize),
     Say(usize, u8),
     Fail(usize),
@@ -20,7 +20,7 @@ const MODELS: usize = 4;
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
-        4 => any::<bool>().prop_map(|explain| Event::Ask { explain }),
+        4 => (0_u8..4, any::<bool>()).prop_map(|(input, explain)| Event::Ask { input, explain }),
         6 => (0..MODELS).prop_map(Event::Take),
         6 => (0..MODELS, 0_u8..3).prop_map(|(model, said)| Event::Say(model, said)),
         1 => (0..MODELS).prop_map(Event::Fail),
@@ -38,18 +38,19 @@ fn setups() -> impl Strategy<Value = Setup> {
     ];
     let readings = prop_oneof![Just(Reading::Class), Just(Reading::Value), Just(Reading::Scores)];
     let substitutes = prop_oneof![Just(Substitute::Nothing), Just(Substitute::Mean)];
-    (any::<bool>(), modes, readings, substitutes, 0.0..1.0).prop_map(
-        |(one, mode, reading, substitute, unsure_below)| {
+    let booleans = (any::<bool>(), any::<bool>());
+    (booleans, modes, readings, substitutes, 0.0..1.0).prop_map(
+        |((one, caches), mode, reading, substitute, unsure_below)| {
             let setup = if one { Setup::one_of(MODELS) } else { Setup::vote(MODELS) };
-            Setup { mode, reading, substitute, unsure_below, ..setup }
+            Setup { mode, reading, substitute, unsure_below, caches, ..setup }
         },
     )
 }
 
 fn happen(world: &mut World, event: Event) {
     match event {
-        Event::Ask { explain } if world.core.view().applications[0].1.rows_in_use < ROWS => {
-            world.ask_with(&Asking { explain, ..Asking::default() });
+        Event::Ask { input, explain } if world.core.view().applications[0].1.rows_in_use < ROWS => {
+            world.ask_of(input, &Asking { explain, ..Asking::default() });
         }
         Event::Take(model) if world.holds[model].is_none() => {
             world.take(model);

@@ -254,6 +254,7 @@ impl World {
         assert!(known.replace(id).is_none());
         *rows = 0;
         let plan = ModelPlan {
+            cache: None,
             depth: setup.depth,
             batch_timeout_ns: setup.batch_timeout_ns,
             room: Room::new(0),
