@@ -105,7 +105,13 @@ impl Core {
 
     /// Queues the calls of a query that was just opened.
     #[inline]
-    fn ask(&mut self, now_ns: u64, application: ApplicationId, row: u32, sink: &mut impl Sink) {
+    pub(crate) fn ask(
+        &mut self,
+        now_ns: u64,
+        application: ApplicationId,
+        row: u32,
+        sink: &mut impl Sink,
+    ) {
         let Query { id, asked, deadline_ns, .. } = *self.applications[application].queries.get(row);
         let asked = u32::from(asked);
         if asked == 0 {

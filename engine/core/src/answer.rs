@@ -6,7 +6,7 @@ use crate::Core;
 use crate::application::Application;
 use crate::cached::LeftOver;
 use crate::call::{Call, CallRef, Place};
-use crate::feedback::{Decided, Said};
+use crate::feedback::{Decided, Learned, Said};
 use crate::ids::ApplicationId;
 use crate::limits::KEPT_OUTPUT_BYTES_MAX;
 use crate::query::{Kept, Query, ReplyTo};
@@ -19,6 +19,9 @@ pub trait Sink {
 
     /// An answer was decided by a policy. It was told just before.
     fn decided(&mut self, _: &Decided<'_>) {}
+
+    /// Something was learned of a decision.
+    fn learned(&mut self, _: &Learned<'_>) {}
 }
 
 /// The answer to one query.
@@ -101,7 +104,7 @@ impl Core {
         detail: &[u8],
         sink: &mut impl Sink,
     ) {
-        let CallRef { application, row, link } = call;
+        let CallRef { application, row, .. } = call;
         if let Some(entry) = self.take_entry(call) {
             self.share_failure(now_ns, entry, reason, detail, sink);
         }
@@ -109,6 +112,19 @@ impl Core {
         if queries.get(row).asked == 1 {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
         }
+        self.finish_call(now_ns, call, (reason, detail), sink);
+    }
+
+    /// A call is over and its output, if it had any, is not needed any more. The query is answered
+    /// when that decides it.
+    pub(crate) fn finish_call(
+        &mut self,
+        now_ns: u64,
+        CallRef { application, row, link }: CallRef,
+        why: (Reason, &[u8]),
+        sink: &mut impl Sink,
+    ) {
+        let queries = &mut self.applications[application].queries;
         let Call { model, arm, .. } = *queries.call(row, link);
         let left = queries.put(row, link, Place::Nowhere);
         self.models[model].moved(left, Place::Nowhere);
@@ -120,9 +136,9 @@ impl Core {
         let is_decided = self.applications[application]
             .selector
             .as_ref()
-            .map_or(is_decided, |selector| selector.open(row).baseline == Some(arm));
+            .map_or(is_decided, |selector| selector.open(row).baseline == Some(arm.into()));
         if is_decided || pending == 0 {
-            self.answer_with_what_is_there(now_ns, application, row, (reason, detail), sink);
+            self.answer_with_what_is_there(now_ns, application, row, why, sink);
         }
     }
 
@@ -173,7 +189,10 @@ impl Core {
         sink: &mut impl Sink,
     ) {
         let outcome = Outcome::Default { reason, detail };
-        if self.applications[application].selector.is_some() {
+        if let Some(selector) = &self.applications[application].selector {
+            if selector.open(row).lesson.is_some() {
+                return self.end_evaluation(now_ns, application, row, sink);
+            }
             self.note_decision(now_ns, (application, row), Said::Nothing, None, sink);
         }
         self.answer(now_ns, application, row, outcome, sink);

@@ -181,6 +181,10 @@ impl Core {
                 self.share_output(now_ns, entry, bytes, output, sink);
             }
             if !self.take_back(*call) {
+                // What is known of it is there until the row is taken again.
+                if let Item::Output(bytes) = item {
+                    self.hear_late(*call, bytes, output);
+                }
                 continue;
             }
             match item {

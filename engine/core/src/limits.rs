@@ -94,8 +94,6 @@ cutter_limits::limits! {
         DEVIATION_MAX: f64 = 0.5, "of the range of a loss";
         /// The most numbers of a context vector.
         CONTEXT_NUMBERS_MAX: usize = 16, "numbers";
-        /// Bytes of the key of a context.
-        CONTEXT_KEY_BYTES_MAX: usize = 64, "bytes";
         /// The largest α of LinUCB.
         ALPHA_MAX: f64 = 10.0, "deviations";
     }
@@ -129,6 +127,38 @@ cutter_limits::limits! {
         /// Windows for which a cache that does not pay is off, before it is tried for one again.
         CACHE_OFF_WINDOWS: u32 = 15, "windows";
     }
+    "Feedback" {
+        /// The most bytes of the key of a context that is kept with a decision.
+        DECISION_KEY_BYTES_MAX: usize = CONTEXT_KEY_BYTES_MAX, "bytes";
+        /// Slots of an index that are looked at for one decision. With half of them taken, a run of
+        /// so many comes up once in 10^10 decisions.
+        DECISION_PROBES_MAX: usize = 128, "slots";
+        /// How long an input may take to be evaluated again for feedback on it: long beside an SLO,
+        /// so that queries come first.
+        EVALUATION_NS: u64 = 1_000_000_000, "ns";
+        /// Decisions whose time for feedback is over that are taken in one go.
+        DECISIONS_EXPIRED_AT_ONCE: usize = 256, "decisions";
+    }
+    "Contexts" {
+        /// Bytes of the key of a context.
+        CONTEXT_KEY_BYTES_MAX: usize = 64, "bytes";
+        /// Contexts of one application whose states are held in memory.
+        CONTEXTS_HELD_MAX: u32 = 1 << 20, "contexts";
+        /// Contexts that were used of late and are passed over, before one of those is given up.
+        CONTEXT_CHANCES_MAX: u32 = 16, "contexts";
+        /// Contexts of one application that the store may be asked for at one time. Beyond: the
+        /// application's own state serves, and the context is asked for when it is next used.
+        CONTEXT_LOADS_MAX: u32 = 4096, "contexts";
+        /// Lessons of one application that wait for the states that they are about. Beyond: lost,
+        /// and counted.
+        CONTEXT_LESSONS_WAITING_MAX: u32 = 4096, "lessons";
+        /// How long a state that has changed waits for further changes before it is handed to the
+        /// store.
+        CONTEXT_SAVE_WAIT_NS: u64 = 250_000_000, "ns";
+        /// States that are handed to the store in one turn of the engine thread's loop, and those
+        /// that it is asked for.
+        CONTEXTS_OF_TURN_MAX: u32 = 64, "contexts";
+    }
 }
 
 // What bounds what.
@@ -155,6 +185,9 @@ const _: () = {
     assert!(cells_squared * (1.0 - DISCOUNT_MAX) >= std::f64::consts::PI * std::f64::consts::PI);
     assert!(0.0 < DEVIATION_MIN && DEVIATION_MIN <= DEVIATION_MAX && DEVIATION_MAX <= 0.5);
     assert!(cells_squared * (1.0 - DISCOUNT_MAX) * DEVIATION_MIN * DEVIATION_MIN >= 1.0);
+    assert!(CONTEXT_KEY_BYTES_MAX <= u8::MAX as usize);
+    assert!(CONTEXTS_HELD_MAX > 0 && CONTEXTS_HELD_MAX <= 1 << 31, "numbers below 32 bits");
+    assert!(CONTEXT_CHANCES_MAX > 0 && CONTEXTS_OF_TURN_MAX > 0 && CONTEXT_LOADS_MAX > 0);
     assert!(HISTOGRAM_TIME_MAX_NS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS >= 1 << (HISTOGRAM_PRECISION_BITS + 1));

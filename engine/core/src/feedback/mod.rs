@@ -4,10 +4,15 @@
 //! its output once, as the application's outputs are to be read ([`Reading`]). What a client
 //! reports later ([`Truth`]) is compared with that by the application's [`Loss`].
 
+mod decisions;
+mod lesson;
 mod loss;
 mod record;
 mod said;
 
+pub use decisions::{Decision, Decisions, Ending, Found, Unrewarded};
+pub(crate) use lesson::Losses;
+pub use lesson::{Lesson, Vector};
 pub use loss::{Loss, Truth};
 pub use record::{Decided, Learned};
 pub use said::{Reading, Said, text_class};

@@ -11,7 +11,7 @@ pub struct Decided<'a> {
     pub query_id: u64,
     pub arrived_ns: u64,
     pub answered_ns: u64,
-    /// The key of the context whose state was used; empty for the application's own.
+    /// The key of the context that the query named; empty for the application itself.
     pub context: &'a [u8],
     /// The linked models that could have been asked, and those that were.
     pub servable: Models,

@@ -35,6 +35,17 @@ pub fn text_class(name: &[u8]) -> u64 {
     xxh3_64(name)
 }
 
+impl Said {
+    /// Whether it is the same; of values, whether they are close enough.
+    pub fn agrees(self, other: Self, tolerance: f64) -> bool {
+        match (self, other) {
+            (Self::Nothing, _) => false,
+            (Self::Value(value), Self::Value(other)) => (value - other).abs() <= tolerance,
+            (said, other) => said == other,
+        }
+    }
+}
+
 impl Reading {
     /// What an output says; `None` if it cannot be read so.
     pub fn read(self, output: &[u8], spec: &TensorSpec) -> Option<Said> {

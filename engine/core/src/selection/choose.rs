@@ -3,13 +3,14 @@
 use super::learner::Asking;
 use super::selector::Open;
 use crate::Core;
-use crate::application::Application;
+use crate::application::{Application, Link, Links};
 use crate::call::Call;
-use crate::contexts::ContextKey;
+use crate::feedback::Vector;
 use crate::ids::ApplicationId;
-use crate::policy::PolicyError;
+use crate::policy::{Models, PolicyError};
+use crate::query::Queries;
 use crate::smoothed;
-use crate::stats::Reason;
+use crate::stats::{Reason, millionths};
 
 /// Why a query gets the default output instead, and for people.
 type Refusal = (Reason, &'static [u8]);
@@ -29,32 +30,47 @@ impl Core {
         let servable = self.servable(now_ns, application, deadline_ns);
         let Application { selector, queries, links, .. } = &mut *self.applications[application];
         let Some(selector) = selector else { return Err((Reason::NoModel, &[])) };
-        let Some(learner) = &selector.learner else { return Err((Reason::NoModel, &[])) };
-        let key = ContextKey::new(asking.key).unwrap_or(ContextKey::NONE);
-        let chosen = learner.choose(servable, &key, asking, queries.get(row).id);
+        selector.begin_undecided(row);
+        let Some(learner) = &mut selector.learner else { return Err((Reason::NoModel, &[])) };
+        let key = learner.key_of(asking.key);
+        let vector = Vector::new(asking.vector.unwrap_or_default()).unwrap_or(Vector::NONE);
+        let chosen = learner.choose(servable, &key, vector.numbers(), queries.get(row).id);
         let chosen = chosen.map_err(|error| match error {
             PolicyError::NothingServable => (Reason::NotReady, &[][..]),
             _ => (Reason::ModelError, NO_CHOICE),
         })?;
-        let mut open = Open::of(servable, &chosen, key);
-        open.explain = asking.explain;
-        // One that is down can be answered by nobody else.
-        open.baseline = learner.baseline();
+        let mut open = Open::of(servable, chosen.models, key);
+        (open.explain, open.vector) = (asking.explain, vector);
+        // Even if it cannot answer now: nobody else is to.
+        open.baseline = learner.plan.mode.baseline();
         if let Some(baseline) = open.baseline {
-            open.asked = open.asked.with(baseline.into());
+            open.asked = open.asked.with(baseline);
         }
         learner.stats.decisions.increment();
         for arm in open.asked.iter() {
             learner.stats.arms[arm].asked.increment();
-            let link = links.models[arm];
-            let model = &mut self.models[link.model];
+            learner.stats.arms[arm].weight.set(millionths(chosen.propensities[arm]));
+            let model = &mut self.models[links.models[arm].model];
             model.parse_ns = smoothed(model.parse_ns, parse_ns);
-            let arm = u8::try_from(arm).expect("at most LINKS_MAX");
-            let (admitted_ns, is_pending) = (now_ns, true);
-            let (model, pool) = (link.model, link.pool);
-            queries.ask(row, Call { model, pool, arm, admitted_ns, is_pending, ..Call::VACANT });
         }
+        ask_all(queries, links, row, open.asked, now_ns);
         selector.begin(row, open, &chosen.propensities);
         Ok(())
+    }
+}
+
+/// A call to each of these models.
+pub(super) fn ask_all(
+    queries: &mut Queries,
+    links: &Links,
+    row: u32,
+    asked: Models,
+    admitted_ns: u64,
+) {
+    for arm in asked.iter() {
+        let Link { model, pool } = links.models[arm];
+        let arm = u8::try_from(arm).expect("at most LINKS_MAX");
+        let is_pending = true;
+        queries.ask(row, Call { model, pool, arm, admitted_ns, is_pending, ..Call::VACANT });
     }
 }

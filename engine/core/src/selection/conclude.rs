@@ -3,17 +3,18 @@
 use cutter_tensor::{OutputBytes, TensorSpec};
 
 use super::ensemble::{Ensemble, Heard, Member, Spoken, Verdict, combine};
-use super::learner::{Learner, Substitute};
+use super::learner::{Learner, LearnerPlan, Substitute};
+use super::means::Means;
 use super::selector::Decision;
 use crate::Core;
 use crate::answer::{Outcome, Sink, tell};
 use crate::application::Application;
 use crate::call::CallRef;
-use crate::feedback::{Decided, Said, numbers};
+use crate::feedback::{self, Decided, Said, numbers};
 use crate::ids::ApplicationId;
 use crate::limits::LINKS_MAX;
 use crate::query::{Kept, Queries};
-use crate::stats::{Reason, millionths};
+use crate::stats::{Reason, SelectionStats, millionths};
 
 const UNREADABLE: &[u8] = b"its output is none that the application's policy can read";
 
@@ -46,8 +47,13 @@ impl Core {
         {
             learner.means.observe(arm.into(), said);
         }
+        if open.lesson.is_some() {
+            selector.as_mut().into_iter().for_each(|selector| selector.note(row, arm, said));
+            return self.finish_call(now_ns, call, (Reason::Late, &[]), sink);
+        }
         let explains = open.explain;
-        let decides = open.baseline.map_or(open.asked.len() == 1, |baseline| baseline == arm);
+        let decides =
+            open.baseline.map_or(open.asked.len() == 1, |baseline| baseline == usize::from(arm));
         if let Some(selector) = selector {
             selector.note(row, arm, said);
         }
@@ -79,10 +85,15 @@ impl Core {
             return self.answer_with_first(now_ns, application, row, (reason, detail), sink);
         };
         let open = decision.open;
-        let heard = heard(learner, &decision, queries, row);
-        let heard = &heard[..learner.models()];
+        if open.lesson.is_some() {
+            return self.end_evaluation(now_ns, application, row, sink);
+        }
+        let Learner { plan, stats: counted, contexts, means, .. } = learner;
+        let heard = heard(plan, means, &decision, queries, row);
+        let heard = &heard[..plan.models];
         let came = heard.iter().any(|heard| matches!(heard, Heard::Came(_)));
-        let verdict = combine(learner, &open.context, heard, &mut self.scratch).filter(|_| came);
+        let (_, state) = contexts.state(&open.context);
+        let verdict = combine(plan, state, heard, &mut self.scratch).filter(|_| came);
         let Some(verdict) = verdict else {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
         };
@@ -90,8 +101,8 @@ impl Core {
         let several = open.asked.len() > 1 && open.baseline.is_none();
         let confidence = several.then_some(verdict.confidence);
         if let Some(confidence) = confidence {
-            count_vote(learner, &decision, &verdict);
-            if confidence < learner.plan.unsure_below {
+            count_vote(counted, plan, &decision, &verdict);
+            if confidence < plan.unsure_below {
                 return self.answer_default(now_ns, application, row, Reason::Unsure, &[], sink);
             }
         }
@@ -118,16 +129,17 @@ impl Core {
         confidence: Option<f64>,
         sink: &mut impl Sink,
     ) {
-        let Application { selector, queries, .. } = &mut *self.applications[application];
+        let Application { selector, queries, pool, .. } = &mut *self.applications[application];
         let decided = selector.as_mut().and_then(|selector| selector.learner_of(row));
         let Some((learner, Decision { open, said, propensities })) = decided else { return };
         let query = queries.get(row);
+        let input = pool.row_mut(row, query.bytes as usize);
         for call in queries.calls(row).iter().filter(|call| call.is_pending) {
             learner.stats.arms[usize::from(call.arm)].stragglers.increment();
         }
-        sink.decided(&Decided {
-            application,
+        let noted = feedback::Decision {
             query_id: query.id,
+            input: learner.plan.hash_of(input),
             arrived_ns: query.arrived_ns,
             answered_ns: now_ns,
             context: open.context.bytes(),
@@ -136,14 +148,31 @@ impl Core {
             propensities,
             said,
             answer,
-            confidence,
-        });
+            vector: learner.vector_of(&open.vector),
+        };
+        learner.note(now_ns, &noted);
+        sink.decided(&told_of(application, &noted, confidence));
+    }
+
+    /// A call of a query that is answered already has brought an output: that is what its model
+    /// says of the input all the same, if anybody tells what was right.
+    pub(crate) fn hear_late(&mut self, call: CallRef, output: OutputBytes<'_>, spec: &TensorSpec) {
+        let CallRef { application, row, link } = call;
+        let Application { selector, queries, .. } = &mut *self.applications[application];
+        let arm = queries.call(row, link).arm;
+        let query_id = queries.get(row).id;
+        let decided = selector.as_mut().and_then(|selector| selector.learner_of(row));
+        let Some((learner, _)) = decided else { return };
+        if let Some(said) = learner.plan.reading.read(output.bytes(), spec) {
+            learner.decisions.note_said(query_id, arm.into(), said);
+        }
     }
 }
 
 /// What was heard of each linked model; of a baseline alone, where there is one.
 fn heard<'a>(
-    learner: &'a Learner,
+    plan: &LearnerPlan,
+    means: &'a Means,
     decision: &Decision<'_>,
     queries: &'a Queries,
     row: u32,
@@ -151,14 +180,14 @@ fn heard<'a>(
     let mut heard = [Heard::Nothing; LINKS_MAX];
     for (link, call) in queries.calls(row).iter().enumerate() {
         let arm = usize::from(call.arm);
-        if decision.open.baseline.is_some_and(|baseline| baseline != call.arm) {
+        if decision.open.baseline.is_some_and(|baseline| baseline != arm) {
             continue;
         }
         heard[arm] = if let Some(Kept { output, spec, at_ns }) = queries.kept(row, link) {
             let (output, said, at_ns) = (output.output(), decision.said[arm], *at_ns);
             Heard::Came(Spoken { output, spec, said, at_ns })
-        } else if learner.plan.substitute == Substitute::Mean {
-            learner.means.of(arm).map_or(Heard::Nothing, Heard::Mean)
+        } else if plan.substitute == Substitute::Mean {
+            means.of(arm).map_or(Heard::Nothing, Heard::Mean)
         } else {
             Heard::Nothing
         };
@@ -174,13 +203,37 @@ fn member<'a>(arm: usize, heard: &[Heard<'a>], verdict: &Verdict<'_>) -> Member<
 }
 
 /// Several models were asked, and this is what they came to.
-fn count_vote(learner: &Learner, decision: &Decision<'_>, verdict: &Verdict<'_>) {
-    let stats = &learner.stats;
+fn count_vote(
+    stats: &SelectionStats,
+    plan: &LearnerPlan,
+    decision: &Decision<'_>,
+    verdict: &Verdict<'_>,
+) {
     stats.combined.increment();
     stats.confidence.add(millionths(verdict.confidence));
     for arm in decision.open.asked.iter() {
-        let agrees = verdict.agrees(decision.said[arm], learner.plan.tolerance);
+        let agrees = decision.said[arm].agrees(verdict.said, plan.tolerance);
         stats.arms[arm].agreed.add(u64::from(agrees));
         stats.arms[arm].weight.set(millionths(verdict.weights[arm]));
+    }
+}
+
+fn told_of<'a>(
+    application: ApplicationId,
+    noted: &feedback::Decision<'a>,
+    confidence: Option<f64>,
+) -> Decided<'a> {
+    Decided {
+        application,
+        query_id: noted.query_id,
+        arrived_ns: noted.arrived_ns,
+        answered_ns: noted.answered_ns,
+        context: noted.context,
+        servable: noted.servable,
+        asked: noted.asked,
+        propensities: noted.propensities,
+        said: noted.said,
+        answer: noted.answer,
+        confidence,
     }
 }

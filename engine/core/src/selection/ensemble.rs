@@ -6,12 +6,11 @@
 
 use cutter_tensor::{ElementType, OutputBytes, TensorSpec};
 
-use super::learner::Learner;
-use crate::contexts::ContextKey;
+use super::learner::LearnerPlan;
 use crate::feedback::{Reading, Said, largest, numbers};
 use crate::limits::LINKS_MAX;
 use crate::policy::combine::{self, Output, Outputs};
-use crate::policy::{Models, PerModel};
+use crate::policy::{Models, PerModel, State};
 
 /// What is told of a query that was decided by a policy, beside its answer.
 #[derive(Clone, Copy, Debug)]
@@ -69,16 +68,6 @@ pub(super) struct Verdict<'a> {
     pub confidence: f64,
 }
 
-impl Verdict<'_> {
-    /// Whether a model that said this agrees.
-    pub fn agrees(&self, said: Said, tolerance: f64) -> bool {
-        match (said, self.said) {
-            (Said::Value(said), Said::Value(answer)) => (said - answer).abs() <= tolerance,
-            (said, answer) => said == answer,
-        }
-    }
-}
-
 /// Room for a mean and its bytes; it grows to the largest one.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -86,21 +75,22 @@ pub(crate) struct Scratch {
     bytes: Vec<u8>,
 }
 
-/// Combines what was heard of each linked model; `None` when that is nothing.
+/// Combines what was heard of each linked model, by what was learned of them; `None` when that is
+/// nothing.
 pub(super) fn combine<'a>(
-    learner: &Learner,
-    key: &ContextKey,
+    plan: &LearnerPlan,
+    state: &State,
     heard: &[Heard<'a>],
     scratch: &'a mut Scratch,
 ) -> Option<Verdict<'a>> {
-    match learner.plan.reading {
-        Reading::Class => vote(learner, key, heard),
-        Reading::Value => value(learner, key, heard, scratch),
-        Reading::Scores => scores(learner, key, heard, scratch),
+    match plan.reading {
+        Reading::Class => vote(plan, state, heard),
+        Reading::Value => value(plan, state, heard, scratch),
+        Reading::Scores => scores(plan, state, heard, scratch),
     }
 }
 
-fn vote<'a>(learner: &Learner, key: &ContextKey, heard: &[Heard<'a>]) -> Option<Verdict<'a>> {
+fn vote<'a>(plan: &LearnerPlan, state: &State, heard: &[Heard<'a>]) -> Option<Verdict<'a>> {
     let mut classes = [Output::Missing; LINKS_MAX];
     for (class, heard) in classes.iter_mut().zip(heard) {
         *class = match heard {
@@ -112,7 +102,7 @@ fn vote<'a>(learner: &Learner, key: &ContextKey, heard: &[Heard<'a>]) -> Option<
         };
     }
     let outputs = Outputs::Classes(&classes[..heard.len()]);
-    let combined = learner.plan.policy.combine(learner.state(key), outputs)?;
+    let combined = plan.policy.combine(state, outputs)?;
     let combine::Answer::Class(class) = combined.answer else { return None };
     let says = |heard: &Heard<'a>| match heard {
         Heard::Came(spoken) | Heard::Before(spoken) => {
@@ -126,8 +116,8 @@ fn vote<'a>(learner: &Learner, key: &ContextKey, heard: &[Heard<'a>]) -> Option<
 }
 
 fn value<'a>(
-    learner: &Learner,
-    key: &ContextKey,
+    plan: &LearnerPlan,
+    state: &State,
     heard: &[Heard<'a>],
     scratch: &'a mut Scratch,
 ) -> Option<Verdict<'a>> {
@@ -141,9 +131,9 @@ fn value<'a>(
         };
     }
     let spec = heard.iter().find_map(spec_of)?;
-    let tolerance = learner.plan.tolerance;
+    let tolerance = plan.tolerance;
     let outputs = Outputs::Values { outputs: &values[..heard.len()], tolerance };
-    let combined = learner.plan.policy.combine(learner.state(key), outputs)?;
+    let combined = plan.policy.combine(state, outputs)?;
     let combine::Answer::Value(value) = combined.answer else { return None };
     scratch.numbers.clear();
     scratch.numbers.push(value);
@@ -153,8 +143,8 @@ fn value<'a>(
 }
 
 fn scores<'a>(
-    learner: &Learner,
-    key: &ContextKey,
+    plan: &LearnerPlan,
+    state: &State,
     heard: &[Heard<'a>],
     scratch: &'a mut Scratch,
 ) -> Option<Verdict<'a>> {
@@ -166,7 +156,7 @@ fn scores<'a>(
         Heard::Nothing => false,
     };
     let there: Models = (0..heard.len()).filter(|arm| counts(&heard[*arm])).collect();
-    let weights = learner.plan.policy.weights(learner.state(key), there);
+    let weights = plan.policy.weights(state, there);
     scratch.numbers.clear();
     scratch.numbers.resize(classes, 0.0);
     for arm in there.iter() {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
 use super::means::Means;
-use crate::contexts::ContextKey;
-use crate::feedback::{Loss, Reading};
-use crate::policy::{Ask, Models, PerModel, Policy, PolicyError, Random, Selection, State};
+use crate::contexts::{ContextKey, Contexts, ContextsPlan};
+use crate::feedback::{Decisions, Loss, Losses, Reading, Unrewarded, Vector};
+use crate::policy::{Ask, Models, PerModel, Policy, PolicyError, Random, Selection};
 use crate::stats::SelectionStats;
 
 /// What stands for a model that has said nothing in time.
@@ -36,8 +38,9 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct LearnerPlan {
     pub policy: Box<dyn Policy>,
-    /// How many models are linked.
+    /// How many models are linked, and how many numbers of a query the policy looks at.
     pub models: usize,
+    pub numbers: usize,
     pub reading: Reading,
     /// How far apart values may be that agree.
     pub tolerance: f64,
@@ -56,6 +59,20 @@ pub struct LearnerPlan {
     pub on: Models,
     /// The same seed, state and query ids give the same choices.
     pub seed: u64,
+    /// How many contexts have their states in memory; 0: all have the application's.
+    pub contexts: u32,
+    /// Whether what is learned outlives the server.
+    pub has_store: bool,
+    /// Keys the hashes of inputs and contexts: drawn at random, so that nobody outside can find
+    /// some that collide.
+    pub hash_seed: u64,
+    /// How many decisions can wait for feedback, how long each does, and what is learned of one
+    /// that gets none.
+    pub window: usize,
+    pub feedback_wait_ns: u64,
+    pub unrewarded: Unrewarded,
+    /// The first query id that this server gives out.
+    pub first_query_id: u64,
     pub stats: Arc<SelectionStats>,
 }
 
@@ -64,7 +81,8 @@ pub struct LearnerPlan {
 pub struct Learner {
     pub(super) plan: LearnerPlan,
     pub(super) stats: Arc<SelectionStats>,
-    state: State,
+    pub(super) contexts: Contexts<Losses>,
+    pub(super) decisions: Decisions,
     pub(super) means: Means,
 }
 
@@ -83,12 +101,33 @@ impl Learner {
     /// Takes all of its memory.
     ///
     /// # Panics
-    /// When `models` is 0 or more than [`LINKS_MAX`](crate::limits::LINKS_MAX).
+    /// When `models` is 0 or more than [`LINKS_MAX`](crate::limits::LINKS_MAX), or the numbers of
+    /// contexts and decisions are not within their limits.
     pub fn new(plan: LearnerPlan) -> Self {
-        let state = plan.policy.init(plan.models);
-        let stats = Arc::clone(&plan.stats);
-        let means = Means::new(plan.models);
-        Self { plan, stats, state, means }
+        let contexts = Contexts::new(Self::contexts_plan(&plan));
+        let LearnerPlan { window, models, numbers, feedback_wait_ns, first_query_id, .. } = plan;
+        Self {
+            contexts,
+            decisions: Decisions::new(window, (models, numbers), feedback_wait_ns, first_query_id),
+            stats: Arc::clone(&plan.stats),
+            means: Means::new(models),
+            plan,
+        }
+    }
+
+    /// The bytes of its tables.
+    pub fn table_bytes(plan: &LearnerPlan) -> usize {
+        Contexts::<Losses>::table_bytes(&Self::contexts_plan(plan))
+            + Decisions::table_bytes(plan.window, (plan.models, plan.numbers))
+    }
+
+    fn contexts_plan(plan: &LearnerPlan) -> ContextsPlan {
+        ContextsPlan {
+            held: plan.contexts.max(1),
+            initial: plan.policy.init(plan.models),
+            seed: plan.hash_seed,
+            has_store: plan.has_store,
+        }
     }
 
     pub fn models(&self) -> usize {
@@ -105,16 +144,24 @@ impl Learner {
         self.plan.on = if on { now.with(arm) } else { now.without(arm) };
     }
 
-    pub(super) fn state(&self, _key: &ContextKey) -> &State {
-        &self.state
+    /// The context that a query names, if contexts are told apart.
+    pub(super) fn key_of(&self, key: &[u8]) -> ContextKey {
+        let key = ContextKey::new(key).filter(|_| self.plan.contexts > 0);
+        key.unwrap_or(ContextKey::APPLICATION)
+    }
+
+    /// What the policy looks at, if it is as much as it should be.
+    pub(super) fn vector_of<'a>(&self, vector: &'a Vector) -> &'a [f64] {
+        let numbers = vector.numbers().filter(|numbers| numbers.len() == self.plan.numbers);
+        numbers.unwrap_or_default()
     }
 
     /// Whom the query with this id asks, of these.
     pub(super) fn choose(
-        &self,
+        &mut self,
         servable: Models,
         key: &ContextKey,
-        asking: &Asking<'_>,
+        vector: Option<&[f64]>,
         query_id: u64,
     ) -> Result<Selection, PolicyError> {
         if let Mode::LogOnly { baseline } = self.plan.mode {
@@ -129,17 +176,16 @@ impl Learner {
         if servable.is_empty() {
             return Err(PolicyError::NothingServable);
         }
-        let ask = Ask { servable, context: asking.vector };
-        let choice = self.plan.policy.choose(self.state(key), &ask)?;
+        let (_, state) = self.contexts.state(key);
+        let choice = self.plan.policy.choose(state, &Ask { servable, context: vector })?;
         let choice = choice.capped(servable, &self.plan.caps);
         Ok(choice.draw(servable, &mut Random::of(self.plan.seed, query_id)))
     }
+}
 
-    /// The model that is answered, whatever the policy says.
-    pub(super) fn baseline(&self) -> Option<u8> {
-        match self.plan.mode {
-            Mode::Online => None,
-            Mode::Apprentice { baseline } | Mode::LogOnly { baseline } => Some(baseline),
-        }
+impl LearnerPlan {
+    /// By what decisions of the same input are found.
+    pub(super) fn hash_of(&self, input: &[u8]) -> u128 {
+        xxh3_128_with_seed(input, self.hash_seed)
     }
 }

@@ -28,6 +28,8 @@
 mod choose;
 mod conclude;
 mod ensemble;
+mod judge;
+mod learn;
 mod learner;
 mod means;
 mod selector;
@@ -39,6 +41,7 @@ mod tests;
 use crate::Core;
 
 pub use ensemble::{Ensemble, Member};
+pub use learn::{Target, Update, Updated};
 pub use learner::{Asking, Learner, LearnerPlan, Mode, Substitute};
 
 pub(crate) use ensemble::Scratch;

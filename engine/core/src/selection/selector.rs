@@ -9,8 +9,8 @@
 
 use super::learner::Learner;
 use crate::contexts::ContextKey;
-use crate::feedback::Said;
-use crate::policy::{Models, PerModel, Selection};
+use crate::feedback::{Lesson, Said, Vector};
+use crate::policy::{Models, PerModel};
 
 /// What was decided for an open query.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +21,14 @@ pub(crate) struct Open {
     pub servable: Models,
     pub asked: Models,
     /// The model whose output is answered, whatever the others say.
-    pub baseline: Option<u8>,
+    pub baseline: Option<usize>,
     /// Its client wants to know what each model said.
     pub explain: bool,
+    /// What is to be learned of it: then nobody waits for an answer.
+    pub lesson: Option<Lesson>,
     pub context: ContextKey,
+    /// What is known of the query, for policies that look at it: so many of these numbers.
+    pub vector: Vector,
 }
 
 impl Open {
@@ -34,7 +38,9 @@ impl Open {
         asked: Models::NONE,
         baseline: None,
         explain: false,
-        context: ContextKey::NONE,
+        lesson: None,
+        context: ContextKey::APPLICATION,
+        vector: Vector::NONE,
     };
 }
 
@@ -85,6 +91,12 @@ impl Selector {
         self.propensities[first..first + self.width].copy_from_slice(&chosen[..self.width]);
     }
 
+    /// A query is opened for which nothing is decided.
+    pub fn begin_undecided(&mut self, row: u32) {
+        let links_number = self.links_number.wrapping_sub(1);
+        self.open[row as usize] = Open { links_number, ..Open::VACANT };
+    }
+
     pub fn open(&self, row: u32) -> &Open {
         &self.open[row as usize]
     }
@@ -120,7 +132,7 @@ pub(crate) struct Decision<'a> {
 
 impl Open {
     /// By what a learner has chosen.
-    pub fn of(servable: Models, chosen: &Selection, context: ContextKey) -> Self {
-        Self { servable, asked: chosen.models, context, ..Self::VACANT }
+    pub fn of(servable: Models, asked: Models, context: ContextKey) -> Self {
+        Self { servable, asked, context, ..Self::VACANT }
     }
 }

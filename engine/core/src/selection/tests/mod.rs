@@ -3,6 +3,7 @@
 mod answers;
 mod caches;
 mod choices;
+mod feedback;
 mod scripts;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use cutter_tensor::{ElementType, Item, OutputBytes, RowRef, TensorSpec};
 
 use super::{Asking, Learner, LearnerPlan, Mode, Substitute};
 use crate::cache::CachePlan;
-use crate::feedback::{Decided, Loss, Reading, Said};
+use crate::feedback::{Decided, Learned, Loss, Reading, Said, Unrewarded};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::limits::{CACHE_BYTES_MIN, LINKS_MAX};
 use crate::policy::{Exp3, Models, PerModel, Policy, Vote};
@@ -26,6 +27,9 @@ use crate::{
 const MS: u64 = 1_000_000;
 const SLO_NS: u64 = 20 * MS;
 const ROWS: u32 = 16;
+/// Decisions that can wait for feedback, and how long each does.
+const WINDOW: usize = 8;
+const WAIT_NS: u64 = 1_000 * MS;
 const FLOAT: TensorSpec = TensorSpec::scalar(ElementType::Float32);
 
 /// What was told of a query.
@@ -54,6 +58,8 @@ struct Noted {
 struct Heard {
     told: BTreeMap<u64, Told>,
     noted: BTreeMap<u64, Noted>,
+    /// The ids of queries from which something was learned, and the losses.
+    learned: Vec<(u64, Vec<Option<f64>>, Option<f64>)>,
 }
 
 impl Sink for Heard {
@@ -88,6 +94,11 @@ impl Sink for Heard {
         let before = self.noted.insert(decided.query_id, noted);
         assert_eq!(before, None, "a query is decided once");
     }
+
+    fn learned(&mut self, learned: &Learned<'_>) {
+        let Learned { query_id, losses, answer_loss, .. } = *learned;
+        self.learned.push((query_id, losses.to_vec(), answer_loss));
+    }
 }
 
 /// What a world is made of.
@@ -105,6 +116,11 @@ struct Setup {
     output: TensorSpec,
     /// Whether the models have caches.
     caches: bool,
+    loss: Loss,
+    rewards: (f64, f64),
+    default_teaches: bool,
+    unrewarded: Unrewarded,
+    contexts: u32,
 }
 
 impl Setup {
@@ -122,6 +138,11 @@ impl Setup {
             on: Models::first(models),
             output: FLOAT,
             caches: false,
+            loss: Loss::ZeroOne,
+            rewards: (0.0, 1.0),
+            default_teaches: false,
+            unrewarded: Unrewarded::LeaveOut,
+            contexts: 0,
         }
     }
 
@@ -138,17 +159,25 @@ impl Setup {
         Box::new(Learner::new(LearnerPlan {
             policy: self.policy,
             models: self.models,
+            numbers: 0,
             reading: self.reading,
             tolerance: self.tolerance,
             substitute: self.substitute,
             unsure_below: self.unsure_below,
-            loss: Loss::ZeroOne,
-            rewards: (0.0, 1.0),
-            default_teaches: false,
+            loss: self.loss,
+            rewards: self.rewards,
+            default_teaches: self.default_teaches,
             mode: self.mode,
             caps: self.caps,
             on: self.on,
             seed: 7,
+            contexts: self.contexts,
+            has_store: false,
+            hash_seed: 5,
+            window: WINDOW,
+            feedback_wait_ns: WAIT_NS,
+            unrewarded: self.unrewarded,
+            first_query_id: 1,
             stats: Arc::clone(stats),
         }))
     }
