@@ -71,6 +71,9 @@ impl<F: StorageBackend + Clone> Database<F> {
         &mut self,
         states: impl Iterator<Item = (u128, &'a ContextKey, &'a mut [u8])>,
     ) -> Result<(), redb::Error> {
+        // In the table's order: those that lie in one page are met one after another.
+        let mut states: Vec<_> = states.collect();
+        states.sort_unstable_by_key(|(series, key, _)| (*series, key.bytes()));
         self.with(|redb| {
             let transaction = redb.begin_write()?;
             let mut table = transaction.open_table(STATES)?;
