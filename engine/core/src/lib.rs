@@ -29,8 +29,8 @@
 //! goes, by `change` · `admission` a query comes · `dispatch` batches are formed and come back ·
 //! `apart` what is sent again after a crash or a failure · `failure` death, hangs, deadlines ·
 //! `answer` combination, answers · `deadlines` what is due · [`rows`] where inputs lie ·
-//! [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made of it · [`contexts`]
-//! whose state it is · [`stats`] what is counted · `view` one look at everything.
+//! [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made of it ·
+//! [`contexts`] with whose state · [`stats`] what is counted · `view` one look at everything.
 
 #![forbid(unsafe_code)]
 

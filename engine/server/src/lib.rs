@@ -8,7 +8,7 @@
 //! # Beside the way
 //! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, changes,
 //! admin REST · [`counted`] what is counted · [`messages`] between the two threads ·
-//! [`asker`] queries from within the process.
+//! [`asker`] queries from within the process · [`store`] what was learned, on disk.
 
 #![deny(unsafe_code)]
 
@@ -26,3 +26,4 @@ pub mod port;
 pub mod printable;
 pub mod reactor;
 pub mod server;
+pub mod store;

@@ -3,7 +3,7 @@
 
 pub mod sums;
 
-use cutter_core::limits::BATCH_MAX;
+use cutter_core::limits::{BATCH_MAX, CONTEXT_SAVE_WAIT_NS};
 use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 use cutter_tensor::limits::ITEM_BYTES_MAX;
@@ -281,6 +281,26 @@ cutter_limits::limits! {
         /// Threads of a server: main, engine, control, and one that writes the log.
         THREADS: u64 = 4, "threads";
     }
+    "Store" {
+        /// Requests to the store that it has not taken yet. Beyond: the engine thread asks later.
+        STORE_REQUESTS_MAX: usize = 1024, "requests";
+        /// States that the store is asked for and that the engine thread has not taken yet.
+        STORE_LOADS_MAX: usize = 1024, "states";
+        /// How long the first state of a round waits for others that are written with it.
+        STORE_ROUND_NS: u64 = 250_000_000, "ns";
+        /// States of a round that is then written at once.
+        STORE_ROUND_STATES_MAX: usize = 16 << 10, "states";
+        /// Bytes of the states of a round that is then written at once.
+        STORE_ROUND_BYTES_MAX: usize = 32 << 20, "bytes";
+        /// Between two tries, when the file could not be written or read.
+        STORE_RETRY_NS: u64 = 1_000_000_000, "ns";
+        /// How often the log is told, at most, that it could not.
+        STORE_TOLD_NS: u64 = 10_000_000_000, "ns";
+        /// Bytes of the file that are kept in memory.
+        STORE_CACHE_BYTES: usize = 64 << 20, "bytes";
+        /// After so long what was learned survives the end of the process, however that comes.
+        STORE_LOST_NS_MAX: u64 = 1_000_000_000, "ns";
+    }
 }
 
 // Carrier.
@@ -332,6 +352,13 @@ const _: () = {
     assert!(CONTAINERS_PENDING_OF_PROCESS_MAX < CONTAINERS_PENDING_MAX);
     assert!(BACK_OFF_NS_MIN > 0 && BACK_OFF_NS_MIN <= BACK_OFF_NS_MAX);
     assert!(RESTART_AT_ONCE_UP_NS <= BACK_OFF_RESET_UP_NS);
+};
+
+// Store: half of the bound is left for the write itself.
+const _: () = {
+    assert!(CONTEXT_SAVE_WAIT_NS + STORE_ROUND_NS <= STORE_LOST_NS_MAX / 2);
+    assert!(STORE_ROUND_STATES_MAX >= STORE_REQUESTS_MAX);
+    assert!(STORE_RETRY_NS <= STORE_TOLD_NS);
 };
 
 #[cfg(test)]
