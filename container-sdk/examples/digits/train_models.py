@@ -7,9 +7,12 @@
 
 It takes about a minute, no options, reads digits.bin, and writes the files below beside itself;
 all numbers in them are little-endian. Run twice on one machine with these versions, it writes the
-same bytes. On another machine a few weights may differ in their last bit.
+same bytes. On another machine sums may be rounded otherwise, and training may then end in other
+weights and other classes: commit all files together.
 
-The models differ because some saw few images and some have little room:
+The models differ because some saw few images and some have little room. How few and how little was
+chosen by the held-out images, so that accuracies spread: they rank these models, and say less of
+how well such models do on images that nobody looked at.
 
     linear         a weight for each pixel and class       the first 150 training images
     mlp-small      8 hidden units                          the first 300
