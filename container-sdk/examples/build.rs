@@ -7,13 +7,21 @@ const MODELS: &[(&str, &str)] = &[
     ("noop", "noop.c"),
     ("sum", "sum.c"),
     ("softmax", "softmax.cpp"),
+    ("mlp", "mlp.cpp"),
+    ("neighbours", "neighbours.cpp"),
+    ("forest", "forest.cpp"),
     ("synthetic", "synthetic.c"),
     ("fragile", "fragile.c"),
 ];
 
+/// What they include.
+const HEADERS: &[&str] = &["demo_faults.hpp", "digits_model.hpp", "../c/include/cutter"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=../c/include/cutter");
+    for header in HEADERS {
+        println!("cargo::rerun-if-changed={header}");
+    }
     for (binary, source) in MODELS {
         println!("cargo::rerun-if-changed={source}");
         let cpp = Path::new(source).extension().is_some_and(|extension| extension == "cpp");

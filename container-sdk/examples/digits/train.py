@@ -138,10 +138,10 @@ def write_digits(pixels, labels, train, held_out):
     write("digits.bin", header + images.tobytes())
 
 
-def write_weights(weights, biases):
+def write_weights(weights, biases, name="weights.bin"):
     header = struct.pack("<8s2I", b"CUTSMAX1", *weights.shape)
     body = weights.astype("<f4").tobytes() + biases.astype("<f4").tobytes()
-    write("weights.bin", header + body)
+    write(name, header + body)
 
 
 def write_golden(rows, found, classes, labels):
