@@ -260,8 +260,7 @@ impl<W: Copy> Cache<W> {
         }
         let hash = self.hash_of(input);
         let Some(id) = self.find(hash, input) else { return self.lead(hash, input, deadline_ns) };
-        let entry = &mut self.entries[id];
-        if entry.state == State::Pending {
+        if self.is_pending(id) {
             return self.join(id, waiter, deadline_ns);
         }
         if self.is_fresh(now_ns, &self.entries[id]) {
