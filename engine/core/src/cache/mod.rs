@@ -21,8 +21,8 @@
 //! ```
 //!
 //! Eviction is CLOCK without a hand: the arena is a queue, and its oldest record is dropped, or
-//! moved to the other end if its entry was asked for since it was last there. That is the same order, it
-//! needs no lists, and both inputs and outputs lie in one piece.
+//! moved to the other end if its entry was asked for since it was last there. That is the same
+//! order, it needs no lists, and both inputs and outputs lie in one piece.
 //!
 //! Invariants:
 //! - An output is given only for an input that is equal byte by byte. The hash is a filter.
@@ -33,10 +33,13 @@
 //!   One request drops what it needs and spares a bounded number of bytes.
 //!
 //! # Rooms
-//! `arena` inputs and outputs · `index` from hashes to entries · `waiters` who joined · `worth`
-//! whether it pays · `plan` how memory is divided · `stats` what is counted.
+//! `entry` what is known of an input · `arena` inputs and outputs · `eviction` how room is made ·
+//! `index` from hashes to entries · `waiters` who joined · `worth` whether it pays · `plan` how
+//! memory is divided · `stats` what is counted.
 
 mod arena;
+mod entry;
+mod eviction;
 mod index;
 mod plan;
 mod stats;
@@ -50,25 +53,18 @@ use std::sync::Arc;
 use cutter_tensor::TensorSpec;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::ids::Id;
-use crate::limits::CACHE_SPARED_BYTES_MAX;
 use crate::slab::Slab;
 
+pub use entry::{EntryId, OfEntry};
 pub use plan::CachePlan;
 pub use stats::CacheStats;
 
-use arena::{Arena, At, Oldest};
+use arena::{Arena, At};
+use entry::{Entry, State};
 use index::Index;
 use plan::Division;
 use waiters::{List, Waiters};
 use worth::Worth;
-
-/// Names an entry whose output is awaited.
-pub type EntryId = Id<OfEntry>;
-
-/// Of an entry's id: see [`ids`](crate::ids).
-#[derive(Debug)]
-pub enum OfEntry {}
 
 /// A keyed hash of an input.
 type Hash = fn(&[u8], u64) -> u128;
@@ -92,37 +88,6 @@ enum Way {
     Joined,
     Miss(EntryId),
     Bypassed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// The output is awaited.
-    Pending,
-    /// The output is there.
-    Filled,
-    /// The output was not kept, and waiters are to be popped. Nobody finds the entry any more.
-    Spent,
-}
-
-#[derive(Debug)]
-struct Entry {
-    hash: [u64; 2],
-    /// Pending: the deadline of its leader. Filled: when it is too old.
-    until_ns: u64,
-    input_at: At,
-    output_at: At,
-    waiters: List,
-    /// Of the type of its output.
-    era: u32,
-    state: State,
-    /// Asked for again since its input was last written or spared.
-    is_used: bool,
-}
-
-impl Entry {
-    fn is_held(&self) -> bool {
-        self.state != State::Filled || !self.waiters.is_empty()
-    }
 }
 
 /// The prediction cache of one model version. `W` names a call that waits.
@@ -295,8 +260,7 @@ impl<W: Copy> Cache<W> {
         }
         let hash = self.hash_of(input);
         let Some(id) = self.find(hash, input) else { return self.lead(hash, input, deadline_ns) };
-        let entry = &mut self.entries[id];
-        if entry.state == State::Pending {
+        if self.is_pending(id) {
             return self.join(id, waiter, deadline_ns);
         }
         if self.is_fresh(now_ns, &self.entries[id]) {
@@ -353,56 +317,6 @@ impl<W: Copy> Cache<W> {
             self.stats.evicted.increment();
         }
         has_room
-    }
-
-    /// Drops what is oldest until so many entries are free and a record of so many bytes fits. What
-    /// was used again is spared, up to a limit; what is held stays. Says whether there is room.
-    fn make_room(&mut self, entries: usize, bytes: usize) -> bool {
-        let mut spared_bytes = 0;
-        while self.entries_used + entries > self.entries.room() || !self.arena.has_room(bytes) {
-            let Some(oldest) = self.arena.oldest() else { return false };
-            let may_spare = spared_bytes < CACHE_SPARED_BYTES_MAX;
-            let owner = self.owner(oldest);
-            if may_spare && owner.is_some_and(|id| self.is_spared(id, oldest.at)) {
-                self.spare(oldest);
-                spared_bytes += oldest.bytes;
-                continue;
-            }
-            if let Some(id) = owner {
-                if self.entries[id].is_held() {
-                    return false;
-                }
-                self.stats.evicted.increment();
-                self.remove(id);
-            }
-            self.arena.drop_oldest();
-        }
-        true
-    }
-
-    /// The entry of a record, unless it is gone, or has another record in its place.
-    fn owner(&self, record: Oldest) -> Option<EntryId> {
-        let id = self.entries.id_at(record.owner as usize)?;
-        let entry = &self.entries[id];
-        [entry.input_at, entry.output_at].contains(&record.at).then_some(id)
-    }
-
-    /// Whether a record is not to be dropped now. An output is dropped behind its input.
-    fn is_spared(&self, id: EntryId, at: At) -> bool {
-        let entry = &self.entries[id];
-        at == entry.output_at || entry.is_used || entry.is_held()
-    }
-
-    fn spare(&mut self, oldest: Oldest) {
-        let to = self.arena.move_oldest();
-        let Some(id) = self.entries.id_at(oldest.owner as usize) else { return };
-        let entry = &mut self.entries[id];
-        if oldest.at == entry.output_at {
-            entry.output_at = to;
-        } else {
-            entry.input_at = to;
-            entry.is_used = false;
-        }
     }
 
     fn remove_if_spent(&mut self, id: EntryId) {
