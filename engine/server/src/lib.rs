@@ -6,9 +6,9 @@
 //! `cutter_core` answers ▸ [`port`] renders and orders ▸ [`reactor`] sends.
 //!
 //! # Beside the way
-//! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, changes,
-//! admin REST · [`counted`] what is counted · [`messages`] between the two threads ·
-//! [`asker`] queries from within the process.
+//! [`config`] what is to be served · [`policies`] a program's own · [`server`] the threads ·
+//! [`control`] supervision, changes, admin REST · [`counted`] what is counted ·
+//! [`messages`] between the two threads · [`asker`] queries from within the process.
 
 #![deny(unsafe_code)]
 
@@ -21,6 +21,7 @@ pub mod engine;
 pub mod inspection;
 pub mod limits;
 pub mod messages;
+pub mod policies;
 pub mod pool;
 pub mod port;
 pub mod printable;
