@@ -6,9 +6,10 @@
 //! `cutter_core` answers ▸ [`port`] renders and orders ▸ [`reactor`] sends.
 //!
 //! # Beside the way
-//! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, changes,
-//! admin REST · [`counted`] what is counted · [`messages`] between the two threads ·
-//! [`asker`] queries from within the process · [`store`] what was learned, on disk.
+//! [`config`] what is to be served · [`policies`] a program's own · [`server`] the threads ·
+//! [`control`] supervision, changes, admin REST · [`counted`] what is counted · [`messages`] between
+//! the two threads · [`asker`] queries from within the process · [`store`] what was learned, on
+//! disk.
 
 #![deny(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod engine;
 pub mod inspection;
 pub mod limits;
 pub mod messages;
+pub mod policies;
 pub mod pool;
 pub mod port;
 pub mod printable;

@@ -3,7 +3,10 @@
 
 pub mod sums;
 
-use cutter_core::limits::{BATCH_MAX, CONTEXT_SAVE_WAIT_NS};
+use cutter_core::limits::{
+    ALPHA_MAX, BATCH_MAX, CONTEXT_SAVE_WAIT_NS, DEVIATION_MAX, DEVIATION_MIN, DISCOUNT_MAX,
+    DISCOUNT_MIN, ETA_MAX, ETA_MIN,
+};
 use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 use cutter_tensor::limits::ITEM_BYTES_MAX;
@@ -150,6 +153,78 @@ cutter_limits::limits! {
         /// The batch timeout, when it is not configured, in multiples of the loosest linked
         /// objective.
         BATCH_TIMEOUT_DEFAULT_SLOS: u32 = 10, "objectives";
+        /// The least bytes of a model's cache.
+        CACHE_BYTES_MIN: u64 = 64 << 10, "bytes";
+        /// The bytes of a model's cache that names none.
+        CACHE_BYTES_DEFAULT: u64 = 64 << 20, "bytes";
+        /// The most bytes of a model's cache.
+        CACHE_BYTES_MAX: u64 = 16 << 30, "bytes";
+        /// The shortest time for which an output may be kept.
+        CACHE_TTL_US_MIN: u64 = 1_000, "us";
+        /// The longest one that may be named: a week.
+        CACHE_TTL_US_MAX: u64 = 7 * 24 * 3_600_000_000, "us";
+        /// The least bytes of a file of the decision log.
+        LOG_FILE_BYTES_MIN: u64 = 64 << 10, "bytes";
+        /// The bytes of a file of a decision log that names none.
+        LOG_FILE_BYTES_DEFAULT: u64 = 64 << 20, "bytes";
+        /// The most bytes of a file of the decision log.
+        LOG_FILE_BYTES_MAX: u64 = 16 << 30, "bytes";
+        /// The fewest files that a decision log may keep: one that is written, one that is whole.
+        LOG_FILES_MIN: u32 = 2, "files";
+        /// The files that a decision log keeps that names no number.
+        LOG_FILES_DEFAULT: u32 = 16, "files";
+        /// The most files that a decision log may keep.
+        LOG_FILES_MAX: u32 = 4096, "files";
+    }
+    "Policies" {
+        /// The η of Exp3 that names none: Clipper's.
+        EXP3_ETA_DEFAULT: f64 = 0.1, "per unit of loss";
+        /// The η of Exp4 that names none.
+        EXP4_ETA_DEFAULT: f64 = 0.3, "per unit of loss";
+        /// The part of Exp3's choices that is left to chance, where none is named.
+        EXP3_FLOOR_DEFAULT: f64 = 0.01, "of all choices";
+        /// The same of LinUCB.
+        LIN_UCB_FLOOR_DEFAULT: f64 = 0.02, "of all choices";
+        /// The part of all weight that Exp3 deals out anew with each loss, where none is named: a
+        /// model that has healed comes back.
+        EXP3_SHARE_DEFAULT: f64 = 1e-5, "of all weight";
+        /// The same of Exp4, with each answer.
+        EXP4_SHARE_DEFAULT: f64 = 1e-3, "of all weight";
+        /// The ε of ε-greedy that names none.
+        EPSILON_DEFAULT: f64 = 0.05, "of all choices";
+        /// What an observation counts for, one later, where nothing is named: half after 346.
+        DISCOUNT_DEFAULT: f64 = 0.998, "of before";
+        /// The standard deviation of a loss where none is named.
+        DEVIATION_DEFAULT: f64 = 0.25, "of the range of a loss";
+        /// The α of LinUCB that names none.
+        ALPHA_DEFAULT: f64 = 0.5, "deviations";
+        /// The shortest time that may be waited for feedback.
+        FEEDBACK_WAIT_US_MIN: u64 = 1_000, "us";
+        /// The time that is waited for feedback where none is named.
+        FEEDBACK_WAIT_US_DEFAULT: u64 = 60_000_000, "us";
+        /// The longest time that may be waited for feedback: a day.
+        FEEDBACK_WAIT_US_MAX: u64 = 24 * 3_600_000_000, "us";
+        /// The fewest decisions that may be kept for their feedback.
+        FEEDBACK_WINDOW_MIN: u32 = 16, "decisions";
+        /// The decisions that are kept for their feedback where no number is named.
+        FEEDBACK_WINDOW_DEFAULT: u32 = 1 << 16, "decisions";
+        /// The most decisions that may be kept for their feedback.
+        FEEDBACK_WINDOW_MAX: u32 = 1 << 22, "decisions";
+        /// The contexts of an application in memory where no number is named.
+        CONTEXTS_DEFAULT: u32 = 10_000, "contexts";
+        /// The most contexts of an application in memory.
+        CONTEXTS_MAX: u32 = 1 << 20, "contexts";
+        /// The largest number, up or down, of what has no bound of its own: tolerances, ranges of
+        /// losses, rewards, parameters of registered policies.
+        NUMBER_MAX: f64 = 1e12, "of what models say";
+        /// The smallest range of losses.
+        LOSS_RANGE_MIN: f64 = 1e-9, "of what models say";
+        /// The share of calls that may be sent twice where none is named.
+        HEDGE_SHARE_DEFAULT: f64 = 0.05, "of all calls";
+        /// The largest share of calls that may be sent twice.
+        HEDGE_SHARE_MAX: f64 = 0.5, "of all calls";
+        /// Numbers that a program's own policy may be given.
+        PARAMETERS_MAX: usize = 64, "numbers";
     }
     "Engine thread" {
         /// Operations submitted in one go.
@@ -341,6 +416,27 @@ const _: () = {
     assert!(BATCH_TIMEOUT_US_MIN <= BATCH_TIMEOUT_DEFAULT_US_MIN);
     assert!(SLO_US_MAX * BATCH_TIMEOUT_DEFAULT_SLOS <= BATCH_TIMEOUT_US_MAX);
     assert!(REPLICAS_MAX <= REPLICAS_TOTAL_MAX);
+    assert!(CACHE_BYTES_MIN <= CACHE_BYTES_DEFAULT && CACHE_BYTES_DEFAULT <= CACHE_BYTES_MAX);
+    assert!(0 < CACHE_TTL_US_MIN && CACHE_TTL_US_MIN <= CACHE_TTL_US_MAX);
+    assert!(LOG_FILE_BYTES_MIN <= LOG_FILE_BYTES_DEFAULT);
+    assert!(LOG_FILE_BYTES_DEFAULT <= LOG_FILE_BYTES_MAX);
+    assert!(LOG_FILES_MIN <= LOG_FILES_DEFAULT && LOG_FILES_DEFAULT <= LOG_FILES_MAX);
+};
+
+// Policies: the same.
+const _: () = {
+    assert!(ETA_MIN <= EXP3_ETA_DEFAULT && EXP3_ETA_DEFAULT <= ETA_MAX);
+    assert!(ETA_MIN <= EXP4_ETA_DEFAULT && EXP4_ETA_DEFAULT <= ETA_MAX);
+    assert!(DISCOUNT_MIN <= DISCOUNT_DEFAULT && DISCOUNT_DEFAULT <= DISCOUNT_MAX);
+    assert!(DEVIATION_MIN <= DEVIATION_DEFAULT && DEVIATION_DEFAULT <= DEVIATION_MAX);
+    assert!(ALPHA_DEFAULT <= ALPHA_MAX);
+    assert!(FEEDBACK_WAIT_US_MIN <= FEEDBACK_WAIT_US_DEFAULT);
+    assert!(FEEDBACK_WAIT_US_DEFAULT <= FEEDBACK_WAIT_US_MAX);
+    assert!(FEEDBACK_WINDOW_MIN <= FEEDBACK_WINDOW_DEFAULT);
+    assert!(FEEDBACK_WINDOW_DEFAULT <= FEEDBACK_WINDOW_MAX);
+    assert!(CONTEXTS_DEFAULT <= CONTEXTS_MAX);
+    assert!(0.0 < LOSS_RANGE_MIN && LOSS_RANGE_MIN <= NUMBER_MAX);
+    assert!(HEDGE_SHARE_DEFAULT <= HEDGE_SHARE_MAX && HEDGE_SHARE_MAX <= 1.0);
 };
 
 // Control.

@@ -9,12 +9,12 @@ use std::path::Path;
 use cutter_command::check;
 use cutter_core::limits::{BATCH_MAX, LINKS_MAX};
 use cutter_protocol::limits::POOLS_MAX;
-use cutter_server::config::{Application, Config, ConfigErrors, Model, Place, Warning};
+use cutter_server::config::{Application, Config, ConfigErrors, Model, Place, Policy, Warning};
 use cutter_server::limits::{
-    APPLICATIONS_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, COMMAND_WORDS_MAX, CPU_MAX,
-    CPUS_MAX, DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_MAX, MODELS_MAX, POOL_BYTES_CONFIGURED_MAX,
-    POOL_ROWS_MAX, POOL_ROWS_MIN, QUERY_LISTENERS_MAX, REPLICAS_MAX, REPLICAS_TOTAL_MAX,
-    SLO_US_MAX, SLO_US_MIN,
+    APPLICATIONS_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, CACHE_BYTES_MAX, CACHE_BYTES_MIN,
+    COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX, DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_MAX, MODELS_MAX,
+    POOL_BYTES_CONFIGURED_MAX, POOL_ROWS_MAX, POOL_ROWS_MIN, QUERY_LISTENERS_MAX, REPLICAS_MAX,
+    REPLICAS_TOTAL_MAX, SLO_US_MAX, SLO_US_MIN,
 };
 use cutter_tensor::Extent;
 use cutter_tensor::limits::RANK_MAX;
@@ -97,6 +97,16 @@ fn check_application(application: &Application, config: &Config) {
     assert!(models.len() <= LINKS_MAX && models.iter().all(|model| *model < config.models.len()));
     let is_once = |model| models.iter().filter(|other| *other == model).count() == 1;
     assert!(models.iter().all(is_once));
+    application.policy.iter().for_each(|policy| check_policy(policy, models.len()));
+}
+
+/// It can be made, and names models of its application.
+fn check_policy(policy: &Policy, models: usize) {
+    assert!(policy.plan.build().is_ok());
+    assert!(policy.learning.mode.baseline().is_none_or(|baseline| baseline < models));
+    assert!(policy.arms.caps.len() == models && policy.arms.off.len() < models);
+    let asked = (0..models).filter(|model| !policy.arms.off.contains(*model));
+    assert!(asked.map(|model| policy.arms.caps[model]).sum::<f64>() > 0.999);
 }
 
 fn check_model(model: &Model, config: &Config) {
@@ -110,6 +120,9 @@ fn check_model(model: &Model, config: &Config) {
     let timeout_us = model.batch_timeout_ns / NS_PER_US;
     let bounds = u64::from(BATCH_TIMEOUT_US_MIN)..=u64::from(BATCH_TIMEOUT_US_MAX);
     assert!(bounds.contains(&timeout_us));
+    assert!(model.deterministic || model.cache.is_none());
+    let bytes = CACHE_BYTES_MIN..=CACHE_BYTES_MAX;
+    assert!(model.cache.is_none_or(|cache| bytes.contains(&cache.bytes)));
     assert!(model.command.as_ref().is_none_or(|it| it.args.len() < COMMAND_WORDS_MAX));
     assert!(model.command.is_some() || config.server.socket.is_some());
     assert!(model.applications.len() <= POOLS_MAX);

@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Write};
 
-use cutter_server::config::{Application, Command, Config, Listen, Model, Server};
+use cutter_server::config::{
+    Application, Cache, Command, Config, DecisionLog, Listen, Model, Policy, Server, StateStore,
+};
 use cutter_server::limits::sums::ReplicaBytes;
 use cutter_server::printable;
 use cutter_wire::clipper;
@@ -37,7 +39,16 @@ fn server(server: &Server, out: &mut impl Write) -> fmt::Result {
         Some(cpu) => line(out, "cpu", cpu)?,
         None => line(out, "cpu", "not pinned")?,
     }
-    line(out, "wait", server.wait.name())
+    line(out, "wait", server.wait.name())?;
+    match &server.state {
+        StateStore::Default => line(out, "state", "in the state directory of the platform")?,
+        StateStore::None => line(out, "state", "none: what is learned is gone with the server")?,
+        StateStore::At(path) => line(out, "state", path.display())?,
+    }
+    match &server.decision_log {
+        Some(log) => line(out, "decision log", DecisionLogWords(log)),
+        None => line(out, "decision log", "none"),
+    }
 }
 
 fn print_application(
@@ -51,6 +62,10 @@ fn print_application(
     line(out, "default output", format_args!("{:?}", application.default_output))?;
     let names = application.models.iter().map(|index| config.label(*index));
     line(out, "models", NoneIfEmpty(&names.collect::<Vec<_>>().join(", ")))?;
+    match &application.policy {
+        Some(policy) => line(out, "policy", PolicyWords { policy, application, config })?,
+        None => line(out, "policy", "none: the first model is asked")?,
+    }
     let (rows, stride) = (application.rows, application.row_stride());
     line(out, "rows", format_args!("{rows}, one every {stride} bytes"))?;
     line(out, "input pool", Bytes(application.pool_bytes()))?;
@@ -97,6 +112,10 @@ fn model(model: &Model, config: &Config, out: &mut impl Write) -> fmt::Result {
         Some(us) => line(out, "load timeout", Time(us * 1_000))?,
         None => line(out, "load timeout", "none")?,
     }
+    match model.cache {
+        Some(cache) => line(out, "cache", CacheWords(cache))?,
+        None => line(out, "cache", "none")?,
+    }
     let bytes = ReplicaBytes::of(model);
     line(out, "control", format_args!("{} per replica", Bytes(bytes.control)))?;
     line(out, "completions", format_args!("{} per replica", Bytes(bytes.completions)))?;
@@ -118,6 +137,68 @@ struct NoneIfEmpty<'a>(&'a str);
 impl Display for NoneIfEmpty<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "none" } else { self.0 })
+    }
+}
+
+struct DecisionLogWords<'a>(&'a DecisionLog);
+
+impl Display for DecisionLogWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DecisionLog { directory, file_bytes, files, sample } = self.0;
+        let (directory, bytes) = (directory.display(), Bytes(*file_bytes));
+        write!(f, "{directory}, {files} files of {bytes}, a share of {sample}")
+    }
+}
+
+/// A policy in one line: its name, and what is not by default.
+struct PolicyWords<'a> {
+    policy: &'a Policy,
+    application: &'a Application,
+    config: &'a Config,
+}
+
+impl PolicyWords<'_> {
+    fn label(&self, model: usize) -> String {
+        self.config.label(self.application.models[model])
+    }
+}
+
+impl Display for PolicyWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Policy { name, ensemble, learning, arms, hedge_share, .. } = self.policy;
+        write!(f, "{name}, {}", learning.mode.name())?;
+        if let Some(baseline) = learning.mode.baseline() {
+            write!(f, " beside {}", self.label(baseline))?;
+        }
+        if ensemble.unsure_below > 0.0 {
+            write!(f, ", unsure below {}", ensemble.unsure_below)?;
+        }
+        write!(f, ", substitute {}", ensemble.substitute.name())?;
+        let (wait, window) = (Time(learning.feedback_wait_ns), learning.feedback_window);
+        write!(f, ", feedback within {wait} for {window} decisions")?;
+        write!(f, ", {} contexts", learning.contexts)?;
+        for model in arms.off.iter() {
+            write!(f, ", {} off", self.label(model))?;
+        }
+        for (model, cap) in arms.caps.iter().enumerate().filter(|(_, cap)| **cap < 1.0) {
+            write!(f, ", {} at most {cap}", self.label(model))?;
+        }
+        match hedge_share {
+            Some(share) => write!(f, ", hedged up to {share}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct CacheWords(Cache);
+
+impl Display for CacheWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Bytes(self.0.bytes))?;
+        match self.0.ttl_ns {
+            Some(ttl_ns) => write!(f, ", outputs for {}", Time(ttl_ns)),
+            None => Ok(()),
+        }
     }
 }
 

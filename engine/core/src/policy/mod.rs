@@ -25,8 +25,8 @@
 //!
 //! # Rooms
 //! [`Models`] sets of models · [`Choice`] probabilities and draws · [`Feedback`] checked losses ·
-//! [`combine`] votes and means · [`State`] numbers and bytes · `log_weights`, `tally`, `posterior`
-//! what several policies keep · a file for each policy.
+//! [`combine`] votes and means · [`State`] numbers and bytes · [`PolicyPlan`] what is configured ·
+//! `log_weights`, `tally`, `posterior` what several policies keep · a file for each policy.
 
 mod choice;
 pub mod combine;
@@ -38,6 +38,7 @@ mod feedback;
 mod lin_ucb;
 mod log_weights;
 mod models;
+mod plan;
 mod posterior;
 mod random;
 mod state;
@@ -60,6 +61,7 @@ pub use exp4::Exp4;
 pub use feedback::{Feedback, Seen};
 pub use lin_ucb::LinUcb;
 pub use models::{Models, PerModel};
+pub use plan::PolicyPlan;
 pub use random::Random;
 pub use state::{Format, State, StateError};
 pub use static_choice::Static;

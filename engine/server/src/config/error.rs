@@ -18,7 +18,7 @@ pub struct Place {
 }
 
 /// One thing that makes the configuration unusable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConfigError {
     pub file: String,
     /// `None` when the file as a whole is at fault.
@@ -36,7 +36,7 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {}
 
 /// All that is wrong, in the order of the file; one line each. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
@@ -98,7 +98,7 @@ fn write_lines(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::
 
 /// What is wrong. `of` says whose key it is: `application "digits"`. Texts that the file's author
 /// wrote are shortened and printed with escapes, so that a message is always one short line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Problem {
     #[error("cannot be read: {reason}")]
     Unreadable { reason: String },
@@ -115,7 +115,9 @@ pub enum Problem {
     #[error("{of} has no `{key}`; expected {expected}")]
     Missing { key: &'static str, of: String, expected: String },
     #[error("`{key}` of {of} is {found}; expected {min} to {max}")]
-    OutOfRange { key: &'static str, of: String, found: i128, min: u32, max: u32 },
+    OutOfRange { key: &'static str, of: String, found: i128, min: u64, max: u64 },
+    #[error("`{key}` of {of} is {found:?}; expected a number from {min} to {max}")]
+    NumberOutOfRange { key: String, of: String, found: f64, min: f64, max: f64 },
     #[error("`{key}` of {of} is {found:?}; expected {expected}")]
     UnknownWord { key: &'static str, of: String, found: String, expected: OneOf },
     #[error("`{key}` of {of} is {found:?}; expected {expected}")]
@@ -203,6 +205,42 @@ pub enum Problem {
          expected a `command` that starts it or a `socket` where it connects"
     )]
     NoWayIn { of: String },
+    #[error(
+        "{of} is not deterministic, so an output that is kept is not what it would say; expected \
+         no `cache`, or `deterministic = true`"
+    )]
+    CacheOfRandom { of: String },
+    #[error("{of} has no model to choose from; expected at least one in `models`")]
+    NothingToChoose { of: String },
+    #[error("{of} is {policy:?}, which takes no `{key}`; it takes {expected}")]
+    NotTaken { key: &'static str, of: String, policy: String, expected: String },
+    #[error("`{key}` of {of} is only for {only_for}; leave it out, or set that")]
+    Misplaced { key: &'static str, of: String, only_for: &'static str },
+    #[error("{of} cannot be made: {reason}")]
+    PolicyRefused { of: String, reason: String },
+    #[error(
+        "`weights` of {of} has {found} items; expected {expected}: one for each of `models`, in \
+         their order"
+    )]
+    WeightsOfOthers { of: String, found: usize, expected: usize },
+    #[error("`{key}` of {of} names {found:?}; expected {expected}")]
+    UnlinkedModel { key: &'static str, of: String, found: String, expected: OneOf },
+    #[error("`{key}` of {of} names model {found:?} a second time; expected each once")]
+    NamedTwice { key: &'static str, of: String, found: String },
+    #[error(
+        "`caps` of {of} leave {left} of all choices to the models that are not off, and every \
+         query asks one; expected 1 at least"
+    )]
+    CapsTooLow { of: String, left: f64 },
+    #[error("`off` of {of} names every model; expected one at least that may be asked")]
+    AllOff { of: String },
+    #[error("`baseline` of {of} is {model:?}, which is `off`; expected a model that is asked")]
+    BaselineOff { of: String, model: String },
+    #[error(
+        "`reward_range` of {of} is from {low} to {high}; expected the worst reward first, and a \
+         better one behind it"
+    )]
+    RewardsReversed { of: String, low: f64, high: f64 },
 }
 
 /// What the owner of the file should know.
@@ -222,6 +260,10 @@ pub enum Notice {
     EngineCore { of: String, cpu: usize },
     #[error("`max` of the batches of {of} is {max}, but {application} has only {rows} rows")]
     BatchLargerThanPool { of: String, max: u32, application: String, rows: u32 },
+    #[error("{of} has one model, {model:?}: there is nothing to choose and nothing to combine")]
+    OneModel { of: String, model: String },
+    #[error("`hedge_share` of {of} has no effect: `hedge` is not true")]
+    NotHedged { of: String },
 }
 
 /// The most names that one message lists.

@@ -9,15 +9,20 @@
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use cutter_core::limits::{BATCH_MAX, LINKS_MAX};
+use cutter_core::feedback::Reading;
+use cutter_core::limits::{
+    ALPHA_MAX, BATCH_MAX, CONTEXT_NUMBERS_MAX, DEVIATION_MAX, DEVIATION_MIN, DISCOUNT_MIN, ETA_MAX,
+    ETA_MIN, LINKS_MAX,
+};
 use cutter_tensor::ElementType;
 use cutter_tensor::limits::RANK_MAX;
 use serde::Deserialize;
 
 use super::kinds::{
-    BoundedText, Flag, Form, Key, Kind, Name, Nested, Number, Numbers, SocketPath, Texts, Word,
+    BoundedText, ByName, Decimal, DecimalOr, Decimals, Flag, Form, Key, Kind, Large, Name, Nested,
+    Number, Numbers, SocketPath, Texts, Word,
 };
-use super::settings::{BatchPolicy, WaitStrategy};
+use super::settings::{BatchPolicy, Mode, Substitute, WaitStrategy};
 use super::value::{List, Table};
 use crate::limits;
 
@@ -99,6 +104,33 @@ keys! {
         /// The Unix socket at which containers started by hand connect.
         socket: SocketPath(limits::UNIX_PATH_BYTES_MAX);
             default "none: nothing listens";
+
+        /// Where what policies have learned outlives the server. A file that is called `none` is
+        /// `./none`.
+        state: Form("the path of a file, or `none`: it is gone with the server");
+            default "a file in the state directory of the platform";
+
+        /// A record of decisions and feedback.
+        decision_log: Nested<DecisionLog>(PhantomData);
+            default "none: nothing is recorded";
+    }
+
+    DecisionLog, "### `decision_log`"; {
+        /// Where its files are. It is made if it is not there.
+        directory: Form("the path of a folder");
+            default "*required*";
+
+        /// A file of so many bytes is ended, and the next one begun.
+        file_bytes: Large(limits::LOG_FILE_BYTES_MIN..=limits::LOG_FILE_BYTES_MAX);
+            default "`{}`", limits::LOG_FILE_BYTES_DEFAULT;
+
+        /// The files that are kept. Beyond, the oldest is removed.
+        files: Number(limits::LOG_FILES_MIN..=limits::LOG_FILES_MAX);
+            default "`{}`", limits::LOG_FILES_DEFAULT;
+
+        /// The share of decisions that are recorded.
+        sample: Decimal(0.0, 1.0);
+            default "`1`";
     }
 
     Application, "## `[[application]]` (0 to {})", limits::APPLICATIONS_MAX; {
@@ -120,11 +152,15 @@ keys! {
         default_output: BoundedText(limits::DEFAULT_OUTPUT_BYTES_MAX);
             default "`\"\"`";
 
-        /// The models of the application, as `name` or `name:version`, see Several models. The
-        /// first is asked. Without one, every query gets the default output.
+        /// The models of the application, as `name` or `name:version`, see Several models. Without
+        /// a `policy` the first is asked. Without one, every query gets the default output.
         models: Texts(0..=LINKS_MAX);
             range "{}, each once";
             default "`[]`";
+
+        /// Whom of its models a query asks, and how that is learned, see Policies.
+        policy: Nested<Policy>(PhantomData);
+            default "none: the first model is asked";
 
         /// The rows of the input pool, see Rows: the queries that may wait or run at a time. One
         /// more is answered `overloaded`.
@@ -155,6 +191,147 @@ keys! {
             range "{}, a multiple of an element's bytes";
             default "`{}` for `bytes` and `strings` without a shape, else none",
                 limits::INPUT_BYTES_DEFAULT;
+    }
+
+    Policy, "### `policy`"; {
+        /// Which policy, see Policies.
+        name: Word<PolicyName>(&POLICY_NAMES);
+            range "{}; or a name that the program has registered";
+            default "`\"{}\"`", POLICY_NAMES[0].0[0];
+
+        /// η: how fast weights react to a loss.
+        eta: Decimal(ETA_MIN, ETA_MAX);
+            default "{}; of `exp4` {}", limits::EXP3_ETA_DEFAULT, limits::EXP4_ETA_DEFAULT;
+
+        /// The part of all choices that is left to chance.
+        floor: Decimal(0.0, 1.0);
+            default "0; of `exp3` {}, of `lin_ucb` {}",
+                limits::EXP3_FLOOR_DEFAULT, limits::LIN_UCB_FLOOR_DEFAULT;
+
+        /// The part of all weight that is dealt out anew with each answer, so that a model that has
+        /// healed comes back.
+        share: Decimal(0.0, 1.0);
+            default "{}; of `exp4` {}", limits::EXP3_SHARE_DEFAULT, limits::EXP4_SHARE_DEFAULT;
+
+        /// The part of all choices of ε-greedy that is left to chance.
+        epsilon: Decimal(0.0, 1.0);
+            default "{}", limits::EPSILON_DEFAULT;
+
+        /// What an observation counts for, one observation later; 1: for ever the same.
+        discount: Decimal(DISCOUNT_MIN, 1.0);
+            range "{}; of `thompson` and `gaussian_thompson` at most {}",
+                cutter_core::limits::DISCOUNT_MAX;
+            default "{}", limits::DISCOUNT_DEFAULT;
+
+        /// The standard deviation of the losses of one model.
+        deviation: Decimal(DEVIATION_MIN, DEVIATION_MAX);
+            default "{}", limits::DEVIATION_DEFAULT;
+
+        /// How much LinUCB dares where it knows little.
+        alpha: Decimal(0.0, ALPHA_MAX);
+            default "{}", limits::ALPHA_DEFAULT;
+
+        /// The numbers of the context that comes with each query.
+        context_numbers: Number(1..=CONTEXT_NUMBERS_MAX_U32);
+            default "none; required of `lin_ucb`";
+
+        /// What each model counts for, in the order of `models`.
+        weights: Decimals(1..=LINKS_MAX, 0.0, 1.0);
+            default "none; required of `weighted`";
+
+        /// What a registered policy is made of, by names of its own.
+        parameters: ByName(limits::PARAMETERS_MAX, -limits::NUMBER_MAX, limits::NUMBER_MAX);
+            default "none";
+
+        /// How outputs are read: as a class (a whole number, a string or bytes), as one real value,
+        /// or as a number for each class.
+        outputs: Word<Reading>(&READING_WORDS);
+            default "`\"{}\"`", READING_WORDS[0].0[0];
+
+        /// How far from the answer a value may be that agrees with it. Only for values.
+        tolerance: Decimal(0.0, limits::NUMBER_MAX);
+            default "0";
+
+        /// What stands for a model that has said nothing by the deadline: nothing, the mean of what
+        /// it has said so far (not for classes), what it last said of this input.
+        substitute: Word<Substitute>(&SUBSTITUTE_WORDS);
+            default "`\"{}\"`", Substitute::default().name();
+
+        /// The share of all linked models that must agree; below it the default output is answered
+        /// with reason `unsure`. 0: any. Only for policies that ask all models.
+        unsure_below: Decimal(0.0, 1.0);
+            default "`0`";
+
+        /// How wrong an answer is beside a label: right or wrong; how far off, in parts of `range`;
+        /// the square of that.
+        loss: Word<LossName>(&LOSS_WORDS);
+            default "`\"{}\"`", LOSS_WORDS[0].0[0];
+
+        /// How far off is as wrong as can be. Required for `absolute` and `squared`, and only for
+        /// these.
+        range: Decimal(limits::LOSS_RANGE_MIN, limits::NUMBER_MAX);
+            default "none";
+
+        /// The rewards that may be reported: the worst and the best.
+        reward_range: Decimals(2..=2, -limits::NUMBER_MAX, limits::NUMBER_MAX);
+            range "{}, the first below the second";
+            default "`[0, 1]`";
+
+        /// `online`: the policy chooses and learns. `apprentice`: `baseline` is asked, and the
+        /// policy learns beside it. `log_only`: `baseline` is asked, and nothing is learned.
+        mode: Word<ModeName>(&MODE_WORDS);
+            default "`\"{}\"`", Mode::Online.name();
+
+        /// The model that is asked in the modes `apprentice` and `log_only`. Required for these,
+        /// and only for these.
+        baseline: Form("a model of `models`");
+            default "none";
+
+        /// How long feedback is waited for, from the answer on, in microseconds.
+        feedback_wait_us: Large(limits::FEEDBACK_WAIT_US_MIN..=limits::FEEDBACK_WAIT_US_MAX);
+            range "{} ({} ms to {} h)",
+                limits::FEEDBACK_WAIT_US_MIN / 1_000, limits::FEEDBACK_WAIT_US_MAX / 3_600_000_000;
+            default "`{}`", limits::FEEDBACK_WAIT_US_DEFAULT;
+
+        /// The decisions that are kept for their feedback. Beyond, the oldest is not waited for.
+        feedback_window: Number(limits::FEEDBACK_WINDOW_MIN..=limits::FEEDBACK_WINDOW_MAX);
+            default "`{}`", limits::FEEDBACK_WINDOW_DEFAULT;
+
+        /// What a decision without feedback teaches: nothing, or this reward.
+        unrewarded: DecimalOr(LEAVE_OUT);
+            range "{} within `reward_range`";
+            default "`\"{}\"`", LEAVE_OUT;
+
+        /// Whether a default output counts as a loss of 1 of the models that were asked.
+        default_teaches: Flag();
+            default "`{}`", bool::default();
+
+        /// Of the random numbers. 0: another one in each run.
+        seed: Large(0..=u64::MAX);
+            default "`0`";
+
+        /// The contexts whose states are in memory; those of others are in the state file. 0: one
+        /// state for all.
+        contexts: Number(0..=limits::CONTEXTS_MAX);
+            default "`{}`", limits::CONTEXTS_DEFAULT;
+
+        /// The largest share of all choices that a model gets, by its name in `models`. Together
+        /// with those without a cap they must come to 1. Only for policies that ask one model.
+        caps: ByName(LINKS_MAX, 0.0, 1.0);
+            default "none";
+
+        /// Models that are not asked.
+        off: Texts(0..=LINKS_MAX);
+            range "{}, each once, and not all";
+            default "`[]`";
+
+        /// Whether a call whose replica is late is also sent to an idle replica.
+        hedge: Flag();
+            default "`{}`", bool::default();
+
+        /// The largest share of calls that are sent twice.
+        hedge_share: Decimal(0.0, limits::HEDGE_SHARE_MAX);
+            default "`{}`", limits::HEDGE_SHARE_DEFAULT;
     }
 
     Model, "## `[[model]]` (0 to {})", limits::MODELS_MAX; {
@@ -210,17 +387,39 @@ keys! {
         /// How the replicas wait for work.
         wait: Word<WaitStrategy>(&WAIT_WORDS);
             default "`\"{}\"`", WaitStrategy::default().name();
+
+        /// Whether it says the same of the same input, always.
+        deterministic: Flag();
+            default "`true`";
+
+        /// Outputs that are kept for the same input. Not for a model that is not deterministic.
+        cache: Nested<Cache>(PhantomData);
+            default "none: every call is made";
     }
 
     Batch, "### `batch`"; {
         /// `aimd`: grow while batches meet their objective, shrink when they miss it. `fixed`:
         /// always up to `max`.
-        policy: Word<Policy>(&POLICY_WORDS);
-            default "`\"{}\"`", POLICY_DEFAULT(BATCH_MAX).name();
+        policy: Word<Batching>(&BATCHING_WORDS);
+            default "`\"{}\"`", BATCHING_DEFAULT(BATCH_MAX).name();
 
         /// The most queries of one batch.
         max: Number(1..=BATCH_MAX);
             default "`{}`", limits::BATCH_MAX_DEFAULT;
+    }
+
+    Cache, "### `cache`"; {
+        /// The most memory that it takes, everything counted.
+        bytes: Large(limits::CACHE_BYTES_MIN..=limits::CACHE_BYTES_MAX);
+            range "{} ({} KiB to {} GiB)",
+                limits::CACHE_BYTES_MIN >> 10, limits::CACHE_BYTES_MAX >> 30;
+            default "`{}`", limits::CACHE_BYTES_DEFAULT;
+
+        /// An output that is older than this, in microseconds, is not used.
+        ttl_us: Large(limits::CACHE_TTL_US_MIN..=limits::CACHE_TTL_US_MAX);
+            range "{} ({} ms to {} days)",
+                limits::CACHE_TTL_US_MIN / 1_000, limits::CACHE_TTL_US_MAX / 86_400_000_000;
+            default "none: it is as good as a new one";
     }
 }
 
@@ -251,12 +450,92 @@ const WAIT_WORDS: [(&[&str], WaitStrategy); 4] = [
 ];
 
 /// From the most queries of one batch.
-pub(super) type Policy = fn(u32) -> BatchPolicy;
-const AIMD: Policy = |max| BatchPolicy::Aimd { max };
-const FIXED: Policy = |max| BatchPolicy::Fixed { max };
-const POLICY_WORDS: [(&[&str], Policy); 2] =
+pub(super) type Batching = fn(u32) -> BatchPolicy;
+const AIMD: Batching = |max| BatchPolicy::Aimd { max };
+const FIXED: Batching = |max| BatchPolicy::Fixed { max };
+const BATCHING_WORDS: [(&[&str], Batching); 2] =
     [(&[BatchPolicy::AIMD], AIMD), (&[BatchPolicy::FIXED], FIXED)];
-pub(super) const POLICY_DEFAULT: Policy = AIMD;
+pub(super) const BATCHING_DEFAULT: Batching = AIMD;
+
+/// The policies of the core.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PolicyName {
+    Static,
+    Exp3,
+    Exp3Ix,
+    Exp4,
+    EpsilonGreedy,
+    Ucb1,
+    Thompson,
+    GaussianThompson,
+    Vote,
+    Weighted,
+    LinUcb,
+}
+
+/// The first is the default.
+const POLICY_NAMES: [(&[&str], PolicyName); 11] = [
+    (&["static"], PolicyName::Static),
+    (&["exp3"], PolicyName::Exp3),
+    (&["exp3_ix"], PolicyName::Exp3Ix),
+    (&["exp4"], PolicyName::Exp4),
+    (&["epsilon_greedy"], PolicyName::EpsilonGreedy),
+    (&["ucb1"], PolicyName::Ucb1),
+    (&["thompson"], PolicyName::Thompson),
+    (&["gaussian_thompson"], PolicyName::GaussianThompson),
+    (&["vote"], PolicyName::Vote),
+    (&["weighted"], PolicyName::Weighted),
+    (&["lin_ucb"], PolicyName::LinUcb),
+];
+
+#[expect(clippy::cast_possible_truncation, reason = "asserted below")]
+const CONTEXT_NUMBERS_MAX_U32: u32 = CONTEXT_NUMBERS_MAX as u32;
+const _: () = assert!(CONTEXT_NUMBERS_MAX_U32 as usize == CONTEXT_NUMBERS_MAX);
+
+/// The first is the default.
+const READING_WORDS: [(&[&str], Reading); 3] =
+    [(&["class"], Reading::Class), (&["value"], Reading::Value), (&["scores"], Reading::Scores)];
+
+const SUBSTITUTE_WORDS: [(&[&str], Substitute); 3] = [
+    (&[Substitute::Nothing.name()], Substitute::Nothing),
+    (&[Substitute::Mean.name()], Substitute::Mean),
+    (&[Substitute::Last.name()], Substitute::Last),
+];
+
+/// A loss without its range.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LossName {
+    ZeroOne,
+    Absolute,
+    Squared,
+}
+
+/// The first is the default.
+const LOSS_WORDS: [(&[&str], LossName); 3] = [
+    (&["zero_one"], LossName::ZeroOne),
+    (&["absolute"], LossName::Absolute),
+    (&["squared"], LossName::Squared),
+];
+
+/// A mode without its baseline.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ModeName {
+    Online,
+    Apprentice,
+    LogOnly,
+}
+
+const MODE_WORDS: [(&[&str], ModeName); 3] = [
+    (&[Mode::ONLINE], ModeName::Online),
+    (&[Mode::APPRENTICE], ModeName::Apprentice),
+    (&[Mode::LOG_ONLY], ModeName::LogOnly),
+];
+
+/// What a decision without feedback teaches by default.
+pub(super) const LEAVE_OUT: &str = "leave_out";
+
+/// The one word of the `state` that is no path.
+pub(super) const NO_STATE: &str = "none";
 
 /// A row of the document.
 #[cfg(test)]

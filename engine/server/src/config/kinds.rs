@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use toml::Spanned;
 
-use super::value::{Integer, List, Table, Text, Whole};
+use super::value::{Float, Integer, List, Named, Real, RealOrText, Table, Text, Whole};
 
 /// One key of one table of the file.
 #[derive(Debug)]
@@ -55,6 +55,26 @@ kinds! {
     Number(RangeInclusive<u32>) of Integer;
     "integer", |it| between(&it.0);
 
+    /// An integer within a range that `u32` does not hold.
+    Large(RangeInclusive<u64>) of Integer;
+    "integer", |it| between(&it.0);
+
+    /// A number between two, both included.
+    Decimal(f64, f64) of Float;
+    "number", |it| format!("{} to {}", it.0, it.1);
+
+    /// So many numbers, each between two.
+    Decimals(RangeInclusive<usize>, f64, f64) of Spanned<List<Real>>;
+    "list of numbers", |it| format!("{} items of {} to {}", between(&it.0), it.1, it.2);
+
+    /// A number that is bounded elsewhere, or this word.
+    DecimalOr(&'static str) of Spanned<RealOrText>;
+    "number or string", |it| format!("`{}`, or a number", it.0);
+
+    /// So many numbers at most, by names that the file chooses, each between two.
+    ByName(usize, f64, f64) of Spanned<Named>;
+    "table of numbers", |it| format!("at most {} of {} to {}", it.0, it.1, it.2);
+
     /// So many integers, each within a range.
     Numbers(RangeInclusive<usize>, RangeInclusive<u32>) of Spanned<List<Whole>>;
     "list of integers", |it| format!("{} items of {}", between(&it.0), each(&it.1));
@@ -94,8 +114,9 @@ kinds! {
 }
 
 #[cfg(test)]
-fn between(range: &RangeInclusive<impl Display>) -> String {
-    format!("{} to {}", range.start(), range.end())
+fn between(range: &RangeInclusive<impl Display + PartialEq>) -> String {
+    let (start, end) = (range.start(), range.end());
+    if start == end { start.to_string() } else { format!("{start} to {end}") }
 }
 
 /// The same of what has no bound of its own.

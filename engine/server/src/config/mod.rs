@@ -9,9 +9,10 @@
 //! Runs on the main thread before anything else is started; nothing here is on the way of a query.
 //! Invariants of a [`Config`]: every limit of `crate::limits` holds; every name is well formed; no
 //! two applications have the same name, no two models the same name and version; an application
-//! lists a model once at most, and all applications of a model have the same input; every path has
-//! been joined to the folder of the file. Text is judged as a peer is: it meets errors, never a
-//! panic. Only [`Config::load`] looks at the file system.
+//! lists a model once at most, and all applications of a model have the same input; every policy
+//! can be made, and names models of its application; every path has been joined to the folder of
+//! the file. Text is judged as a peer is: it meets errors, never a panic. Only [`Config::load`]
+//! looks at the file system.
 
 mod error;
 mod keys;
@@ -33,17 +34,29 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, ConfigErrors, Notice, OneOf, Place, Problem, Warning};
 pub use settings::{
-    Application, BatchPolicy, Command, Config, Listen, Model, Server, WaitStrategy,
+    Application, Arms, BatchPolicy, Cache, Command, Config, DecisionLog, Ensemble, Judging,
+    Learning, Listen, Mode, Model, Plan, Policy, Registered, Rewards, Server, StateStore,
+    Substitute, WaitStrategy,
 };
 
 use crate::limits::CONFIG_BYTES_MAX;
+use crate::policies::Policies;
 use report::{Report, problem_of_toml};
+use resolve::Given;
 
 impl Config {
     /// Reads and resolves a file. Relative paths in it are taken from the folder that it is in.
     ///
     /// A command that cannot be found is a warning: the server serves the other models.
     pub fn load(path: &Path) -> Result<(Config, Vec<Warning>), ConfigErrors> {
+        Self::load_with(path, &Policies::default())
+    }
+
+    /// The same with policies that a program has brought along.
+    pub fn load_with(
+        path: &Path,
+        policies: &Policies,
+    ) -> Result<(Config, Vec<Warning>), ConfigErrors> {
         let name = path.display().to_string();
         let fail = |problem| ConfigErrors::one(&name, problem);
         let unreadable = |error: io::Error| fail(Problem::Unreadable { reason: error.to_string() });
@@ -62,7 +75,7 @@ impl Config {
                 return Err(report.into_errors(&name));
             }
         };
-        parse_with(text, base, &name, &is_runnable)
+        parse_with(text, &name, &Given { base, is_runnable: &is_runnable, policies })
     }
 
     /// Resolves text. `base` is where relative paths begin; `name` is how messages call the text.
@@ -71,7 +84,17 @@ impl Config {
         base: &Path,
         name: &str,
     ) -> Result<(Config, Vec<Warning>), ConfigErrors> {
-        parse_with(text, base, name, &|_| true)
+        Self::from_toml_with(text, base, name, &Policies::default())
+    }
+
+    /// The same with policies that a program has brought along.
+    pub fn from_toml_with(
+        text: &str,
+        base: &Path,
+        name: &str,
+        policies: &Policies,
+    ) -> Result<(Config, Vec<Warning>), ConfigErrors> {
+        parse_with(text, name, &Given { base, is_runnable: &|_| true, policies })
     }
 }
 
@@ -82,9 +105,8 @@ pub fn parse(text: &str) -> Result<(Config, Vec<Warning>), ConfigErrors> {
 
 fn parse_with(
     text: &str,
-    base: &Path,
     name: &str,
-    is_runnable: &dyn Fn(&Command) -> bool,
+    given: &Given<'_>,
 ) -> Result<(Config, Vec<Warning>), ConfigErrors> {
     let mut report = Report::new(text);
     let file: keys::File = match toml::from_str(text) {
@@ -95,7 +117,7 @@ fn parse_with(
             return Err(report.into_errors(name));
         }
     };
-    let config = resolve::resolve(&file, base, is_runnable, &mut report);
+    let config = resolve::resolve(&file, given, &mut report);
     if report.has_problems() {
         return Err(report.into_errors(name));
     }

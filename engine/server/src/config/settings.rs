@@ -1,5 +1,7 @@
 //! The resolved configuration: plain values that hold every limit.
 
+mod policy;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,8 +11,12 @@ use cutter_protocol::limits::ROW_ALIGN_BYTES;
 pub use cutter_protocol::wait::WaitStrategy;
 use cutter_tensor::TensorSpec;
 
+pub use policy::{
+    Arms, Ensemble, Judging, Learning, Mode, Plan, Policy, Registered, Rewards, Substitute,
+};
+
 /// What one server serves, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub server: Server,
     /// In the order of the file.
@@ -34,7 +40,7 @@ pub(super) fn label(name: &str, version: &str) -> String {
     format!("{name}:{version}")
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Where queries are taken; at least one.
     pub query: Vec<Listen>,
@@ -44,6 +50,33 @@ pub struct Server {
     pub wait: WaitStrategy,
     /// The Unix socket at which containers started by hand connect.
     pub socket: Option<PathBuf>,
+    pub state: StateStore,
+    /// Where decisions and feedback are recorded; `None`: nowhere.
+    pub decision_log: Option<DecisionLog>,
+}
+
+/// Where what was learned outlives the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StateStore {
+    /// In the state directory of the platform.
+    #[default]
+    Default,
+    /// Nowhere: it is gone with the server.
+    None,
+    /// In this file.
+    At(PathBuf),
+}
+
+/// A record of decisions and feedback, in files that follow each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionLog {
+    pub directory: PathBuf,
+    /// A file of this size is ended, and the next one begun.
+    pub file_bytes: u64,
+    /// Beyond so many the oldest is removed.
+    pub files: u32,
+    /// The share of decisions that are recorded.
+    pub sample: f64,
 }
 
 /// An address on which connections are accepted.
@@ -62,16 +95,18 @@ impl fmt::Display for Listen {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Application {
     pub name: String,
     pub input: TensorSpec,
     pub slo_ns: u64,
     /// What is answered when no prediction is there in time.
     pub default_output: String,
-    /// Indexes of [`Config::models`], in the order in which they are listed, each once. The first
-    /// is asked; the others stand ready to be linked in its place.
+    /// Indexes of [`Config::models`], in the order in which they are listed, each once.
     pub models: Vec<usize>,
+    /// Whom of them a query asks. `None`: the first is asked, and nothing is learned; the others
+    /// stand ready to be linked in its place. With one there is a model at least.
+    pub policy: Option<Policy>,
     /// The rows of the input pool.
     pub rows: u32,
     /// Those whose memory is taken at start; the others take theirs when they are first used.
@@ -116,6 +151,10 @@ pub struct Model {
     pub batch: BatchPolicy,
     /// How the replicas wait for work.
     pub wait: WaitStrategy,
+    /// Whether it says the same of the same input, always.
+    pub deterministic: bool,
+    /// `None`: its outputs are not kept. One that is not deterministic has none.
+    pub cache: Option<Cache>,
     /// After this time a running batch is a hang, and its replica is killed.
     pub batch_timeout_ns: u64,
     /// After this time a container that does not serve yet is given up. `None`: never.
@@ -139,6 +178,15 @@ impl Model {
         let turn = (replica as usize).checked_rem(self.cpus.len())?;
         self.cpus.get(turn).copied()
     }
+}
+
+/// Outputs that are kept for the same input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// The most that it takes, everything counted.
+    pub bytes: u64,
+    /// An older output is not used. `None`: it is as good as a new one.
+    pub ttl_ns: Option<u64>,
 }
 
 /// What starts a container.

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Integer = Spanned<Whole>;
+pub(super) type Float = Spanned<Real>;
 
 /// Any integer that TOML can write; ranges are checked later, so that all are reported.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,105 @@ impl Visitor<'_> for WholeVisitor {
 
     fn visit_i128<E>(self, value: i128) -> Result<Whole, E> {
         Ok(Whole(value))
+    }
+}
+
+/// Any number, whole ones too; NaN and infinities are among what TOML can write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Real(pub f64);
+
+impl<'de> Deserialize<'de> for Real {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_f64(RealVisitor)
+    }
+}
+
+struct RealVisitor;
+
+impl Visitor<'_> for RealVisitor {
+    type Value = Real;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Real, E> {
+        Ok(Real(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Real, E> {
+        Ok(Real(value as f64))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Real, E> {
+        Ok(Real(value as f64))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Real, E> {
+        Ok(Real(value as f64))
+    }
+}
+
+/// A number, or a word that stands for one.
+#[derive(Debug)]
+pub(super) enum RealOrText {
+    Real(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for RealOrText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RealOrTextVisitor)
+    }
+}
+
+struct RealOrTextVisitor;
+
+impl Visitor<'_> for RealOrTextVisitor {
+    type Value = RealOrText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or string")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<RealOrText, E> {
+        Ok(RealOrText::Real(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<RealOrText, E> {
+        Ok(RealOrText::Real(value as f64))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<RealOrText, E> {
+        Ok(RealOrText::Text(value.to_owned()))
+    }
+}
+
+/// Numbers by names that are the author's own, in the order of the file.
+#[derive(Debug)]
+pub(super) struct Named(pub Vec<(Text, Float)>);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamedVisitor)
+    }
+}
+
+struct NamedVisitor;
+
+impl<'de> Visitor<'de> for NamedVisitor {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named, A::Error> {
+        let mut named = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            named.push(entry);
+        }
+        Ok(Named(named))
     }
 }
 
@@ -93,6 +193,10 @@ impl Item for String {
 
 impl Item for Whole {
     const LIST: &'static str = "a list of integers";
+}
+
+impl Item for Real {
+    const LIST: &'static str = "a list of numbers";
 }
 
 impl<T> Item for Table<T> {

@@ -47,12 +47,15 @@ fn the_example_is_printed_resolved() {
   socket          none: containers are started by their command
   cpu             0
   wait            adaptive
+  state           in the state directory of the platform
+  decision log    none
 
 application digits
   input           float32[784]
   slo             20 ms
   default output  "-1"
   models          softmax
+  policy          none: the first model is asked
   rows            4096, one every 3136 bytes
   input pool      12845056 bytes (12.3 MiB)
   taken at start  all of it
@@ -72,11 +75,68 @@ model softmax
   batch           aimd, max 1024
   batch timeout   1 s
   load timeout    none
+  cache           none
   control         33280 bytes (32.5 KiB) per replica
   completions     29056 bytes (28.4 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
 "#
     );
+}
+
+#[test]
+fn policies_caches_and_what_is_kept_are_printed_in_a_line_each() {
+    let text = r#"
+[server]
+state = "none"
+[server.decision_log]
+directory = "decisions"
+sample = 0.25
+[[application]]
+name = "a"
+input = { type = "strings" }
+models = ["m", "n", "o"]
+[application.policy]
+name = "exp3"
+mode = "apprentice"
+baseline = "n"
+substitute = "last"
+caps = { m = 0.5 }
+off = ["o"]
+hedge = true
+[[application]]
+name = "b"
+input = { type = "strings" }
+models = ["m", "n"]
+policy = { name = "vote", unsure_below = 0.6, contexts = 0, feedback_window = 100 }
+[[model]]
+name = "m"
+command = ["m"]
+cache = { bytes = 1048576, ttl_us = 2500 }
+[[model]]
+name = "n"
+command = ["n"]
+cache = {}
+[[model]]
+name = "o"
+command = ["o"]
+"#;
+    let printed = printed(text);
+    let kept = ["state", "decision log", "policy", "cache"];
+    let lines = printed.lines().map(str::trim_start);
+    let found: Vec<&str> =
+        lines.filter(|line| kept.iter().any(|key| line.starts_with(&format!("{key}  ")))).collect();
+    let expected = [
+        "state           none: what is learned is gone with the server",
+        "decision log    /decisions, 16 files of 67108864 bytes (64.0 MiB), a share of 0.25",
+        "policy          exp3, apprentice beside n, substitute last, feedback within 60 s for \
+         65536 decisions, 10000 contexts, o off, m at most 0.5, hedged up to 0.05",
+        "policy          vote, online, unsure below 0.6, substitute nothing, feedback within 60 s \
+         for 100 decisions, 0 contexts",
+        "cache           1048576 bytes (1.0 MiB), outputs for 2500 us",
+        "cache           67108864 bytes (64.0 MiB)",
+        "cache           none",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -111,12 +171,15 @@ cpus = [2, 4]
   socket          unix:/containers.sock
   cpu             not pinned
   wait            adaptive
+  state           in the state directory of the platform
+  decision log    none
 
 application texts
   input           string of at most 6291456 bytes
   slo             2500 us
   default output  "say \"no\"\n"
   models          none
+  policy          none: the first model is asked
   rows            170, one every 6291456 bytes
   input pool      1069547520 bytes (1020.0 MiB)
   taken at start  10 rows, 62914560 bytes (60.0 MiB); the others when they are first used
@@ -136,6 +199,7 @@ model by-hand
   batch           fixed, max 1
   batch timeout   1001 us
   load timeout    90 s
+  cache           none
   control         768 bytes per replica
   completions     12928 bytes (12.6 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares
@@ -153,6 +217,7 @@ model pinned
   batch           aimd, max 1024
   batch timeout   1 s
   load timeout    none
+  cache           none
   control         33280 bytes (32.5 KiB) per replica
   completions     29056 bytes (28.4 KiB) per replica
   outputs         at most 201326592 bytes (192.0 MiB) per replica, as a container declares

@@ -5,6 +5,7 @@ mod choices;
 mod combining;
 mod contexts;
 mod faults;
+mod plans;
 mod regret;
 mod states;
 mod sums;

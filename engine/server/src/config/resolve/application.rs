@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::check;
 use super::links::{Known, Linking, Links};
+use super::policy;
 use crate::config::error::Problem;
 use crate::config::keys::{self, RESERVED_NAMES};
 use crate::config::kinds::{BoundedText, Key, Numbers};
@@ -16,6 +17,7 @@ use crate::limits::{
     INPUT_BYTES_DEFAULT, POOL_BYTES_AT_START_MAX, POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX,
     POOL_ROWS_MAX, POOL_ROWS_MIN, SLO_US_DEFAULT,
 };
+use crate::policies::Policies;
 
 /// Stands in for an input that is wrong, until the report ends the start.
 const INPUT_STAND_IN: TensorSpec = TensorSpec::at_most(ElementType::Bytes, INPUT_BYTES_DEFAULT);
@@ -23,6 +25,7 @@ const INPUT_STAND_IN: TensorSpec = TensorSpec::at_most(ElementType::Bytes, INPUT
 pub(super) fn resolve_all(
     tables: &[Spanned<Table<keys::Application>>],
     known: &Known<'_>,
+    policies: &Policies,
     report: &mut Report<'_>,
 ) -> Vec<Application> {
     let mut applications = Vec::new();
@@ -34,7 +37,11 @@ pub(super) fn resolve_all(
         let name = name(table, &of, at, &tables[..index], report);
         let input = input(table, &of, at, report);
         let linking = Linking { of: &of, name: &name, input, at };
-        let models = links.resolve(&table.models(), &linking, report);
+        let linked = links.resolve(&table.models(), &linking, report);
+        let policy = table.policy().value.and_then(|policy| {
+            let of = format!("the policy of {of}");
+            policy::resolve(policy, of, &linked, known, policies, report)
+        });
         let input = input.unwrap_or(INPUT_STAND_IN);
         let slo_us = check::number(&table.slo_us(), &of, report);
         let default_output = default_output(table, &of, report);
@@ -45,7 +52,8 @@ pub(super) fn resolve_all(
             input,
             slo_ns: u64::from(slo_us.unwrap_or(SLO_US_DEFAULT)) * 1_000,
             default_output,
-            models,
+            models: linked.models,
+            policy,
             rows: configured.unwrap_or(default.in_all),
             rows_at_start: configured.unwrap_or(default.at_start),
             json_output: table.json_output().value.copied().unwrap_or_default(),

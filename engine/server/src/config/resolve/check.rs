@@ -3,14 +3,17 @@
 //! The bounds are those of the key; a key that is absent is right.
 
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use cutter_wire::limits::NAME_BYTES_MAX;
 use toml::Spanned;
 
 use crate::config::error::{OneOf, Problem};
-use crate::config::kinds::{Key, Kind, Name, Number, Numbers, Texts, Word};
+use crate::config::kinds::{
+    ByName, Decimal, Decimals, Key, Kind, Large, Name, Number, Numbers, Texts, Word,
+};
 use crate::config::report::{Report, shown};
-use crate::config::value::{Integer, List, Text};
+use crate::config::value::{Float, Integer, List, Text};
 
 /// How messages call one `[[application]]` or `[[model]]`: by its name, else by its position.
 pub(super) fn owner(kind: &str, name: Option<&str>, index: usize) -> String {
@@ -40,6 +43,52 @@ pub(super) fn number(key: &Key<'_, Number>, of: &str, report: &mut Report<'_>) -
     within(key.name, of, key.value?, &key.kind.0, report)
 }
 
+/// The same of a larger one.
+pub(super) fn large(key: &Key<'_, Large>, of: &str, report: &mut Report<'_>) -> Option<u64> {
+    within(key.name, of, key.value?, &key.kind.0, report)
+}
+
+/// `None` when the key is absent, or its value is out of range or no number.
+pub(super) fn decimal(key: &Key<'_, Decimal>, of: &str, report: &mut Report<'_>) -> Option<f64> {
+    let Decimal(min, max) = key.kind;
+    between(key.name, of, key.value?, (min, max), report)
+}
+
+/// `None` when the key is absent, or the number of items or one of them is wrong.
+pub(super) fn decimals(
+    key: &Key<'_, Decimals>,
+    of: &str,
+    report: &mut Report<'_>,
+) -> Option<Vec<f64>> {
+    let (list, Decimals(counts, min, max)) = (key.value?, &key.kind);
+    count(key.name, of, list, counts, report)?;
+    let items = list.get_ref().0.iter();
+    let items: Vec<Option<f64>> =
+        items.map(|item| between(key.name, of, item, (*min, *max), report)).collect();
+    items.into_iter().collect()
+}
+
+/// The entries whose numbers are right; none when there are too many.
+pub(super) fn by_name<'a>(
+    key: &Key<'a, ByName>,
+    of: &str,
+    report: &mut Report<'_>,
+) -> Vec<(&'a Text, f64)> {
+    let (Some(table), ByName(most, min, max)) = (key.value, &key.kind) else { return Vec::new() };
+    let entries = &table.get_ref().0;
+    let found = entries.len();
+    if found > *most {
+        let (key, of, max) = (key.name, of.to_owned(), *most);
+        report.problem(table.span().start, Problem::BadCount { key, of, found, min: 0, max });
+        return Vec::new();
+    }
+    let right = entries.iter().filter_map(|(name, value)| {
+        let key = format!("{}.{}", key.name, shown(name.get_ref()).escape_debug());
+        Some((name, between(&key, of, value, (*min, *max), report)?))
+    });
+    right.collect()
+}
+
 /// `None` when the key is absent, or the number of items or one of them is wrong.
 pub(super) fn numbers(
     key: &Key<'_, Numbers>,
@@ -65,20 +114,38 @@ pub(super) fn texts<'a>(
     Some(&list.get_ref().0)
 }
 
-fn within(
+fn within<T: Copy + PartialOrd + TryFrom<i128> + Into<u64>>(
     key: &'static str,
     of: &str,
     value: &Integer,
-    range: &RangeInclusive<u32>,
+    range: &RangeInclusive<T>,
     report: &mut Report<'_>,
-) -> Option<u32> {
+) -> Option<T> {
     let found = value.get_ref().0;
-    let in_range = u32::try_from(found).ok().filter(|found| range.contains(found));
+    let in_range = T::try_from(found).ok().filter(|found| range.contains(found));
     if in_range.is_none() {
-        let (of, min, max) = (of.to_owned(), *range.start(), *range.end());
+        let (of, min, max) = (of.to_owned(), (*range.start()).into(), (*range.end()).into());
         report.problem(value.span().start, Problem::OutOfRange { key, of, found, min, max });
     }
     in_range
+}
+
+/// NaN is between no numbers.
+pub(super) fn between(
+    key: &str,
+    of: &str,
+    value: &Float,
+    (min, max): (f64, f64),
+    report: &mut Report<'_>,
+) -> Option<f64> {
+    let found = value.get_ref().0;
+    let is_between = (min..=max).contains(&found);
+    if !is_between {
+        let (key, of) = (key.to_owned(), of.to_owned());
+        let problem = Problem::NumberOutOfRange { key, of, found, min, max };
+        report.problem(value.span().start, problem);
+    }
+    is_between.then_some(found)
 }
 
 fn count<T>(
@@ -150,6 +217,27 @@ pub(super) fn has_no_zero_byte(
         report.problem(value.span().start, Problem::ZeroByte { key, of: of.to_owned(), at });
     }
     zero.is_none()
+}
+
+/// What a path of this form means, wrong or right.
+pub(super) fn path(
+    key: &'static str,
+    form: &str,
+    of: &str,
+    text: &Text,
+    base: &Path,
+    report: &mut Report<'_>,
+) -> PathBuf {
+    if text.get_ref().is_empty() {
+        bad_text(key, of, text, form, report);
+    }
+    has_no_zero_byte(key, of, text, report);
+    joined(base, text.get_ref())
+}
+
+/// Joined without the `.` that people write in front.
+pub(super) fn joined(base: &Path, path: &str) -> PathBuf {
+    base.join(path).components().collect()
 }
 
 pub(super) fn bad_text(

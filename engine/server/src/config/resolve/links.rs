@@ -56,6 +56,13 @@ impl<'a> Known<'a> {
         Some(if names_several { settings::label(name, version) } else { name.to_owned() })
     }
 
+    /// Whether an entry of `models` that is right names this one so.
+    pub fn is_called(&self, index: usize, text: &str) -> bool {
+        let label = self.label(index);
+        let written = self.models[index].map(|model| settings::label(model.name, model.version));
+        [label, written].iter().flatten().any(|name| name == text)
+    }
+
     /// The index of what an entry of `models` names; `None` when that is not one version.
     fn find(&self, entry: &Text, of: &str, report: &mut Report<'_>) -> Option<usize> {
         let text = entry.get_ref().as_str();
@@ -110,6 +117,15 @@ impl<'a> Known<'a> {
     }
 }
 
+/// The models of an application.
+#[derive(Debug)]
+pub(super) struct Linked {
+    /// In the order of its list.
+    pub models: Vec<usize>,
+    /// Whether every entry of the list is right.
+    pub is_whole: bool,
+}
+
 /// What the applications seen so far link to.
 #[derive(Debug)]
 pub(super) struct Links<'a> {
@@ -141,18 +157,19 @@ impl<'a> Links<'a> {
         Self { known, inputs: vec![None; known.models.len()] }
     }
 
-    /// The indexes of the models of an application, in the order of its list.
+    /// The models of an application.
     pub fn resolve(
         &mut self,
         key: &Key<'_, Texts>,
         linking: &Linking<'_>,
         report: &mut Report<'_>,
-    ) -> Vec<usize> {
+    ) -> Linked {
         let of = linking.of;
         if key.value.is_none_or(|list| list.get_ref().0.is_empty()) {
             report.notice(linking.at, Notice::NoModel { of: of.to_owned() });
         }
         let mut models = Vec::new();
+        let written = key.value.map_or(0, |list| list.get_ref().0.len());
         for entry in check::texts(key, of, report).unwrap_or_default() {
             let Some(model) = self.known.find(entry, of, report) else { continue };
             let at = entry.span().start;
@@ -164,7 +181,7 @@ impl<'a> Links<'a> {
                 models.push(model);
             }
         }
-        models
+        Linked { is_whole: models.len() == written, models }
     }
 
     fn compare_inputs(

@@ -8,6 +8,7 @@ mod application;
 mod check;
 mod links;
 mod model;
+mod policy;
 mod server;
 
 use std::path::Path;
@@ -17,14 +18,20 @@ use super::keys::File;
 use super::report::Report;
 use super::settings::{Command, Config};
 use crate::limits::{APPLICATIONS_MAX, MODELS_MAX};
+use crate::policies::Policies;
 use links::Known;
 
-pub(super) fn resolve(
-    file: &File,
-    base: &Path,
-    is_runnable: &dyn Fn(&Command) -> bool,
-    report: &mut Report<'_>,
-) -> Config {
+/// What is not in the text.
+pub(super) struct Given<'a> {
+    /// Where relative paths begin.
+    pub base: &'a Path,
+    pub is_runnable: &'a dyn Fn(&Command) -> bool,
+    /// Policies that the program has brought along.
+    pub policies: &'a Policies,
+}
+
+pub(super) fn resolve(file: &File, given: &Given<'_>, report: &mut Report<'_>) -> Config {
+    let &Given { base, is_runnable, policies } = given;
     // Too many of a kind are not looked at one by one: the number of findings stays bounded.
     let applications = &file.application.0[..file.application.0.len().min(APPLICATIONS_MAX)];
     let models = &file.model.0[..file.model.0.len().min(MODELS_MAX)];
@@ -45,7 +52,7 @@ pub(super) fn resolve(
     let server_file = file.server.as_ref().map_or(&no_server_table, |table| &table.0);
     let server = server::resolve(server_file, base, report);
     let known = Known::new(models);
-    let applications = application::resolve_all(applications, &known, report);
+    let applications = application::resolve_all(applications, &known, policies, report);
     let surroundings = model::Surroundings {
         base,
         engine_cpu: server.cpu,

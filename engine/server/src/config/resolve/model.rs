@@ -8,13 +8,14 @@ use toml::Spanned;
 use super::check;
 use super::links::Known;
 use crate::config::error::{Notice, Problem};
-use crate::config::keys::{self, POLICY_DEFAULT, REPLICAS_DEFAULT};
+use crate::config::keys::{self, BATCHING_DEFAULT, REPLICAS_DEFAULT};
 use crate::config::kinds::{Form, Key};
 use crate::config::report::{Report, shown};
-use crate::config::settings::{Application, BatchPolicy, Command, Model};
+use crate::config::settings::{Application, BatchPolicy, Cache, Command, Model};
 use crate::config::value::Table;
 use crate::limits::{
-    BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN, REPLICAS_TOTAL_MAX,
+    BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN,
+    CACHE_BYTES_DEFAULT, REPLICAS_TOTAL_MAX,
 };
 
 /// What a model is resolved against.
@@ -103,6 +104,8 @@ impl Entry<'_> {
             wait: check::word(&file.wait(), of, report).unwrap_or_default(),
             batch_timeout_ns: self.batch_timeout_ns(slo_ns_loosest, report),
             load_timeout_us: self.load_timeout_us(report),
+            deterministic: self.is_deterministic(),
+            cache: self.cache(report),
             input,
             slo_ns,
             applications,
@@ -143,11 +146,7 @@ impl Entry<'_> {
         let Key { name, kind: Form(form), value } = self.file.directory();
         let Some(directory) = value else { return base.to_owned() };
         self.warn_of_no_effect(name, directory.span().start, report);
-        if directory.get_ref().is_empty() {
-            check::bad_text(name, &self.of, directory, form, report);
-        }
-        check::has_no_zero_byte(name, &self.of, directory, report);
-        joined(base, directory.get_ref())
+        check::path(name, form, &self.of, directory, base, report)
     }
 
     fn command(
@@ -175,7 +174,7 @@ impl Entry<'_> {
         }
         let args = args.iter().map(|arg| arg.get_ref().clone()).collect();
         let command = if program.get_ref().contains('/') {
-            Command { program: joined(directory, program.get_ref()), args }
+            Command { program: check::joined(directory, program.get_ref()), args }
         } else {
             Command { program: PathBuf::from(program.get_ref()), args }
         };
@@ -202,11 +201,11 @@ impl Entry<'_> {
 
     fn batch(&self, applications: &[usize], report: &mut Report<'_>) -> BatchPolicy {
         let Some(batch) = self.file.batch().value else {
-            return POLICY_DEFAULT(BATCH_MAX_DEFAULT);
+            return BATCHING_DEFAULT(BATCH_MAX_DEFAULT);
         };
         let Table(batch) = batch.get_ref();
         let of = format!("the batches of {}", self.of);
-        let policy = check::word(&batch.policy(), &of, report).unwrap_or(POLICY_DEFAULT);
+        let policy = check::word(&batch.policy(), &of, report).unwrap_or(BATCHING_DEFAULT);
         let key = batch.max();
         let max = check::number(&key, &of, report);
         if let (Some(max), Some(value)) = (max, key.value) {
@@ -249,15 +248,27 @@ impl Entry<'_> {
         us.filter(|us| *us > 0).map(u64::from)
     }
 
+    fn is_deterministic(&self) -> bool {
+        self.file.deterministic().value.copied().unwrap_or(true)
+    }
+
+    fn cache(&self, report: &mut Report<'_>) -> Option<Cache> {
+        let cache = self.file.cache().value?;
+        if !self.is_deterministic() {
+            let problem = Problem::CacheOfRandom { of: self.of.clone() };
+            report.problem(cache.span().start, problem);
+        }
+        let Table(cache) = cache.get_ref();
+        let of = format!("the cache of {}", self.of);
+        let bytes = check::large(&cache.bytes(), &of, report).unwrap_or(CACHE_BYTES_DEFAULT);
+        let ttl_us = check::large(&cache.ttl_us(), &of, report);
+        Some(Cache { bytes, ttl_ns: ttl_us.map(|us| us * 1_000) })
+    }
+
     /// Says that a key is of use to who starts the containers, if nobody does.
     fn warn_of_no_effect(&self, key: &'static str, at: usize, report: &mut Report<'_>) {
         if self.file.command().value.is_none() {
             report.notice(at, Notice::NoEffect { key, of: self.of.clone() });
         }
     }
-}
-
-/// Joined without the `.` that people write in front.
-fn joined(base: &Path, path: &str) -> PathBuf {
-    base.join(path).components().collect()
 }

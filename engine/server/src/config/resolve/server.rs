@@ -1,15 +1,16 @@
-//! `[server]`: addresses, the engine's core, how it waits.
+//! `[server]`: addresses, the engine's core, how it waits, what outlives it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::check;
 use crate::config::error::Problem;
-use crate::config::keys::{self, ADDRESS, ADMIN_DEFAULT, QUERY_DEFAULT};
-use crate::config::kinds::SocketPath;
+use crate::config::keys::{self, ADDRESS, ADMIN_DEFAULT, NO_STATE, QUERY_DEFAULT};
+use crate::config::kinds::{Form, Key, SocketPath};
 use crate::config::report::{Report, shown};
-use crate::config::settings::{Listen, Server};
-use crate::config::value::Text;
+use crate::config::settings::{DecisionLog, Listen, Server, StateStore};
+use crate::config::value::{Table, Text};
+use crate::limits::{LOG_FILE_BYTES_DEFAULT, LOG_FILES_DEFAULT};
 
 const OF: &str = "[server]";
 
@@ -20,7 +21,9 @@ pub(super) fn resolve(file: &keys::Server, base: &Path, report: &mut Report<'_>)
     let socket = socket(file, base, &mut taken, report);
     let cpu = check::number(&file.cpu(), OF, report);
     let wait = check::word(&file.wait(), OF, report).unwrap_or_default();
-    Server { query, admin, cpu: cpu.map(|cpu| cpu as usize), wait, socket }
+    let state = state(file, base, report);
+    let decision_log = decision_log(file, base, report);
+    Server { query, admin, cpu: cpu.map(|cpu| cpu as usize), wait, socket, state, decision_log }
 }
 
 type Taken = Vec<(Listen, Source)>;
@@ -108,6 +111,34 @@ fn socket(
     Some(path)
 }
 
+fn state(file: &keys::Server, base: &Path, report: &mut Report<'_>) -> StateStore {
+    let Key { name, kind: Form(form), value } = file.state();
+    match value {
+        None => StateStore::Default,
+        Some(text) if text.get_ref() == NO_STATE => StateStore::None,
+        Some(text) => StateStore::At(check::path(name, form, OF, text, base, report)),
+    }
+}
+
+fn decision_log(file: &keys::Server, base: &Path, report: &mut Report<'_>) -> Option<DecisionLog> {
+    const OF: &str = "the decision log";
+    let log = file.decision_log().value?;
+    let (at, Table(log)) = (log.span().start, log.get_ref());
+    let key = log.directory();
+    let expected = "the path of a folder, as in `directory = \"decisions\"`";
+    let directory = check::required(&key, OF, at, expected, report);
+    let Form(form) = key.kind;
+    let directory = directory
+        .map(|directory| check::path(key.name, form, OF, directory, base, report))
+        .unwrap_or_default();
+    Some(DecisionLog {
+        directory,
+        file_bytes: check::large(&log.file_bytes(), OF, report).unwrap_or(LOG_FILE_BYTES_DEFAULT),
+        files: check::number(&log.files(), OF, report).unwrap_or(LOG_FILES_DEFAULT),
+        sample: check::decimal(&log.sample(), OF, report).unwrap_or(1.0),
+    })
+}
+
 /// Every path of a Unix socket is bounded as `socket` is.
 fn unix_path(
     key: &'static str,
@@ -124,7 +155,7 @@ fn unix_path(
     if !check::has_no_zero_byte(key, OF, text, report) {
         return None;
     }
-    let joined: PathBuf = base.join(path).components().collect();
+    let joined = check::joined(base, path);
     let bytes = joined.as_os_str().len();
     let SocketPath(max) = file.socket().kind;
     if bytes > max {

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::EXAMPLE;
+use super::{EXAMPLE, policy};
 use crate::config::keys::document;
 use crate::config::{Config, parse};
 use crate::limits::sums;
@@ -39,6 +39,15 @@ fn value() -> impl Strategy<Value = String> {
             "{ type = \"f\", shape = [3] }",
             "{ type = \"s\", max_bytes = 67108864 }",
             "{ policy = \"fixed\", max = 4 }",
+            "{ softmax = 0.5, m = 1 }",
+            "{ name = \"exp3\", eta = 0.5 }",
+            "{ directory = \"d\" }",
+            "[0.5, nan]",
+            "[-inf, 1]",
+            "-inf",
+            "nan",
+            "\"softmax\"",
+            "\"leave_out\"",
             "1979-05-27",
             "\"unix:x\"",
             "[\"127.0.0.1:1\"]",
@@ -48,7 +57,17 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn line() -> impl Strategy<Value = String> {
-    let headers = ["[server]", "[[application]]", "[[model]]", "[model.batch]", "[application]"];
+    let headers = [
+        "[server]",
+        "[server.decision_log]",
+        "[[application]]",
+        "[application.policy]",
+        "[application.policy.caps]",
+        "[[model]]",
+        "[model.batch]",
+        "[model.cache]",
+        "[application]",
+    ];
     let rows = document().into_iter().flat_map(|(_, rows)| rows);
     let keys: Vec<&str> = rows.map(|row| row.key).chain(["strange"]).collect();
     prop_oneof![
@@ -58,7 +77,43 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A word of a list of the document, as it is written.
+fn word(list: &str) -> impl Strategy<Value = String> + use<> {
+    let rows = document().into_iter().flat_map(|(_, rows)| rows);
+    let row = rows.into_iter().find(|row| row.range.contains(list)).expect("such a list");
+    let words: Vec<String> = row.range.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    prop::sample::select(words).prop_map(|word| format!("{word:?}"))
+}
+
+/// A line of a policy, whose name and modes are often right.
+fn policy_line() -> impl Strategy<Value = String> {
+    let rows = document().into_iter().find(|(heading, _)| heading.contains("`policy`"));
+    let keys: Vec<&str> = rows.into_iter().flat_map(|(_, rows)| rows).map(|row| row.key).collect();
+    prop_oneof![
+        2 => word("`exp3`").prop_map(|name| format!("name = {name}")),
+        1 => word("`apprentice`").prop_map(|mode| format!("mode = {mode}")),
+        1 => word("`squared`").prop_map(|loss| format!("loss = {loss}")),
+        4 => (prop::sample::select(keys.clone()), value())
+            .prop_map(|(key, value)| format!("{key} = {value}")),
+        4 => (prop::sample::select(keys), 0.0f64..1.0)
+            .prop_map(|(key, value)| format!("{key} = {value:?}")),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn a_policy_of_arbitrary_lines_never_panics_and_can_be_made_if_it_is_taken(
+        lines in prop::collection::vec(policy_line(), 0..6),
+    ) {
+        let text = policy(&lines.join("\n"));
+        read_and_print(&text);
+        let read = parse(&text).map(|(config, _)| config);
+        let policies = read.iter().flat_map(|config| &config.applications);
+        for policy in policies.filter_map(|application| application.policy.as_ref()) {
+            prop_assert!(policy.plan.build().is_ok(), "{policy:?}");
+        }
+    }
+
     #[test]
     fn arbitrary_text_never_panics(text in any::<String>()) {
         read_and_print(&text);

@@ -5,7 +5,7 @@ use cutter_tensor::{ElementType, Shape, TensorSpec};
 
 use super::{EXAMPLE, config, with};
 use crate::config::{
-    Application, BatchPolicy, Command, Config, Listen, Model, Server, WaitStrategy,
+    Application, BatchPolicy, Command, Config, Listen, Model, Server, StateStore, WaitStrategy,
 };
 
 fn address(text: &str) -> SocketAddr {
@@ -28,6 +28,8 @@ fn the_documented_example_means_exactly_what_it_says() {
             cpu: Some(0),
             wait: WaitStrategy::Adaptive,
             socket: None,
+            state: StateStore::Default,
+            decision_log: None,
         },
         applications: vec![Application {
             name: "digits".to_owned(),
@@ -35,6 +37,7 @@ fn the_documented_example_means_exactly_what_it_says() {
             slo_ns: 20_000_000,
             default_output: "-1".to_owned(),
             models: vec![0],
+            policy: None,
             rows: 4096,
             rows_at_start: 4096,
             json_output: false,
@@ -51,6 +54,8 @@ fn the_documented_example_means_exactly_what_it_says() {
             cpus: vec![1],
             batch: BatchPolicy::Aimd { max: 1024 },
             wait: WaitStrategy::Adaptive,
+            deterministic: true,
+            cache: None,
             batch_timeout_ns: 1_000_000_000,
             load_timeout_us: None,
             input: Some(floats(&[784])),
@@ -73,6 +78,8 @@ fn everything_but_names_input_and_command_has_a_default() {
             cpu: None,
             wait: WaitStrategy::Adaptive,
             socket: None,
+            state: StateStore::Default,
+            decision_log: None,
         }
     );
     assert_eq!(
@@ -83,6 +90,7 @@ fn everything_but_names_input_and_command_has_a_default() {
             slo_ns: 20_000_000,
             default_output: String::new(),
             models: vec![0],
+            policy: None,
             rows: 4096,
             rows_at_start: 1024,
             json_output: false,
@@ -99,6 +107,8 @@ fn everything_but_names_input_and_command_has_a_default() {
             cpus: Vec::new(),
             batch: BatchPolicy::Aimd { max: 1024 },
             wait: WaitStrategy::Adaptive,
+            deterministic: true,
+            cache: None,
             batch_timeout_ns: 1_000_000_000,
             load_timeout_us: None,
             input: Some(TensorSpec::at_most(ElementType::String, 65_536)),

@@ -8,12 +8,25 @@ use crate::config::keys::{Row, document};
 const DOCUMENT: &str = include_str!("../../../../CONFIGURATION.md");
 
 /// For each section of the document, how its table begins in a file, and what else it must hold.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 8] = [
     ("[server]", ""),
+    ("[server.decision_log]", "directory = \"d\""),
     ("[[application]]", "name = \"a\"\ninput = { type = \"bytes\" }"),
     ("[[application]]\nname = \"a\"\n[application.input]", "type = \"bytes\""),
+    (
+        "[[model]]\nname = \"m\"\ncommand = [\"m\"]\n[[application]]\nname = \"a\"\n\
+         input = { type = \"bytes\" }\nmodels = [\"m\"]\n[application.policy]",
+        "",
+    ),
     ("[[model]]", "name = \"m\"\ncommand = [\"m\"]"),
     ("[[model]]\nname = \"m\"\ncommand = [\"m\"]\n[model.batch]", ""),
+    ("[[model]]\nname = \"m\"\ncommand = [\"m\"]\n[model.cache]", ""),
+];
+
+/// A value, how it is told, and the types that take it.
+const VALUES: [(&str, &str, &[&str]); 2] = [
+    ("0.5", "floating point `0.5`", &["number", "number or string"]),
+    ("true", "boolean `true`", &["boolean"]),
 ];
 
 /// Each key, with how its table begins and what else that must hold.
@@ -68,7 +81,7 @@ fn a_default_that_is_written_down_changes_nothing() {
         assert_eq!(errors(&text), "");
         count += 1;
     }
-    assert_eq!(count, 15);
+    assert_eq!(count, 36);
 }
 
 #[test]
@@ -81,9 +94,11 @@ fn a_key_is_required_where_the_document_says_so() {
 
 #[test]
 fn a_value_of_another_type_is_told_the_type_that_the_document_names() {
-    for (begin, _, row) in rows() {
-        let errors = errors(&format!("{begin}\n{} = 0.5", row.key));
-        let told = format!("found floating point `0.5`; expected a {}", row.kind);
-        assert!(errors.replace("expected an ", "expected a ").ends_with(&told), "{errors}");
+    for (value, found, fitting) in VALUES {
+        for (begin, _, row) in rows().filter(|(_, _, row)| !fitting.contains(&row.kind)) {
+            let errors = errors(&format!("{begin}\n{} = {value}", row.key));
+            let told = format!("found {found}; expected a {}", row.kind);
+            assert!(errors.replace("expected an ", "expected a ").ends_with(&told), "{errors}");
+        }
     }
 }

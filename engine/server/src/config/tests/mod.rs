@@ -6,6 +6,8 @@ mod documented;
 mod limits;
 mod links;
 mod load;
+mod policies;
+mod refused_policies;
 mod refused_text;
 mod refused_values;
 mod warnings;
@@ -65,6 +67,15 @@ fn warnings(text: &str) -> String {
     let warnings = read(text).1;
     let lines: Vec<String> = warnings.iter().map(Warning::to_string).collect();
     lines.join("\n")
+}
+
+/// Two models, and an application that asks them by a policy of which these are the lines, from
+/// line 12 on.
+fn policy(lines: &str) -> String {
+    let model = |name: &str| format!("[[model]]\nname = \"{name}\"\ncommand = [\"m\"]\n");
+    let application = "[[application]]\nname = \"a\"\ninput = { type = \"s\" }";
+    let models = "models = [\"m\", \"n\"]\n[application.policy]";
+    format!("{}{}{application}\n{models}\n{lines}\n", model("m"), model("n"))
 }
 
 /// [`LEAST`] with lines of `[server]`, of the application and of the model.

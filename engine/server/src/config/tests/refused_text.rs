@@ -45,12 +45,13 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         ),
         (
             "[server]\nprot = 1",
-            "c:2:1: unknown key \"prot\"; expected one of: query, admin, cpu, wait, socket",
+            "c:2:1: unknown key \"prot\"; expected one of: query, admin, cpu, wait, socket, \
+             state, decision_log",
         ),
         (
             "[server]\nquerry = []",
             "c:2:1: unknown key \"querry\"; expected one of: query, admin, cpu, wait, \
-             socket; did you mean \"query\"?",
+             socket, state, decision_log; did you mean \"query\"?",
         ),
         ("  \"ä\" = 1", "c:1:3: unknown key \"ä\"; expected one of: server, application, model"),
         (
@@ -65,7 +66,7 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         (
             "[[application]]\nslo_ms = 20",
             "c:2:1: unknown key \"slo_ms\"; expected one of: name, input, slo_us, \
-             default_output, models, rows, json_output; did you mean \"slo_us\"?",
+             default_output, models, policy, rows, json_output; did you mean \"slo_us\"?",
         ),
         (
             "[[application]]\ninput = { typ = \"f\" }",
@@ -79,7 +80,8 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         (
             "[[model]]\nreplica = 1",
             "c:2:1: unknown key \"replica\"; expected one of: name, version, command, \
-             directory, replicas, cpus, batch, batch_timeout_us, load_timeout_us, wait; did you \
+             directory, replicas, cpus, batch, batch_timeout_us, load_timeout_us, wait, \
+             deterministic, cache; did you \
              mean \"replicas\"?",
         ),
         (
@@ -89,7 +91,8 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         (
             "[[model]]\nenv = {}",
             "c:2:1: unknown key \"env\"; expected one of: name, version, command, \
-             directory, replicas, cpus, batch, batch_timeout_us, load_timeout_us, wait",
+             directory, replicas, cpus, batch, batch_timeout_us, load_timeout_us, wait, \
+             deterministic, cache",
         ),
     ]);
 }

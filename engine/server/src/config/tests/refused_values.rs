@@ -1,5 +1,7 @@
 //! What is said about values that cannot be.
 
+use cutter_core::limits::LINKS_MAX;
+
 use super::{check, errors};
 
 /// The same for lines of one application that is otherwise right.
@@ -377,8 +379,11 @@ fn application_values_that_cannot_be_are_refused() {
              most 4096",
         ),
         (
-            &format!("{input}\nmodels = [{}]", "\"m\",".repeat(9)),
-            "c:4:10: `models` of application \"a\" has 9 items; expected 0 to 8",
+            &format!("{input}\nmodels = [{}]", "\"m\",".repeat(LINKS_MAX + 1)),
+            &format!(
+                "c:4:10: `models` of application \"a\" has {} items; expected 0 to {LINKS_MAX}",
+                LINKS_MAX + 1
+            ),
         ),
         (
             &format!("{input}\nmodels = [\"m\"]"),
