@@ -8,7 +8,7 @@
 //! # Beside the way
 //! [`config`] what is to be served · [`server`] the threads · [`control`] supervision, changes,
 //! admin REST · [`counted`] what is counted · [`messages`] between the two threads ·
-//! [`asker`] queries from within the process.
+//! [`asker`] queries from within the process · [`decision_log`] what was decided, in files.
 
 #![deny(unsafe_code)]
 
@@ -17,6 +17,7 @@ pub mod carrier;
 pub mod config;
 pub mod control;
 pub mod counted;
+pub mod decision_log;
 pub mod engine;
 pub mod inspection;
 pub mod limits;
