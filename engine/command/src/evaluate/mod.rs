@@ -43,7 +43,9 @@ pub enum EvaluateError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{} has no file that ends in .cutterlog; give the folder of a decision log", .0.display())]
+    #[error(
+        "{} has no file that ends in .cutterlog; give the folder of a decision log", .0.display()
+    )]
     NoLog(PathBuf),
     #[error(transparent)]
     Read(#[from] ReadError),
