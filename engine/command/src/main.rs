@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cutter_command::check::Machine;
-use cutter_command::{check, demo, log};
+use cutter_command::{check, demo, evaluate, log};
 use cutter_machine::memory::map_large_allocations;
 use cutter_server::config::{self, Config};
 use cutter_server::control::Signals;
@@ -39,6 +39,8 @@ enum Command {
     },
     /// Serve a digit classifier, replay images that it has not seen, and print what came of it.
     Demo(demo::Options),
+    /// Tell from a decision log what each model alone, or another policy, would have earned.
+    Evaluate(evaluate::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Serve { config } => serve(&config),
         Command::Check { config } => print_check(&config),
         Command::Demo(options) => demo::run(&options).map_err(|error| error.to_string()),
+        Command::Evaluate(options) => evaluate::run(&options).map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@
 //! [`config`] what is to be served · [`policies`] a program's own · [`server`] the threads ·
 //! [`control`] supervision, changes, admin REST · [`counted`] what is counted · [`messages`] between
 //! the two threads · [`asker`] queries from within the process · [`store`] what was learned, on
-//! disk.
+//! disk · [`decision_log`] what was decided, in files.
 
 #![deny(unsafe_code)]
 
@@ -18,6 +18,7 @@ pub mod carrier;
 pub mod config;
 pub mod control;
 pub mod counted;
+pub mod decision_log;
 pub mod engine;
 pub mod inspection;
 pub mod limits;

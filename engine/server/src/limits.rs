@@ -5,7 +5,7 @@ pub mod sums;
 
 use cutter_core::limits::{
     ALPHA_MAX, BATCH_MAX, CONTEXT_SAVE_WAIT_NS, DEVIATION_MAX, DEVIATION_MIN, DISCOUNT_MAX,
-    DISCOUNT_MIN, ETA_MAX, ETA_MIN,
+    DISCOUNT_MIN, ETA_MAX, ETA_MIN, LINKS_MAX,
 };
 use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
@@ -19,6 +19,25 @@ cutter_limits::limits! {
         WAKES_WITHOUT_NEWS_MAX: u32 = 500, "wakes";
         /// How many of them are forgiven in each second.
         WAKES_WITHOUT_NEWS_PER_SECOND: u64 = 100, "wakes/s";
+    }
+    "Decision log" {
+        /// Bytes of records that go to the disk with one call.
+        LOG_CHUNK_BYTES: usize = 256 << 10, "bytes";
+        /// As many such wait for the disk at most. Beyond: records are dropped and counted.
+        LOG_CHUNKS: usize = 16, "chunks";
+        /// How long a record waits for others.
+        LOG_CHUNK_AGE_NS: u64 = 250_000_000, "ns";
+        /// Bytes of a context key that is logged. Beyond: the decision is dropped and counted.
+        LOG_CONTEXT_BYTES_MAX: usize = 1024, "bytes";
+        /// Bytes of a decision or of a lesson: what is always there, the context, and of each model
+        /// a propensity and what it said.
+        LOG_RECORD_BYTES_MAX: usize = 96 + LOG_CONTEXT_BYTES_MAX + LINKS_MAX * (8 + 9), "bytes";
+        /// Bytes of a name or of a policy's parameters that are logged. What is beyond is cut off.
+        LOG_TEXT_BYTES_MAX: usize = 1024, "bytes";
+        /// The least that a file of the log may be bounded to.
+        LOG_FILE_BYTES_MIN: u64 = 1 << 20, "bytes";
+        /// How often the log is told, at most, that decisions cannot be written.
+        LOG_FAILED_TOLD_NS: u64 = 10_000_000_000, "ns";
     }
     "Direct port" {
         /// Questions of the engine's own process that may be under way.
@@ -381,6 +400,15 @@ cutter_limits::limits! {
 // Carrier.
 const _: () =
     assert!(WAKES_WITHOUT_NEWS_PER_SECOND > 0 && WAKES_WITHOUT_NEWS_PER_SECOND <= 1_000_000_000);
+
+// Decision log.
+const _: () = {
+    // A header has a text for each model and four more, each with its length.
+    assert!((LINKS_MAX + 5) * (LOG_TEXT_BYTES_MAX + 2) + LOG_RECORD_BYTES_MAX <= LOG_CHUNK_BYTES);
+    assert!(LOG_CHUNKS >= 2 && LOG_CHUNK_AGE_NS > 0);
+    assert!(LOG_CHUNK_BYTES as u64 <= LOG_FILE_BYTES_MIN);
+    assert!(LOG_CONTEXT_BYTES_MAX <= u16::MAX as usize && LOG_TEXT_BYTES_MAX <= u16::MAX as usize);
+};
 
 // HTTP port: what is within what.
 const _: () = {
