@@ -95,6 +95,13 @@ cutter_limits::limits! {
         /// The largest α of LinUCB.
         ALPHA_MAX: f64 = 10.0, "deviations";
     }
+    "Feedback" {
+        /// The most bytes of the key of a context that is kept with a decision.
+        DECISION_KEY_BYTES_MAX: usize = 64, "bytes";
+        /// Slots of an index that are looked at for one decision. With half of them taken, a run of
+        /// so many comes up once in 10^10 decisions.
+        DECISION_PROBES_MAX: usize = 128, "slots";
+    }
 }
 
 // What bounds what.
@@ -121,6 +128,7 @@ const _: () = {
     assert!(cells_squared * (1.0 - DISCOUNT_MAX) >= std::f64::consts::PI * std::f64::consts::PI);
     assert!(0.0 < DEVIATION_MIN && DEVIATION_MIN <= DEVIATION_MAX && DEVIATION_MAX <= 0.5);
     assert!(cells_squared * (1.0 - DISCOUNT_MAX) * DEVIATION_MIN * DEVIATION_MIN >= 1.0);
+    assert!(DECISION_KEY_BYTES_MAX <= u8::MAX as usize && DECISION_PROBES_MAX > 1);
     assert!(HISTOGRAM_TIME_MAX_NS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS.is_power_of_two());
     assert!(HISTOGRAM_BATCH_MAX_ROWS >= 1 << (HISTOGRAM_PRECISION_BITS + 1));

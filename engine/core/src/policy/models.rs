@@ -12,6 +12,8 @@ pub struct Models(u32);
 const _: () = assert!(LINKS_MAX <= u32::BITS as usize);
 
 impl Models {
+    pub const NONE: Self = Self(0);
+
     /// The first so many: all, of an application that links so many.
     pub fn first(count: usize) -> Self {
         (0..count).collect()
