@@ -7,7 +7,7 @@
 //!          keys (key.rs),    │            └▸ text.rs, base64.rs ──────────────────▸ row
 //!          inputs            ├▸ value.rs, context.rs: small values, kept as offsets
 //!                            └▸ skip.rs: values, whatever they are
-//!           └── pieces.rs, cursor.rs: a piece of the body, its bytes and space; error.rs: positions
+//!           └── pieces.rs, cursor.rs: a piece of the body, its bytes and space; error.rs: places
 //!
 //!  outputs ─▸ render/ ─▸ reply
 //! ```

@@ -47,8 +47,8 @@ fn a_key_may_have_64_bytes_of_what_it_means() {
     }
     assert_eq!(asked(&body(&"9".repeat(64))), Ok((key(&"9".repeat(64)), false)));
     let long = [format!("\"{fits}k\""), format!("\"{escaped}k\""), "9".repeat(65)];
-    let expected = "line 1, column 12: the key of a context in \"context\" has 65 bytes; it may have \
-                    64";
+    let expected = "line 1, column 12: the key of a context in \"context\" has 65 bytes; it may \
+                    have 64";
     for text in long {
         assert_eq!(asked(&body(&text)), Err(expected.to_owned()));
     }

@@ -140,8 +140,8 @@ fn several_updates_are_handed_on_in_order_each_behind_its_row() {
 
 #[test]
 fn what_is_missing_or_given_too_often_is_told() {
-    let several = "the update has more than one of \"label\", \"reward\" and \"withdrawn\"; send one \
-                   of them";
+    let several = "the update has more than one of \"label\", \"reward\" and \"withdrawn\"; send \
+                   one of them";
     let mixed = "\"updates\" and the keys of a single update are both given; send one of them";
     let no_target = "the update has neither \"query_id\" nor \"input\"; it needs one of them";
     let no_lesson = "the update has neither \"label\" nor \"reward\" nor \"withdrawn\": true; it \
@@ -179,7 +179,7 @@ fn what_is_missing_or_given_too_often_is_told() {
     for (body, expected) in cases {
         assert_eq!(refused(body), expected, "{body}");
     }
-    let four = vec![r#"{"query_id":1,"label":1}"#; 4].join(",");
+    let four = [r#"{"query_id":1,"label":1}"#; 4].join(",");
     assert_eq!(
         refused(&format!("{{\"updates\":[{four}]}}")),
         "\"updates\" has more than 3 updates, the most that one body may carry"
@@ -211,7 +211,8 @@ fn ids_labels_and_rewards_of_another_kind_are_refused() {
         assert_eq!(
             refused(&body(key, "-1e309")),
             format!(
-                "line 1, column {column}: \"{key}\" has -1e309, which is more than a double can hold"
+                "line 1, column {column}: \"{key}\" has -1e309, which is more than a double can \
+                 hold"
             )
         );
         let found = refused(&body(key, "NaN"));
