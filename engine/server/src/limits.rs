@@ -182,8 +182,6 @@ cutter_limits::limits! {
         CACHE_TTL_US_MIN: u64 = 1_000, "us";
         /// The longest one that may be named: a week.
         CACHE_TTL_US_MAX: u64 = 7 * 24 * 3_600_000_000, "us";
-        /// The least bytes of a file of the decision log.
-        LOG_FILE_BYTES_MIN: u64 = 64 << 10, "bytes";
         /// The bytes of a file of a decision log that names none.
         LOG_FILE_BYTES_DEFAULT: u64 = 64 << 20, "bytes";
         /// The most bytes of a file of the decision log.

@@ -64,6 +64,16 @@ cutter_limits::limits! {
     "Clipper REST" {
         /// The most bytes of the name of an application or a model, and of a version.
         NAME_BYTES_MAX: usize = 63, "bytes";
+        /// The most bytes of the key of a context.
+        CONTEXT_KEY_BYTES_MAX: usize = 64, "bytes";
+        /// The most numbers of a context vector.
+        CONTEXT_NUMBERS_MAX: usize = 16, "numbers";
+        /// The largest id of a query: every client's numbers hold it exactly.
+        QUERY_ID_MAX: u64 = 1 << f64::MANTISSA_DIGITS, "queries";
+        /// Bytes of JSON that a context, label, reward, id or time may be written with.
+        JSON_VALUE_BYTES_MAX: usize = 1 << 10, "bytes";
+        /// Bytes of JSON of an update beside its input: label, context, their keys and white space.
+        JSON_BYTES_PER_UPDATE: usize = 2 * JSON_VALUE_BYTES_MAX + 256, "bytes";
         /// The longest time that a query may ask for with `timeout_us`.
         TIMEOUT_US_MAX: u32 = 60_000_000, "us";
         /// Inputs of one request. Beyond: 400.
@@ -97,8 +107,10 @@ const _: () = {
     assert!(TRAILERS_BYTES_MAX <= HEAD_BYTES_MAX);
     assert!(HEAD_TIME_NS < KEEP_ALIVE_IDLE_NS && BODY_GRACE_NS < KEEP_ALIVE_IDLE_NS);
     assert!(BODY_BYTES_MIN <= BODY_BYTES_MAX);
-    // The arrays of an input are open inside the body's object and a batch's array.
-    assert!(RANK_MAX + 2 <= JSON_DEPTH_MAX);
+    // The arrays of an input are open inside the body's object, a batch's array and an update.
+    assert!(RANK_MAX + 3 <= JSON_DEPTH_MAX);
+    assert!(CONTEXT_KEY_BYTES_MAX * JSON_BYTES_PER_STRING_BYTE + 2 <= JSON_VALUE_BYTES_MAX);
+    assert!(CONTEXT_NUMBERS_MAX * JSON_BYTES_PER_NUMBER + 2 <= JSON_VALUE_BYTES_MAX);
     assert!(JSON_RENDER_OVERSHOOT_BYTES_MAX as u64 > 2 * JSON_BYTES_PER_FLOAT64);
 };
 

@@ -11,8 +11,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cutter_tensor::{ElementType, Extent, TensorSpec};
-use cutter_wire::json::{Body, JsonError, PredictReader, Progress, Rows, read_predict};
-use cutter_wire::limits::{NAME_BYTES_MAX, TIMEOUT_US_MAX};
+use cutter_wire::json::{Body, Context, JsonError, PredictReader, Progress, Rows, read_predict};
+use cutter_wire::limits::{
+    CONTEXT_KEY_BYTES_MAX, CONTEXT_NUMBERS_MAX, JSON_VALUE_BYTES_MAX, NAME_BYTES_MAX,
+    TIMEOUT_US_MAX,
+};
 use serde_json::value::RawValue;
 
 use crate::Source;
@@ -31,6 +34,9 @@ struct Read {
     is_batch: bool,
     version: Option<String>,
     timeout_us: Option<u32>,
+    /// A key as it is, or a vector as it is shown.
+    context: String,
+    explain: bool,
     rows: Vec<Vec<u8>>,
 }
 
@@ -100,7 +106,13 @@ fn read_in_one_pass(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Result<
     assert_eq!((read.count, rows.rows.len()), (rows.given, rows.given));
     let version = read.version.map(|version| version.into_owned());
     let (is_batch, timeout_us) = (read.is_batch, read.timeout_us);
-    Ok(Read { is_batch, version, timeout_us, rows: rows.rows })
+    let context = match read.context {
+        Context::None => String::new(),
+        Context::Key(key) => key.into_owned(),
+        Context::Vector(vector) => format!("{:?}", vector.numbers().collect::<Vec<_>>()),
+    };
+    let explain = read.explain;
+    Ok(Read { is_batch, version, timeout_us, context, explain, rows: rows.rows })
 }
 
 /// Rows as a server would keep them, each as long as was committed.
@@ -141,6 +153,7 @@ impl Rows for KeptRows {
 fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Read> {
     let entries: Entries<'_> = serde_json::from_slice(body).ok()?;
     let (mut inputs, mut version, mut timeout_us) = (None, None, None);
+    let (mut context, mut explain) = (None, None);
     for (key, value) in entries.0 {
         match key.as_str() {
             "input" | "input_batch" if inputs.is_some() => return None,
@@ -158,6 +171,11 @@ fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Rea
                 timeout_us = Some(value.parse::<u32>().ok().filter(|_| is_whole)?);
                 timeout_us.filter(|value| (1..=TIMEOUT_US_MAX).contains(value))?;
             }
+            "uid" | "context" if context.is_some() => return None,
+            "uid" => context = Some(context_key(value)?),
+            "context" => context = Some(context_key(value).or_else(|| vector(value))?),
+            "explain" if explain.is_some() => return None,
+            "explain" => explain = Some(value.get().parse::<bool>().ok()?),
             _ => is_well_formed(value, 1).then_some(())?,
         }
     }
@@ -166,7 +184,26 @@ fn read_by_serde(body: &[u8], spec: &TensorSpec, batch_max: usize) -> Option<Rea
         return None;
     }
     let rows = inputs.into_iter().map(|input| row(input, spec)).collect::<Option<_>>()?;
-    Some(Read { is_batch, version, timeout_us, rows })
+    let (context, explain) = (context.unwrap_or_default(), explain.unwrap_or_default());
+    Some(Read { is_batch, version, timeout_us, context, explain, rows })
+}
+
+fn context_key(value: &RawValue) -> Option<String> {
+    let written = value.get();
+    let digits = written.strip_prefix('-').unwrap_or(written);
+    let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let key = if is_whole { written.to_owned() } else { text(value)? };
+    let fits = key.len() <= CONTEXT_KEY_BYTES_MAX && written.len() <= JSON_VALUE_BYTES_MAX;
+    fits.then_some(key)
+}
+
+fn vector(value: &RawValue) -> Option<String> {
+    let entries = array(value)?.into_iter().map(|entry| number(entry, ElementType::Float64));
+    let numbers: Vec<f64> = entries
+        .map(|bytes| Some(f64::from_ne_bytes(bytes?.try_into().ok()?)))
+        .collect::<Option<_>>()?;
+    let fits = (1..=CONTEXT_NUMBERS_MAX).contains(&numbers.len());
+    (fits && value.get().len() <= JSON_VALUE_BYTES_MAX).then(|| format!("{numbers:?}"))
 }
 
 fn row(input: &RawValue, spec: &TensorSpec) -> Option<Vec<u8>> {

@@ -39,7 +39,7 @@ impl Served {
         let made = Engine::new(&config, PortLimits::default(), monotonic_ns(), &|| false);
         let mut made = made.unwrap();
         let models = made.ids.models.iter().map(|model| Link { model: *model, pool: 0 });
-        let links = Box::new(Links { models: models.collect(), asked });
+        let links = Box::new(Links { models: models.collect(), asked, learner: None });
         let (application, rooms) = (made.ids.applications[0], Vec::new());
         let change = Change::Link { application, links, rooms };
         made.core.change(0, 0, change, &mut NoAnswers).expect("a link is done at once");

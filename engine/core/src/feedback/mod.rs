@@ -2,7 +2,8 @@
 //!
 //! Owner: the engine thread. Pure. What a model said is kept as a few bytes ([`Said`]), read from
 //! its output once, as the application's outputs are to be read ([`Reading`]). What a client
-//! reports later ([`Truth`]) is compared with that by the application's [`Loss`].
+//! reports later ([`Truth`]) is compared with that by the application's [`Loss`]. Until then a
+//! decision waits in a ring ([`Decisions`]).
 
 mod decisions;
 mod lesson;
@@ -10,7 +11,7 @@ mod loss;
 mod record;
 mod said;
 
-pub use decisions::{Decision, Decisions, Ending, Found, Unrewarded};
+pub use decisions::{Decision, DecisionPlace, Decisions, Ending, Found, Unrewarded};
 pub(crate) use lesson::Losses;
 pub use lesson::{Lesson, Vector};
 pub use loss::{Loss, Truth};

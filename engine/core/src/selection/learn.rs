@@ -79,7 +79,9 @@ impl Core {
                 Updated::Late => counted.late.increment(),
                 Updated::Duplicate => counted.duplicate.increment(),
                 Updated::Unknown => counted.unknown.increment(),
-                Updated::Reward | Updated::Label | Updated::NotReady => counted.useless.increment(),
+                Updated::Reward | Updated::Label | Updated::NotReady => {
+                    counted.unusable.increment()
+                }
                 Updated::Evaluating | Updated::NoPolicy => {}
             }
         }

@@ -86,8 +86,8 @@ impl Stage {
 }
 
 /// The HTTP statuses counted by themselves; any other counts as [`HTTP_STATUS_OTHER`].
-pub const HTTP_STATUSES: [u16; 16] =
-    [400, 404, 405, 408, 411, 413, 414, 415, 417, 429, 431, 500, 501, 503, 504, 505];
+pub const HTTP_STATUSES: [u16; 17] =
+    [400, 404, 405, 408, 409, 411, 413, 414, 415, 417, 429, 431, 500, 501, 503, 504, 505];
 
 /// The name of all other statuses.
 pub const HTTP_STATUS_OTHER: &str = "other";

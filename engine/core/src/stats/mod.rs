@@ -7,6 +7,7 @@
 //! ```text
 //!  EngineStats       totals: connections, HTTP errors, bytes, system calls
 //!  ApplicationStats  answers, rows, end-to-end time, parse and reply stages
+//!  FeedbackStats     of an application: updates by what became of them, and how long they took
 //!  ModelStats        batches, failures, queue, batch-wait and service stages
 //!   └─ ReplicaStats  limit, in flight, up, batches, time busy
 //! ```
@@ -21,6 +22,7 @@
 
 mod counter;
 mod edges;
+mod feedback;
 mod histogram;
 mod labels;
 mod selection;
@@ -29,9 +31,10 @@ use std::sync::Arc;
 
 pub use counter::{Counter, Gauge};
 pub use edges::{BATCH_EDGES_ROWS, TIME_EDGES_NS};
+pub use feedback::FeedbackStats;
 pub use histogram::Histogram;
 pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage};
-pub use selection::{ArmStats, FeedbackStats, MILLIONTHS, SelectionStats};
+pub use selection::{ArmStats, MILLIONTHS, SelectionStats};
 
 pub(crate) use selection::millionths;
 

@@ -1,7 +1,7 @@
 //! What is counted of an application's choices among its models, and of what it learns.
 
 use super::counter::{Counter, Gauge};
-use super::histogram::Histogram;
+use super::feedback::FeedbackStats;
 
 /// One is so many of the parts in which shares, losses and probabilities are counted.
 pub const MILLIONTHS: f64 = 1e6;
@@ -26,29 +26,6 @@ pub struct ArmStats {
     pub squared_losses: Counter,
     /// With which probability it was asked last, or what it counted for, in millionths.
     pub weight: Gauge,
-}
-
-/// What is counted of feedback.
-#[derive(Debug)]
-pub struct FeedbackStats {
-    /// Decisions from whose feedback something was learned.
-    pub learned: Counter,
-    /// Feedback that came after its time.
-    pub late: Counter,
-    /// Feedback for what had some already.
-    pub duplicate: Counter,
-    /// Feedback for a query that is not known.
-    pub unknown: Counter,
-    /// Answers that were never shown.
-    pub withdrawn: Counter,
-    /// Decisions whose time for feedback ended without any.
-    pub expired: Counter,
-    /// Inputs that models were asked again since somebody said what was right.
-    pub evaluated: Counter,
-    /// Feedback from which nothing could be learned: no output to compare with.
-    pub useless: Counter,
-    /// From the answer to its feedback.
-    pub join_delay: Histogram,
 }
 
 /// What is counted of an application that has a policy.
@@ -85,17 +62,7 @@ impl SelectionStats {
             beside_judged: Counter::new(),
             beside_earned: Counter::new(),
             beside_agreed: Counter::new(),
-            feedback: FeedbackStats {
-                learned: Counter::new(),
-                late: Counter::new(),
-                duplicate: Counter::new(),
-                unknown: Counter::new(),
-                withdrawn: Counter::new(),
-                expired: Counter::new(),
-                evaluated: Counter::new(),
-                useless: Counter::new(),
-                join_delay: Histogram::of_times(),
-            },
+            feedback: FeedbackStats::default(),
         }
     }
 }

@@ -11,6 +11,9 @@
 //! - Each item of a batch is answered; Clipper drops failed ones. A batch of one is answered both
 //!   as a batch and, as Clipper does, unwrapped.
 //! - An answer that is not a prediction says why in `reason`, for machines.
+//! - `POST /{application}/update` takes, beside Clipper's input and label, the id of a query, a
+//!   reward, the withdrawal of an answer, and several updates at once. It answers what became of
+//!   each; Clipper answers that it came.
 //! - Outputs have types: numbers and arrays of them are JSON as they are. A string is a string,
 //!   unless the application declares that its outputs are JSON (`json_output`), as Clipper takes
 //!   them to be.
@@ -19,8 +22,10 @@ mod problem;
 mod reply;
 mod route;
 mod size;
+mod updated;
 
 pub use problem::Problem;
 pub use reply::{DefaultAnswer, close_prediction, open_prediction, write_default, write_problem};
-pub use route::{Directory, application_at, check_request, check_version};
-pub use size::{body_bytes_max_of, input_json_bytes_max};
+pub use route::{Directory, Routed, Verb, check_request, check_version, routed};
+pub use size::{body_bytes_max_of, input_json_bytes_max, update_bytes_max_of};
+pub use updated::{Learning, Updated, write_updated, write_updates};

@@ -11,7 +11,10 @@ pub enum Problem {
     UnknownApplication { found: String, known: String },
     #[error("the application was removed while its input was received; there are: {known}")]
     Gone { known: String },
-    #[error("there is nothing at {path:?}; predictions are at POST /{{application}}/predict")]
+    #[error(
+        "there is nothing at {path:?}; predictions are at POST /{{application}}/predict, and what \
+         became of them is told at POST /{{application}}/update"
+    )]
     UnknownPath { path: String },
     #[error(
         "the path {path:?} has a % without two hexadecimal digits behind it; write %25 for the \

@@ -1,9 +1,9 @@
-//! Which application a request is for.
+//! Which application a request is for, and what is asked of it.
 //!
-//! `/{application}/predict`, with or without a final slash, and percent-decoded once where it has
-//! escapes. The directory is asked for the name once, when the head is there
-//! ([`application_at`]); what the request asks of the application that was found is looked at when
-//! it is whole ([`check_request`]), without a name.
+//! `/{application}/predict` and `/{application}/update`, with or without a final slash, and
+//! percent-decoded once where they have escapes. The directory is asked for the name once, when the
+//! head is there ([`routed`]); what the request asks of the application that was found is looked at
+//! when it is whole ([`check_request`]), without a name.
 
 use std::borrow::Cow;
 
@@ -22,24 +22,40 @@ pub trait Directory {
     fn names(&self) -> Vec<&str>;
 }
 
-/// The application that a path names.
-pub fn application_at<D: Directory>(path: &str, directory: &D) -> Option<D::Id> {
-    directory.find(&name_in(path).ok()??)
+/// What is asked of an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// A prediction.
+    Predict,
+    /// To learn from what became of one.
+    Update,
 }
 
-/// The application that a request is for, if it asks for a prediction. `found` is what
-/// [`application_at`] says of its path.
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routed<Id> {
+    pub application: Id,
+    pub verb: Verb,
+}
+
+/// The application that a path names, and what is asked of it.
+pub fn routed<D: Directory>(path: &str, directory: &D) -> Option<Routed<D::Id>> {
+    let (name, verb) = parts_of(path).ok()??;
+    directory.find(&name).map(|application| Routed { application, verb })
+}
+
+/// What a request asks for, if that is to be had. `found` is what [`routed`] says of its path.
 pub fn check_request<D: Directory>(
     head: &Head<'_>,
-    found: Option<D::Id>,
+    found: Option<Routed<D::Id>>,
     directory: &D,
-) -> Result<D::Id, Problem> {
-    let Some(application) = found else {
+) -> Result<Routed<D::Id>, Problem> {
+    let Some(routed) = found else {
         return Err(unknown(head.path, directory));
     };
     match head.method {
         Method::Post if head.is_encoded => Err(Problem::Encoded),
-        Method::Post => Ok(application),
+        Method::Post => Ok(routed),
         Method::Options => Err(Problem::Options),
         Method::Get | Method::Head | Method::Other => Err(Problem::Method),
     }
@@ -67,10 +83,10 @@ fn unknown(path: &str, directory: &impl Directory) -> Problem {
     if path == "*" {
         return Problem::Options;
     }
-    match name_in(path) {
+    match parts_of(path) {
         Err(BadEscape) => Problem::Escape { path: path.to_owned() },
         Ok(None) => Problem::UnknownPath { path: path.to_owned() },
-        Ok(Some(name)) => {
+        Ok(Some((name, _))) => {
             let known = directory.names();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let found = String::from_utf8_lossy(&name).into_owned();
@@ -79,32 +95,44 @@ fn unknown(path: &str, directory: &impl Directory) -> Problem {
     }
 }
 
-/// The name in a path that has the form of a prediction's, percent-decoded.
-fn name_in(path: &str) -> Result<Option<Cow<'_, [u8]>>, BadEscape> {
+/// The name in a path that has the form of ours, percent-decoded, and what is asked.
+type Parts<'a> = (Cow<'a, [u8]>, Verb);
+
+fn parts_of(path: &str) -> Result<Option<Parts<'_>>, BadEscape> {
     if path.contains('%') {
-        return decoded_name_in(path);
+        return decoded_parts_of(path);
     }
-    Ok(plain_name_in(path).map(|name| Cow::Borrowed(name.as_bytes())))
+    Ok(plain_parts_of(path).map(|(name, verb)| (Cow::Borrowed(name.as_bytes()), verb)))
 }
 
-fn plain_name_in(path: &str) -> Option<&str> {
+fn plain_parts_of(path: &str) -> Option<(&str, Verb)> {
     let path = path.strip_prefix('/')?;
-    let path = path.strip_suffix('/').unwrap_or(path);
-    path.strip_suffix("/predict").filter(|name| !name.contains('/'))
+    let (name, verb) = path.strip_suffix('/').unwrap_or(path).split_once('/')?;
+    Verb::named(verb.as_bytes()).map(|verb| (name, verb))
 }
 
-/// The same as [`plain_name_in`] where there is nothing to decode, and at some cost.
-fn decoded_name_in(path: &str) -> Result<Option<Cow<'_, [u8]>>, BadEscape> {
+/// The same as [`plain_parts_of`] where there is nothing to decode, and at some cost.
+fn decoded_parts_of(path: &str) -> Result<Option<Parts<'_>>, BadEscape> {
     let segments = path.split('/').map(decode_path_segment);
     let mut segments = segments.collect::<Result<Vec<_>, BadEscape>>()?;
     if segments.len() == 4 && segments[3].is_empty() {
         segments.pop();
     }
     match &mut segments[..] {
-        [start, name, predict] if start.is_empty() && predict[..] == b"predict"[..] => {
-            Ok(Some(std::mem::take(name)))
+        [start, name, verb] if start.is_empty() => {
+            Ok(Verb::named(verb).map(|verb| (std::mem::take(name), verb)))
         }
         _ => Ok(None),
+    }
+}
+
+impl Verb {
+    fn named(name: &[u8]) -> Option<Self> {
+        match name {
+            b"predict" => Some(Self::Predict),
+            b"update" => Some(Self::Update),
+            _ => None,
+        }
     }
 }
 
@@ -138,23 +166,31 @@ mod tests {
     }
 
     impl Routes for Names<'_> {
-        type Route = Option<usize>;
+        type Route = Option<Routed<usize>>;
 
-        fn find(&self, path: &str) -> Option<usize> {
-            application_at(path, self)
+        fn find(&self, path: &str) -> Option<Routed<usize>> {
+            super::routed(path, self)
         }
 
-        fn is_current(&self, _: Option<usize>) -> bool {
+        fn is_current(&self, _: Option<Routed<usize>>) -> bool {
             true
         }
 
-        fn body_bytes_max(&self, _: Option<usize>) -> usize {
+        fn body_bytes_max(&self, _: Option<Routed<usize>>) -> usize {
             1
         }
     }
 
+    fn predict(application: usize) -> Routed<usize> {
+        Routed { application, verb: Verb::Predict }
+    }
+
+    fn update(application: usize) -> Routed<usize> {
+        Routed { application, verb: Verb::Update }
+    }
+
     /// What a request with this line, these fields and no body is routed to.
-    fn routed(line: &str, fields: &str) -> Result<usize, Problem> {
+    fn routed(line: &str, fields: &str) -> Result<Routed<usize>, Problem> {
         let stream = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let mut reader = RequestReader::new();
         let names = Names::new(&["f4", "st"]);
@@ -175,15 +211,28 @@ mod tests {
             "/st/predic%74",
             "http://a/s%74/predict",
         ] {
-            assert_eq!(routed(&format!("POST {path}"), ""), Ok(1), "{path}");
+            assert_eq!(routed(&format!("POST {path}"), ""), Ok(predict(1)), "{path}");
         }
-        let at = |path| application_at(path, &Names::new(&["f4", "st"]));
-        assert_eq!([at("/%73t/predict"), at("/%73/predict")], [Some(1), None]);
+        let at = |path| super::routed(path, &Names::new(&["f4", "st"]));
+        assert_eq!([at("/%73t/predict"), at("/%73/predict")], [Some(predict(1)), None]);
+    }
+
+    #[test]
+    fn what_is_asked_of_it_stands_behind_its_name() {
+        for path in ["/f4/update", "/f4/update/", "/f%34/update?predict", "/%66%34/%75pdate/"] {
+            assert_eq!(routed(&format!("POST {path}"), ""), Ok(update(0)), "{path}");
+        }
+        for path in ["/f4/updates", "/f4/predict/update", "/update/f4", "/f4/Update", "/f4"] {
+            let unknown = Problem::UnknownPath { path: path.to_owned() };
+            assert_eq!(routed(&format!("POST {path}"), ""), Err(unknown));
+        }
     }
 
     #[test]
     fn a_directory_is_asked_for_a_name_once_whether_it_is_known_or_not() {
-        for path in ["/st/predict", "/nobody/predict", "/%73t/predict", "/%73/predict/"] {
+        for path in
+            ["/st/predict", "/nobody/predict", "/%73t/predict", "/%73/update/", "/st/update"]
+        {
             for body in ["", "x"] {
                 let names = Names::new(&["f4", "st"]);
                 let mut reader = RequestReader::new();
@@ -195,7 +244,7 @@ mod tests {
                     else {
                         panic!("{request}");
                     };
-                    assert_eq!(check_request(&head, route, &names).is_ok(), route == Some(1));
+                    assert_eq!(check_request(&head, route, &names).ok(), route);
                 }
                 assert_eq!(names.1.get(), 1, "{request}");
             }
@@ -204,13 +253,14 @@ mod tests {
 
     #[test]
     fn a_path_without_escapes_is_read_as_it_is_decoded() {
-        let parts = ["/", "a", "predict", "*"];
+        let parts = ["/", "a", "predict", "update", "*"];
         for length in 0..7 {
-            for number in 0..4_usize.pow(length) {
-                let part = |at| parts[number / 4_usize.pow(at) % 4];
+            for number in 0..5_usize.pow(length) {
+                let part = |at| parts[number / 5_usize.pow(at) % 5];
                 let path: String = (0..length).map(part).collect();
-                let decoded = decoded_name_in(&path).unwrap();
-                let plain = plain_name_in(&path).map(|name| Cow::Borrowed(name.as_bytes()));
+                let decoded = decoded_parts_of(&path).unwrap();
+                let plain = plain_parts_of(&path)
+                    .map(|(name, verb)| (Cow::Borrowed(name.as_bytes()), verb));
                 assert_eq!(plain, decoded, "{path}");
             }
         }
@@ -268,7 +318,7 @@ mod tests {
         let encoded = refused("gzip").unwrap_err();
         assert_eq!(encoded.status(), Status::UnsupportedMediaType);
         assert_eq!(encoded.accept_encoding(), Some("identity"));
-        assert_eq!(refused("identity"), Ok(1));
+        assert_eq!(refused("identity"), Ok(predict(1)));
         assert_eq!(Problem::Method.accept_encoding(), None);
     }
 }

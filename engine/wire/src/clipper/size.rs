@@ -8,46 +8,64 @@ use cutter_tensor::{ElementType, Extent, TensorSpec};
 
 use crate::limits::{
     BODY_BYTES_MAX, BODY_BYTES_MIN, INPUT_BATCH_MAX, JSON_BYTES_PER_BASE64_GROUP,
-    JSON_BYTES_PER_BRACKET, JSON_BYTES_PER_NUMBER, JSON_BYTES_PER_STRING_BYTE, JSON_INDENT_BYTES,
+    JSON_BYTES_PER_BRACKET, JSON_BYTES_PER_NUMBER, JSON_BYTES_PER_STRING_BYTE,
+    JSON_BYTES_PER_UPDATE, JSON_INDENT_BYTES,
 };
 
 /// An input stands inside the body's object and the array of a batch.
 const INPUT_LEVEL: u64 = 2;
+/// An update's input stands inside the update's object too.
+const UPDATE_INPUT_LEVEL: u64 = INPUT_LEVEL + 1;
 
-/// The largest body of an application with this input.
+/// The largest body that asks predictions of an application with this input.
 pub fn body_bytes_max_of(input: &TensorSpec) -> usize {
-    let inputs = INPUT_BATCH_MAX as u64 * json_bytes(input, JSON_INDENT_BYTES as u64);
-    let whole = inputs.saturating_add(BODY_BYTES_MIN as u64);
-    usize::try_from(whole).unwrap_or(usize::MAX).min(BODY_BYTES_MAX)
+    body_of(json_bytes(input, JSON_INDENT_BYTES as u64, INPUT_LEVEL))
+}
+
+/// The largest body that an application with this input is to learn from.
+pub fn update_bytes_max_of(input: &TensorSpec) -> usize {
+    let input = json_bytes(input, JSON_INDENT_BYTES as u64, UPDATE_INPUT_LEVEL);
+    body_of(input + JSON_BYTES_PER_UPDATE as u64)
 }
 
 /// The most bytes of JSON that one input takes without white space.
 pub fn input_json_bytes_max(input: &TensorSpec) -> u64 {
-    json_bytes(input, 0)
+    json_bytes(input, 0, INPUT_LEVEL)
 }
 
-fn json_bytes(input: &TensorSpec, indent: u64) -> u64 {
+/// The largest body of entries with so many bytes each.
+fn body_of(entry_bytes: u64) -> usize {
+    let whole = (INPUT_BATCH_MAX as u64 * entry_bytes).saturating_add(BODY_BYTES_MIN as u64);
+    usize::try_from(whole).unwrap_or(usize::MAX).min(BODY_BYTES_MAX)
+}
+
+fn json_bytes(input: &TensorSpec, indent: u64, input_level: u64) -> u64 {
     let bytes = input.bytes_max() as u64;
     let bracket = |level: u64| JSON_BYTES_PER_BRACKET as u64 + indent * level;
     let number = |level: u64| JSON_BYTES_PER_NUMBER as u64 + indent * level;
     match (input.element, input.extent) {
         (ElementType::Bytes, _) => {
-            bracket(INPUT_LEVEL) + bytes.div_ceil(3) * JSON_BYTES_PER_BASE64_GROUP as u64
+            bracket(input_level) + bytes.div_ceil(3) * JSON_BYTES_PER_BASE64_GROUP as u64
         }
         (ElementType::String, _) => {
-            bracket(INPUT_LEVEL) + bytes * JSON_BYTES_PER_STRING_BYTE as u64
+            bracket(input_level) + bytes * JSON_BYTES_PER_STRING_BYTE as u64
         }
-        (_, Extent::Exact(shape)) => nested(shape.dims(), bracket, number),
+        (_, Extent::Exact(shape)) => nested(shape.dims(), input_level, bracket, number),
         (element, Extent::AtMost { .. }) => {
             let elements = bytes / element.bytes() as u64;
-            2 * bracket(INPUT_LEVEL) + elements * number(INPUT_LEVEL + 1)
+            2 * bracket(input_level) + elements * number(input_level + 1)
         }
     }
 }
 
 /// An array of arrays: two brackets for each of them, and the numbers within.
-fn nested(dims: &[u32], bracket: impl Fn(u64) -> u64, number: impl Fn(u64) -> u64) -> u64 {
-    let (mut bytes, mut arrays, mut level) = (0, 1, INPUT_LEVEL);
+fn nested(
+    dims: &[u32],
+    input_level: u64,
+    bracket: impl Fn(u64) -> u64,
+    number: impl Fn(u64) -> u64,
+) -> u64 {
+    let (mut bytes, mut arrays, mut level) = (0, 1, input_level);
     for dim in dims {
         bytes += arrays * 2 * bracket(level);
         arrays *= u64::from(*dim);
@@ -64,11 +82,23 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::limits::{CONTEXT_KEY_BYTES_MAX, JSON_VALUE_BYTES_MAX};
 
     /// A body of as many inputs as a batch may have, indented by so much.
     fn pretty(input: &Value, indent: usize) -> String {
         let inputs: Vec<&Value> = std::iter::repeat_n(input, INPUT_BATCH_MAX).collect();
-        let body = json!({ "input_batch": inputs, "version": "1" });
+        indented(&json!({ "input_batch": inputs, "version": "1" }), indent)
+    }
+
+    /// As many updates, each with as much beside its input as may be.
+    fn pretty_updates(input: &Value, indent: usize) -> String {
+        let longest = "x".repeat(JSON_VALUE_BYTES_MAX - 2);
+        let context = "\u{1}".repeat(CONTEXT_KEY_BYTES_MAX);
+        let update = json!({ "label": longest, "context": context, "input": input });
+        indented(&json!({ "updates": vec![update; INPUT_BATCH_MAX] }), indent)
+    }
+
+    fn indented(body: &Value, indent: usize) -> String {
         let indent = vec![b' '; indent];
         let mut written = Vec::new();
         let formatter = PrettyFormatter::with_indent(&indent);
@@ -92,6 +122,10 @@ mod tests {
                 let lines = pretty(&of_shape(dims), JSON_INDENT_BYTES);
                 // With the line ends of a text that was edited elsewhere.
                 let longest = lines.replace('\n', "\r\n").len();
+                assert!(longest <= limit, "{dims:?}: {longest} bytes, limit {limit}");
+                let lines = pretty_updates(&of_shape(dims), JSON_INDENT_BYTES);
+                let longest = lines.replace('\n', "\r\n").len();
+                let limit = update_bytes_max_of(&TensorSpec::exact(element, shape));
                 assert!(longest <= limit, "{dims:?}: {longest} bytes, limit {limit}");
             }
         }

@@ -27,11 +27,13 @@ macro_rules! statuses {
 
 statuses! {
     Ok = 200 "OK",
+    Accepted = 202 "Accepted",
     NoContent = 204 "No Content",
     BadRequest = 400 "Bad Request",
     NotFound = 404 "Not Found",
     MethodNotAllowed = 405 "Method Not Allowed",
     RequestTimeout = 408 "Request Timeout",
+    Conflict = 409 "Conflict",
     ContentTooLarge = 413 "Content Too Large",
     UriTooLong = 414 "URI Too Long",
     UnsupportedMediaType = 415 "Unsupported Media Type",

@@ -4,7 +4,10 @@ use std::fmt;
 
 use cutter_tensor::{ElementType, TensorSpec};
 
-use crate::limits::{JSON_DEPTH_MAX, JSON_EXCERPT_CHARS_MAX, NAME_BYTES_MAX, TIMEOUT_US_MAX};
+use crate::limits::{
+    CONTEXT_KEY_BYTES_MAX, CONTEXT_NUMBERS_MAX, JSON_DEPTH_MAX, JSON_EXCERPT_CHARS_MAX,
+    JSON_VALUE_BYTES_MAX, NAME_BYTES_MAX, QUERY_ID_MAX, TIMEOUT_US_MAX,
+};
 
 /// Why a body was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +68,51 @@ pub enum JsonError {
         "{position}: \"timeout_us\" is no whole number of microseconds from 1 to {TIMEOUT_US_MAX}"
     )]
     Timeout { position: Position },
+    #[error("{position}: \"{key}\" has to be {expected}")]
+    Unfit { position: Position, key: &'static str, expected: &'static str },
+    #[error(
+        "{position}: \"{key}\" is written with {found} bytes; no more than {JSON_VALUE_BYTES_MAX} \
+         are read"
+    )]
+    ValueTooLong { position: Position, key: &'static str, found: usize },
+    #[error("{position}: \"{key}\" has {literal}, which is more than a double can hold")]
+    TooLarge { position: Position, key: &'static str, literal: Excerpt },
+    #[error(
+        "{position}: the key of a context in \"{key}\" has {found} bytes; it may have \
+         {CONTEXT_KEY_BYTES_MAX}"
+    )]
+    ContextKeyTooLong { position: Position, key: &'static str, found: usize },
+    #[error(
+        "{position}: the vector in \"context\" has {found} numbers; it takes 1 to \
+         {CONTEXT_NUMBERS_MAX}"
+    )]
+    ContextNumbers { position: Position, found: usize },
+    #[error("{position}: both \"uid\" and \"context\" are given; send one of them")]
+    BothContexts { position: Position },
+    #[error("{position}: \"query_id\" has to be a whole number from 0 to {QUERY_ID_MAX}")]
+    QueryId { position: Position },
+    #[error("{position}: both \"query_id\" and \"input\" are given; send one of them")]
+    BothTargets { position: Position },
+    #[error("{position}: the update has neither \"query_id\" nor \"input\"; it needs one of them")]
+    NoTarget { position: Position },
+    #[error(
+        "{position}: the update has more than one of \"label\", \"reward\" and \"withdrawn\"; \
+         send one of them"
+    )]
+    SeveralLessons { position: Position },
+    #[error(
+        "{position}: the update has neither \"label\" nor \"reward\" nor \"withdrawn\": true; it \
+         needs one of them"
+    )]
+    NoLesson { position: Position },
+    #[error(
+        "{position}: \"updates\" and the keys of a single update are both given; send one of them"
+    )]
+    MixedUpdates { position: Position },
+    #[error("\"updates\" is empty; it takes 1 to {batch_max} updates")]
+    NoUpdates { batch_max: usize },
+    #[error("\"updates\" has more than {batch_max} updates, the most that one body may carry")]
+    TooManyUpdates { batch_max: usize },
     #[error("{position}: both \"input\" and \"input_batch\" are given; send one of them")]
     BothInputs { position: Position },
     #[error("the body has neither \"input\" nor \"input_batch\"; it needs one of them")]
@@ -89,9 +137,23 @@ impl JsonError {
             | Self::Duplicate { position, .. }
             | Self::VersionTooLong { position, .. }
             | Self::Timeout { position }
+            | Self::Unfit { position, .. }
+            | Self::ValueTooLong { position, .. }
+            | Self::TooLarge { position, .. }
+            | Self::ContextKeyTooLong { position, .. }
+            | Self::ContextNumbers { position, .. }
+            | Self::BothContexts { position }
+            | Self::QueryId { position }
+            | Self::BothTargets { position }
+            | Self::NoTarget { position }
+            | Self::SeveralLessons { position }
+            | Self::NoLesson { position }
+            | Self::MixedUpdates { position }
             | Self::BothInputs { position } => Some(position),
             Self::Length { .. }
             | Self::NoInput
+            | Self::NoUpdates { .. }
+            | Self::TooManyUpdates { .. }
             | Self::EmptyBatch { .. }
             | Self::BatchTooLong { .. } => None,
         }
@@ -180,11 +242,12 @@ impl fmt::Display for Found {
     }
 }
 
-/// Which input of the body: `input`, or `input_batch[3]`, counted from 0.
+/// Which input of the body: `input`, `input_batch[3]`, or `updates[3].input`, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Single,
     BatchItem(usize),
+    OfUpdate(usize),
 }
 
 impl fmt::Display for Place {
@@ -192,6 +255,7 @@ impl fmt::Display for Place {
         match self {
             Self::Single => f.write_str("input"),
             Self::BatchItem(item) => write!(f, "input_batch[{item}]"),
+            Self::OfUpdate(update) => write!(f, "updates[{update}].input"),
         }
     }
 }

@@ -1,19 +1,20 @@
-//! Prediction bodies in, output tensors out: the JSON of the query path.
+//! Bodies of predictions and updates in, output tensors out: the JSON of the query path.
 //!
 //! Owner: the engine thread. Pure: bytes in, bytes out; no clock, no I/O.
 //!
 //! ```text
-//!  body ─▸ body.rs ─┬▸ numbers.rs ─▸ number.rs, literal.rs ─▸ row in shared memory
-//!          keys,    ├▸ text.rs, base64.rs ──────────────────▸ row, version
-//!          inputs   └▸ skip.rs: values that nobody asked for
-//!               └── cursor.rs: a piece of the body, its bytes and space; error.rs: positions
+//!  body ─▸ body.rs, update/ ─┬▸ input.rs ─┬▸ numbers.rs ─▸ number.rs, literal.rs ─▸ row
+//!          keys (key.rs),    │            └▸ text.rs, base64.rs ──────────────────▸ row
+//!          inputs            ├▸ value.rs, context.rs: small values, kept as offsets
+//!                            └▸ skip.rs: values, whatever they are
+//!           └── pieces.rs, cursor.rs: a piece of the body, its bytes and space; error.rs: places
 //!
 //!  outputs ─▸ render/ ─▸ reply
 //! ```
 //!
-//! [`PredictReader`] goes over the body once and writes every value straight to where the model
-//! will read it. There is no tree and no second copy, and nothing is taken from the heap unless the
-//! client escapes characters in a version, or makes an error.
+//! [`PredictReader`] and [`UpdateReader`] go over the body once and write every input straight to
+//! where the model will read it. There is no tree and no second copy, and nothing is taken from the
+//! heap unless the client escapes characters in a version, a context or a label, or makes an error.
 //!
 //! **In pieces.** One large body or output must not keep the engine thread from everybody else, so
 //! reading and rendering stop when a budget of bytes is used up and go on in the next call. Both
@@ -28,8 +29,9 @@
 //! - What is accepted is JSON as RFC 8259 has it, with these rules of our own on top: no key that
 //!   we read twice, not both `input` and `input_batch`, no nesting beyond
 //!   [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX), no number that overflows its element type,
-//!   only integer literals for `int32`, and no version of more than
-//!   [`NAME_BYTES_MAX`](crate::limits::NAME_BYTES_MAX) bytes.
+//!   only integer literals for `int32`, no version of more than
+//!   [`NAME_BYTES_MAX`](crate::limits::NAME_BYTES_MAX) bytes, and no other value that we look at
+//!   written with more than [`JSON_VALUE_BYTES_MAX`](crate::limits::JSON_VALUE_BYTES_MAX).
 //! - Floats are rounded correctly, whatever the length of the literal: a value is the one that
 //!   `str::parse` gives.
 //! - No body can cause a panic. Work is linear in the body's length.
@@ -39,16 +41,27 @@
 
 mod base64;
 mod body;
+mod context;
 mod cursor;
 mod error;
+mod input;
+mod key;
 mod literal;
 mod number;
 mod numbers;
+mod pieces;
 pub mod render;
 mod skip;
 #[cfg(test)]
 mod tests;
 mod text;
+mod update;
+mod value;
 
-pub use body::{Body, PredictReader, Progress, Rows, read_predict};
+pub use body::{Body, PredictReader, Progress, read_predict};
+pub use context::{Context, Vector};
 pub use error::{Excerpt, Found, JsonError, Place, Position, TextProblem, Unit};
+pub use input::Rows;
+pub use update::{
+    Label, Lesson, Target, Update, UpdateProgress, UpdateReader, Updates, read_updates,
+};

@@ -1,12 +1,14 @@
 //! What is read, what is written, and every error word for word.
 
+mod contexts;
 mod differential;
 mod pieces;
 mod rendering;
+mod updates;
 
 use cutter_tensor::{ElementType, Shape, TensorSpec};
 
-use super::{Body, JsonError, Rows, read_predict};
+use super::{Body, Context, JsonError, Rows, read_predict};
 use crate::limits::JSON_DEPTH_MAX;
 
 /// Rows as a server would keep them, each as long as was committed.
@@ -30,6 +32,12 @@ impl Rows for Kept {
     fn commit(&mut self, bytes: usize) {
         self.rows.push(self.next[..bytes].to_vec());
     }
+}
+
+/// A body that asks for nothing but predictions.
+fn plain(count: usize, is_batch: bool) -> Body<'static> {
+    let (version, timeout_us, context, explain) = (None, None, Context::None, false);
+    Body { count, is_batch, version, timeout_us, context, explain }
 }
 
 type Read<'a> = Result<(Body<'a>, Vec<Vec<u8>>), JsonError>;
@@ -90,10 +98,8 @@ fn keys_come_in_any_order_with_space_everywhere_and_others_are_ignored() {
         b" \t{ \"uid\" : 0 ,\r\n\"x\":{\"a\":[{},[],null,true,false,-1.5e+3,\"\\u00e9\\\"\"]},\
         \"version\" : \"2\" , \"\\u0069nput\" : [ 1 , 2 ] } \n";
     let (body, rows) = read(body, exact(F32, &[2])).expect("a good body");
-    assert_eq!(
-        body,
-        Body { count: 1, is_batch: false, version: Some("2".into()), timeout_us: None }
-    );
+    let context = Context::Key("0".into());
+    assert_eq!(body, Body { version: Some("2".into()), context, ..plain(1, false) });
     assert_eq!(rows, [floats(&[1.0, 2.0])]);
 }
 
@@ -101,17 +107,14 @@ fn keys_come_in_any_order_with_space_everywhere_and_others_are_ignored() {
 fn each_input_of_a_batch_gets_its_row() {
     let body = br#"{"input_batch":[[1,2],[3,4] , [5,6]],"version":"a\n\ud83d\ude00"}"#;
     let (body, rows) = read(body, exact(I32, &[2])).expect("a good body");
-    assert_eq!(
-        body,
-        Body { count: 3, is_batch: true, version: Some("a\n😀".into()), timeout_us: None }
-    );
+    assert_eq!(body, Body { version: Some("a\n😀".into()), ..plain(3, true) });
     assert_eq!(rows, [integers(&[1, 2]), integers(&[3, 4]), integers(&[5, 6])]);
 }
 
 #[test]
 fn a_batch_of_one_says_that_it_is_a_batch() {
     let (body, _) = read(br#"{"input_batch":[[1]]}"#, exact(I32, &[1])).expect("a good body");
-    assert_eq!(body, Body { count: 1, is_batch: true, version: None, timeout_us: None });
+    assert_eq!(body, plain(1, true));
 }
 
 #[test]

@@ -57,6 +57,10 @@ fn limits() -> Vec<(&'static str, String)> {
         ("Bytes of all extensions of a body", CHUNK_EXTENSIONS_BYTES_MAX.to_string()),
         ("Bytes of a body's trailers", TRAILERS_BYTES_MAX.to_string()),
         ("Inputs of a request", INPUT_BATCH_MAX.to_string()),
+        ("Updates of a request", INPUT_BATCH_MAX.to_string()),
+        ("Bytes of the key of a context", CONTEXT_KEY_BYTES_MAX.to_string()),
+        ("Numbers of a context vector", CONTEXT_NUMBERS_MAX.to_string()),
+        ("Bytes that a context, label or reward is written with", JSON_VALUE_BYTES_MAX.to_string()),
         ("Bytes of an input", "its `shape`, or its `max_bytes`".to_owned()),
         ("Dimensions of an input", RANK_MAX.to_string()),
         ("Arrays and objects in each other, in a body", JSON_DEPTH_MAX.to_string()),
@@ -87,6 +91,8 @@ fn every_limit_on_the_page_is_looked_at() {
 fn what_the_page_says_in_words_holds() {
     for text in [
         format!("An array of 1 to {INPUT_BATCH_MAX} inputs."),
+        format!("A string of up to {CONTEXT_KEY_BYTES_MAX} bytes"),
+        format!("an array of 1 to {CONTEXT_NUMBERS_MAX} numbers"),
         format!("leaves it idle for {} s", KEEP_ALIVE_IDLE_NS / S),
         format!("When {PIPELINED_REQUESTS_MAX} of a\n  connection are owed an answer"),
         format!("A head has {} s from its first byte", HEAD_TIME_NS / S),

@@ -17,7 +17,7 @@ use cutter_core::ids::{ApplicationId, OfApplication};
 use cutter_core::slab::Slab;
 use cutter_core::stats::ApplicationStats;
 use cutter_tensor::TensorSpec;
-use cutter_wire::clipper::{Directory, Problem, application_at, body_bytes_max_of, check_version};
+use cutter_wire::clipper::{Directory, Problem, Routed, body_bytes_max_of, check_version, routed};
 use cutter_wire::http::Routes;
 use cutter_wire::json::render::{TextRule, embed_text};
 use cutter_wire::limits::UNROUTED_BODY_BYTES_MAX;
@@ -98,8 +98,8 @@ pub struct Endpoints {
 /// Where a request goes, as it was found after so many changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// The application that its path names, of those that take questions.
-    pub application: Option<ApplicationId>,
+    /// The application that its path names, of those that take questions, and what is asked of it.
+    pub routed: Option<Routed<ApplicationId>>,
     changes: u64,
 }
 
@@ -183,7 +183,7 @@ impl Routes for Endpoints {
     type Route = Route;
 
     fn find(&self, path: &str) -> Route {
-        Route { application: application_at(path, self), changes: self.changes }
+        Route { routed: routed(path, self), changes: self.changes }
     }
 
     #[inline]
@@ -193,7 +193,7 @@ impl Routes for Endpoints {
 
     #[inline]
     fn body_bytes_max(&self, route: Route) -> usize {
-        let endpoint = route.application.and_then(|application| self.get(application));
+        let endpoint = route.routed.and_then(|routed| self.get(routed.application));
         endpoint.map_or(UNROUTED_BODY_BYTES_MAX, |endpoint| endpoint.body_bytes_max)
     }
 }

@@ -45,6 +45,7 @@ impl fmt::Display for Explanation<'_> {
                 let most = detail.len().min(DETAIL_BYTES_MAX);
                 write!(f, "Model {model} failed: {}", String::from_utf8_lossy(&detail[..most]))
             }
+            Reason::Unsure => f.write_str("Too few models agree"),
             Reason::ShuttingDown => f.write_str("The server is shutting down"),
         }
     }

@@ -6,7 +6,7 @@
 use cutter_core::Core;
 use cutter_core::ids::ApplicationId;
 use cutter_tensor::TensorSpec;
-use cutter_wire::clipper::{Directory, Problem, check_request};
+use cutter_wire::clipper::{Directory, Problem, Routed, Verb, check_request};
 use cutter_wire::http::Head;
 use cutter_wire::json::{self, Body, PredictReader, Progress};
 use cutter_wire::limits::INPUT_BATCH_MAX;
@@ -60,7 +60,10 @@ pub fn ask(
     slots: &mut Vec<Slot>,
 ) -> Result<Asked, Problem> {
     slots.clear();
-    let application = check_request(head, route.application, resources.endpoints)?;
+    let Routed { application, verb } = check_request(head, route.routed, resources.endpoints)?;
+    if verb == Verb::Update {
+        return Err(Problem::UnknownPath { path: head.path.to_owned() });
+    }
     let input = resources.endpoints[application].input;
     if body.len() > AT_ONCE_BYTES_MAX {
         return Ok(Asked::Large(Box::new(Reading::new(application, input))));

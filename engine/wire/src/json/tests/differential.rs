@@ -6,9 +6,10 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use super::super::render::{TextRule, write_string, write_tensor};
 use super::*;
 
-/// What `serde_json` makes of a body under our rules: keys once, one of both inputs.
+/// What `serde_json` makes of a body under our rules: keys once, one of both inputs, one context.
 struct Oracle {
     inputs: Vec<Vec<f64>>,
+    explain: bool,
 }
 
 impl<'de> Deserialize<'de> for Oracle {
@@ -29,18 +30,27 @@ impl<'de> Visitor<'de> for OracleVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Oracle, A::Error> {
         let mut inputs: Option<Vec<Vec<f64>>> = None;
         let mut version: Option<String> = None;
+        let mut has_context = false;
+        let mut explain: Option<bool> = None;
         while let Some(key) = map.next_key::<String>()? {
-            let before = (inputs.is_some(), version.is_some());
-            match (key.as_str(), before) {
-                ("input", (false, _)) => inputs = Some(vec![map.next_value()?]),
-                ("input_batch", (false, _)) => inputs = Some(map.next_value()?),
-                ("version", (_, false)) => version = Some(map.next_value()?),
-                ("input" | "input_batch" | "version", _) => return Err(A::Error::custom("twice")),
+            match key.as_str() {
+                "input" if inputs.is_none() => inputs = Some(vec![map.next_value()?]),
+                "input_batch" if inputs.is_none() => inputs = Some(map.next_value()?),
+                "version" if version.is_none() => version = Some(map.next_value()?),
+                "uid" | "context" if !has_context => {
+                    has_context = true;
+                    map.next_value::<serde_json::Value>()?;
+                }
+                "explain" if explain.is_none() => explain = Some(map.next_value()?),
+                "input" | "input_batch" | "version" | "uid" | "context" | "explain" => {
+                    return Err(A::Error::custom("twice"));
+                }
                 _ => drop(map.next_value::<serde_json::Value>()?),
             }
         }
         let inputs = inputs.filter(|inputs| (1..=3).contains(&inputs.len()));
-        inputs.map(|inputs| Oracle { inputs }).ok_or_else(|| A::Error::custom("no inputs"))
+        let inputs = inputs.ok_or_else(|| A::Error::custom("no inputs"))?;
+        Ok(Oracle { inputs, explain: explain.unwrap_or_default() })
     }
 }
 
@@ -55,6 +65,19 @@ fn is_close(ours: &[u8], theirs: &[f64]) -> bool {
             .iter()
             .zip(theirs)
             .all(|(ours, theirs)| ours.to_bits().abs_diff(theirs.to_bits()) <= ULPS_MAX)
+}
+
+/// It refuses numbers that no double holds even where nobody wants a double.
+pub(super) fn is_too_large<T>(read: &serde_json::Result<T>) -> bool {
+    read.as_ref().is_err_and(|error| error.to_string().contains("number out of range"))
+}
+
+fn told(context: &Context<'_>) -> String {
+    match context {
+        Context::None => String::new(),
+        Context::Key(key) => key.clone().into_owned(),
+        Context::Vector(vector) => format!("{:?}", vector.numbers().collect::<Vec<_>>()),
+    }
 }
 
 fn literal() -> impl Strategy<Value = String> {
@@ -174,15 +197,39 @@ proptest! {
     }
 
     #[test]
+    fn contexts_and_flags_are_those_that_were_written(
+        key in "[a-zé😀\"\\\\/\u{1}]{1,12}",
+        uid: i64,
+        numbers in prop::collection::vec(-1e9..1e9, 1..=16),
+        explain: bool,
+        mutations in mutations(),
+    ) {
+        let expected = [key.clone(), uid.to_string(), format!("{numbers:?}")];
+        let values = [serde_json::json!(key), uid.into(), numbers.into()];
+        let spec = TensorSpec::scalar(F64);
+        for (value, expected) in values.iter().zip(expected) {
+            let body = format!("{{\"context\":{value},\"explain\":{explain},\"input\":[1]}}");
+            let ours = read(body.as_bytes(), spec).map(|(body, _)| body);
+            let told = ours.map(|body| (told(&body.context), body.explain));
+            prop_assert_eq!(told, Ok((expected, explain)));
+            let mut body = body.into_bytes();
+            mutate(&mut body, &mutations);
+            let ours = read(&body, spec).map(|(body, _)| body.explain);
+            let theirs = serde_json::from_slice::<Oracle>(&body).map(|oracle| oracle.explain);
+            let is_theirs = is_too_large(&theirs) || ours.clone().ok() == theirs.ok();
+            prop_assert!(ours.is_err() || is_theirs, "{:?}", body);
+        }
+    }
+
+    #[test]
     fn mutated_values_under_other_keys_are_accepted_when_serde_json_accepts_them(
         value in json_value(),
         mutations in mutations(),
     ) {
         let mut body = format!("{{\"a\":{value},\"input\":[]}}").into_bytes();
         mutate(&mut body, &mutations);
-        let theirs = serde_json::from_slice::<Oracle>(&body).map(drop).map_err(|e| e.to_string());
-        // It refuses numbers that no double holds even where nobody wants a double.
-        prop_assume!(!theirs.clone().is_err_and(|error| error.contains("number out of range")));
+        let theirs = serde_json::from_slice::<Oracle>(&body).map(drop);
+        prop_assume!(!is_too_large(&theirs));
         let ours = read(&body, TensorSpec::at_most(F64, 4096)).map(drop);
         prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?} {:?}", ours, theirs);
     }

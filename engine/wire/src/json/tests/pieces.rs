@@ -34,18 +34,18 @@ impl Rows for Scratch {
 }
 
 /// What a reader may see of a body: only what its budget allows, and noise behind that.
-struct Veiled<'a> {
+pub(super) struct Veiled<'a> {
     body: &'a [u8],
-    seen: Vec<u8>,
+    pub(super) seen: Vec<u8>,
     bytes: usize,
 }
 
 impl<'a> Veiled<'a> {
-    fn new(body: &'a [u8]) -> Self {
+    pub(super) fn new(body: &'a [u8]) -> Self {
         Self { body, seen: vec![0xFF; body.len()], bytes: 0 }
     }
 
-    fn unveil(&mut self, end: usize) {
+    pub(super) fn unveil(&mut self, end: usize) {
         let end = end.clamp(self.bytes, self.body.len());
         self.seen[self.bytes..end].copy_from_slice(&self.body[self.bytes..end]);
         self.bytes = end;
@@ -58,26 +58,30 @@ fn read_in_pieces<R: Rows>(
     spec: TensorSpec,
     budgets: &[usize],
     rows: &mut R,
-) -> Result<Body<'static>, JsonError> {
+) -> Result<String, JsonError> {
     let mut reader = PredictReader::new(spec, BATCH_MAX);
     let mut veiled = Veiled::new(body);
     for budget_bytes in budgets.iter().copied().cycle() {
-        let start = reader.at;
+        let start = reader.pieces.at;
         veiled.unveil(start + budget_bytes + JSON_OVERSHOOT_BYTES_MAX);
         let progress = reader.read(&veiled.seen, budget_bytes, rows)?;
-        assert!(reader.at <= start + budget_bytes + JSON_OVERSHOOT_BYTES_MAX);
-        if let Progress::Done(Body { count, is_batch, version, timeout_us }) = progress {
-            let version = version.map(|version| version.into_owned().into());
-            return Ok(Body { count, is_batch, version, timeout_us });
+        assert!(reader.pieces.at <= start + budget_bytes + JSON_OVERSHOOT_BYTES_MAX);
+        if let Progress::Done(body) = progress {
+            return Ok(told(&body));
         }
     }
     unreachable!("budgets never end")
 }
 
+/// All that a body says.
+fn told(body: &Body<'_>) -> String {
+    format!("{body:?}")
+}
+
 /// Reads a body in both ways and compares everything.
 fn check(body: &[u8], spec: TensorSpec, budgets: &[usize]) {
     let mut expected = Kept { bytes_max: spec.bytes_max(), ..Kept::default() };
-    let whole = read_predict(body, &spec, BATCH_MAX, &mut expected);
+    let whole = read_predict(body, &spec, BATCH_MAX, &mut expected).map(|body| told(&body));
     let mut kept = Kept { bytes_max: spec.bytes_max(), ..Kept::default() };
     let shown = || String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
     assert_eq!(read_in_pieces(body, spec, budgets, &mut kept), whole, "{} {budgets:?}", shown());
@@ -99,7 +103,7 @@ fn literal() -> impl Strategy<Value = String> {
 }
 
 /// White space that is often none, and sometimes more than a piece.
-fn space() -> impl Strategy<Value = String> {
+pub(super) fn space() -> impl Strategy<Value = String> {
     prop_oneof![8 => Just(String::new()), 2 => "[ \t\r\n]{0,3}", 1 => "[ \n]{60,150}"]
 }
 
@@ -122,7 +126,7 @@ fn string() -> impl Strategy<Value = String> {
 }
 
 /// An input of some kind, and who may take it.
-fn input() -> impl Strategy<Value = (String, TensorSpec)> {
+pub(super) fn input() -> impl Strategy<Value = (String, TensorSpec)> {
     let nested = |spec: TensorSpec, rows, columns| {
         array(array(literal(), columns), rows).prop_map(move |text| (text, spec))
     };
@@ -143,7 +147,7 @@ fn input() -> impl Strategy<Value = (String, TensorSpec)> {
     ]
 }
 
-fn ignored() -> impl Strategy<Value = String> {
+pub(super) fn ignored() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         literal(),
         string(),
@@ -159,7 +163,9 @@ fn ignored() -> impl Strategy<Value = String> {
 }
 
 fn body() -> impl Strategy<Value = (String, TensorSpec)> {
-    let key = prop_oneof![string(), Just("\"\\u0069nput\"".to_owned()), Just("\"version\"".into())];
+    let ours = ["\\u0069nput", "version", "uid", "context", "explain", "timeout_us"];
+    let ours = prop::sample::select(ours.to_vec()).prop_map(|key| format!("\"{key}\""));
+    let key = prop_oneof![string(), ours];
     let version = prop_oneof![8 => "[a-z]{0,12}", 1 => "(\\\\u0031){1,64}", 1 => "[a-z]{60,70}"];
     (input(), key, ignored(), version, space(), 0u8..4).prop_map(
         |((input, spec), key, ignored, version, space, kind)| {
@@ -217,6 +223,37 @@ proptest! {
     }
 }
 
+/// A small value of some kind, most often one of those that keys of ours take.
+pub(super) fn small_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "\"[a-z]{0,8}\"|-?[1-9][0-9]{0,20}|true|false",
+        1 => "\"(\\\\u00e9|é|[a-z]){30,70}\"",
+        1 => "[1-9][0-9]{60,70}|\"a{1010,1030}\"| {40,80}7",
+        1 => array(literal(), 18),
+        1 => ignored(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn pieces_give_what_the_whole_gives_of_small_values(
+        keys in prop::collection::vec(
+            (prop::sample::select(vec!["uid", "context", "explain", "timeout_us"]), small_value()),
+            0..3,
+        ),
+        space in space(),
+        budgets in prop::collection::vec(1usize..90, 1..6),
+    ) {
+        let entry = |(key, value)| format!("\"{key}\"{space}:{space}{value}{space},");
+        let entries: String = keys.into_iter().map(entry).collect();
+        let body = format!("{{{entries}\"input\":[1]}}");
+        check(body.as_bytes(), exact(F32, &[1]), &budgets);
+        check(body.as_bytes(), exact(F32, &[1]), &[1]);
+    }
+}
+
 /// Bodies of some 10 MB, each long in another way.
 fn long_bodies() -> Vec<(String, TensorSpec)> {
     const BYTES_LONG: usize = 10_000_000;
@@ -257,6 +294,8 @@ fn long_bodies() -> Vec<(String, TensorSpec)> {
         ignored(format!("{}\"\"", repeat(" "))),
         (format!("{{\"{}\":0,\"input\":[1]}}", repeat("input")), any_floats),
         (format!("{{\"input\":[1],\"version\":\"{}\"}}", repeat("1")), any_floats),
+        (format!("{{\"input\":[1],\"context\":[{}1]}}", repeat("1,")), any_floats),
+        (format!("{{\"input\":[1],\"uid\":{}1}}", repeat(" ")), any_floats),
         (format!("{{\"input\":[1]}}{}", repeat("\n ")), any_floats),
         (format!("{{\"input\":[1]}}{}é?", repeat("\n\r\t")), any_floats),
         (repeat(" "), any_floats),
