@@ -21,9 +21,10 @@ pub mod engine;
 pub mod inspection;
 pub mod limits;
 pub mod messages;
-pub mod policies;
 pub mod pool;
 pub mod port;
 pub mod printable;
 pub mod reactor;
 pub mod server;
+
+pub use config::policies;
