@@ -23,10 +23,11 @@ pub mod engine;
 pub mod inspection;
 pub mod limits;
 pub mod messages;
-pub mod policies;
 pub mod pool;
 pub mod port;
 pub mod printable;
 pub mod reactor;
 pub mod server;
 pub mod store;
+
+pub use config::policies;

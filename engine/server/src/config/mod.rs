@@ -17,6 +17,7 @@
 mod error;
 mod keys;
 mod kinds;
+pub mod policies;
 mod report;
 mod resolve;
 mod settings;
@@ -40,7 +41,7 @@ pub use settings::{
 };
 
 use crate::limits::CONFIG_BYTES_MAX;
-use crate::policies::Policies;
+use policies::Policies;
 use report::{Report, problem_of_toml};
 use resolve::Given;
 

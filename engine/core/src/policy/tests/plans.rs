@@ -4,8 +4,10 @@ use super::*;
 
 const MODELS: usize = 3;
 
-/// Each plan with the policy that it stands for.
-fn pairs() -> Result<Vec<(PolicyPlan, Box<dyn Policy>)>, PolicyError> {
+/// A plan with the policy that it stands for.
+type Pair = (PolicyPlan, Box<dyn Policy>);
+
+fn pairs() -> Result<Vec<Pair>, PolicyError> {
     let weights: PerModel =
         std::array::from_fn(|model| [0.5, 0.25, 1.0].get(model).copied().unwrap_or_default());
     Ok(vec![

@@ -10,6 +10,7 @@ use super::policy;
 use crate::config::error::Problem;
 use crate::config::keys::{self, RESERVED_NAMES};
 use crate::config::kinds::{BoundedText, Key, Numbers};
+use crate::config::policies::Policies;
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, row_stride};
 use crate::config::value::Table;
@@ -17,7 +18,6 @@ use crate::limits::{
     INPUT_BYTES_DEFAULT, POOL_BYTES_AT_START_MAX, POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX,
     POOL_ROWS_MAX, POOL_ROWS_MIN, SLO_US_DEFAULT,
 };
-use crate::policies::Policies;
 
 /// Stands in for an input that is wrong, until the report ends the start.
 const INPUT_STAND_IN: TensorSpec = TensorSpec::at_most(ElementType::Bytes, INPUT_BYTES_DEFAULT);

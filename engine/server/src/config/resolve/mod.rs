@@ -17,8 +17,8 @@ use super::error::{Notice, Problem};
 use super::keys::File;
 use super::report::Report;
 use super::settings::{Command, Config};
+use crate::config::policies::Policies;
 use crate::limits::{APPLICATIONS_MAX, MODELS_MAX};
-use crate::policies::Policies;
 use links::Known;
 
 /// What is not in the text.

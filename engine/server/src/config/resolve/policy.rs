@@ -14,11 +14,11 @@ use super::check;
 use super::links::{Known, Linked};
 use crate::config::error::{Notice, OneOf, Problem};
 use crate::config::keys;
+use crate::config::policies::Policies;
 use crate::config::report::{Report, shown};
 use crate::config::settings::Policy;
 use crate::config::value::{Table, Text};
 use crate::limits::HEDGE_SHARE_DEFAULT;
-use crate::policies::Policies;
 
 /// `None` when there is no model to choose.
 pub(super) fn resolve(

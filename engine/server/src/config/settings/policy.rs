@@ -5,7 +5,7 @@
 use cutter_core::feedback::{Loss, Reading};
 use cutter_core::policy::{Models, Policy as CorePolicy, PolicyPlan};
 
-use crate::policies::{MakePolicy, PolicyParameters};
+use crate::config::policies::{MakePolicy, PolicyParameters};
 
 /// An application's `policy`.
 #[derive(Clone, Debug, PartialEq)]

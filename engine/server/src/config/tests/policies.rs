@@ -6,11 +6,11 @@ use cutter_core::feedback::{Loss, Reading};
 use cutter_core::policy::{Exp3, Models, Policy as CorePolicy, PolicyPlan};
 
 use super::{config, policy, warnings, with};
+use crate::config::policies::{Policies, PolicyParameters};
 use crate::config::{
     Arms, Cache, Config, DecisionLog, Ensemble, Judging, Learning, Mode, Plan, Policy, Rewards,
     StateStore, Substitute,
 };
-use crate::policies::{Policies, PolicyParameters};
 
 fn resolved(lines: &str) -> Policy {
     config(&policy(lines)).applications.remove(0).policy.expect("it has one")
@@ -190,6 +190,20 @@ fn a_registered_policy_is_made_with_its_numbers() {
     let made = config.applications.remove(0).policy.expect("it has one").plan.build();
     let expected = Exp3::new(0.25, 0.0, 0.0).expect("a right one");
     assert_eq!(format!("{:?}", made.expect("it was made before")), format!("{expected:?}"));
+}
+
+#[test]
+fn a_file_names_a_registered_policy_as_a_text_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cutter.toml");
+    let text = policy("name = \"own\"\nparameters = { speed = 0.5 }");
+    std::fs::write(&path, text).expect("the file is written");
+    let mut policies = Policies::default();
+    policies.register("own", own);
+    let read = Config::load_with(&path, &policies);
+    let policy = read.expect("the file is right").0.applications.remove(0).policy;
+    assert_eq!(policy.expect("it has one").name, "own");
+    Config::load(&path).expect_err("nobody knows it");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{Entry, check};
 use crate::config::error::{OneOf, Problem};
 use crate::config::keys::PolicyName;
 use crate::config::kinds::{Decimal, Key, Word};
+use crate::config::policies::{MakePolicy, Policies, PolicyParameters};
 use crate::config::report::{Report, shown};
 use crate::config::settings::{Plan, Registered};
 use crate::limits::{
@@ -16,7 +17,6 @@ use crate::limits::{
     EXP3_FLOOR_DEFAULT, EXP3_SHARE_DEFAULT, EXP4_ETA_DEFAULT, EXP4_SHARE_DEFAULT,
     LIN_UCB_FLOOR_DEFAULT,
 };
-use crate::policies::{MakePolicy, Policies, PolicyParameters};
 
 /// Stands in for a policy that is wrong, until the report ends the start.
 const STAND_IN: Plan = Plan::BuiltIn(PolicyPlan::Static);
