@@ -172,7 +172,7 @@ impl Core {
         if now_ns > deadline_ns {
             state.stats.late.add(u64::from(queries));
         }
-        if let Some(link) = state.links.selected().first() {
+        for link in state.links.asked_by_most(state.selector.is_some()) {
             let model = &mut self.models[link.model];
             model.reply_ns = smoothed(model.reply_ns, reply_ns);
         }

@@ -47,6 +47,14 @@ impl Links {
         Self { models: link.into_iter().collect(), ..Self::default() }
     }
 
+    /// Those on whose batches the time of a reply is taken into account: all that a policy may
+    /// choose, and else the first.
+    #[inline]
+    pub(crate) fn asked_by_most(&self, has_policy: bool) -> &[Link] {
+        let most = if has_policy { self.models.len() } else { 1.min(self.models.len()) };
+        &self.models[..most]
+    }
+
     /// Those that a query asks.
     #[inline]
     pub(crate) fn selected(&self) -> &[Link] {

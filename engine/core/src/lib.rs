@@ -122,6 +122,12 @@ impl Default for Core {
 impl Core {
     /// Without applications, models and replicas. Takes the memory of its tables.
     pub fn new() -> Self {
+        Self::starting_at(1)
+    }
+
+    /// The same where queries have ids from this one on: of ids that rise faster with time than
+    /// queries come, none is given twice, whatever ends in between.
+    pub fn starting_at(first_query_id: u64) -> Self {
         let replicas = REPLICAS_TOTAL_MAX as usize;
         Self {
             applications: Slab::new(APPLICATIONS_MAX),
@@ -129,7 +135,7 @@ impl Core {
             model_list: Vec::with_capacity(MODELS_MAX),
             replicas: Slab::new(replicas),
             deadlines: Deadlines::new(OWNERS_MAX),
-            next_query_id: 1,
+            next_query_id: first_query_id,
             kills: Vec::with_capacity(replicas),
             failure_news: Vec::with_capacity(MODELS_MAX),
             drains: Vec::with_capacity(DRAINS_MAX),

@@ -197,6 +197,12 @@ impl<W: Copy> Cache<W> {
         Some(self.output(id))
     }
 
+    /// The same without counting it.
+    pub fn peek(&self, now_ns: u64, input: &[u8]) -> Option<(&[u8], &TensorSpec)> {
+        let id = self.find(self.hash_of(input), input)?;
+        self.is_fresh(now_ns, &self.entries[id]).then(|| self.output(id))
+    }
+
     /// The output that was awaited is there. It is kept if it can be; either way those who joined
     /// are to be popped now, with [`next_waiter`](Self::next_waiter). Says whether anything was
     /// awaited under this handle.

@@ -35,6 +35,7 @@ mod clock;
 mod index;
 mod key;
 mod lessons;
+mod series;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ use crate::limits::{
 use crate::policy::State;
 
 pub use key::ContextKey;
+pub use series::Series;
 
 use clock::Clock;
 use index::Index;

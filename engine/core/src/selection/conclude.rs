@@ -9,9 +9,9 @@ use super::selector::Decision;
 use crate::Core;
 use crate::answer::{Outcome, Sink, tell};
 use crate::application::Application;
-use crate::call::CallRef;
+use crate::call::{Call, CallRef};
 use crate::feedback::{self, Decided, Said, numbers};
-use crate::ids::ApplicationId;
+use crate::ids::{ApplicationId, ModelId};
 use crate::limits::LINKS_MAX;
 use crate::query::{Kept, Queries};
 use crate::stats::{Reason, SelectionStats, millionths};
@@ -79,7 +79,8 @@ impl Core {
         (reason, detail): (Reason, &[u8]),
         sink: &mut impl Sink,
     ) {
-        let Application { selector, queries, stats, .. } = &mut *self.applications[application];
+        let Application { selector, queries, stats, pool, .. } =
+            &mut *self.applications[application];
         let decided = selector.as_mut().and_then(|selector| selector.learner_of(row));
         let Some((learner, decision)) = decided else {
             return self.answer_with_first(now_ns, application, row, (reason, detail), sink);
@@ -89,7 +90,11 @@ impl Core {
             return self.end_evaluation(now_ns, application, row, sink);
         }
         let Learner { plan, stats: counted, contexts, means, .. } = learner;
-        let heard = heard(plan, means, &decision, queries, row);
+        let input: &[u8] = pool.row_mut(row, queries.get(row).bytes as usize);
+        let models = &self.models;
+        let before = |model: ModelId| models[model].cache.as_ref()?.peek(now_ns, input);
+        let substitutes = Substitutes { plan, means, before: &before };
+        let heard = heard(&substitutes, &decision, queries, row);
         let heard = &heard[..plan.models];
         let came = heard.iter().any(|heard| matches!(heard, Heard::Came(_)));
         let (_, state) = contexts.state(&open.context);
@@ -169,10 +174,36 @@ impl Core {
     }
 }
 
+/// What may stand for a model that has said nothing.
+struct Substitutes<'a, F> {
+    plan: &'a LearnerPlan,
+    means: &'a Means,
+    /// What a model has said of the input before, if that is known.
+    before: &'a F,
+}
+
+impl<'a, F: Fn(ModelId) -> Option<(&'a [u8], &'a TensorSpec)>> Substitutes<'a, F> {
+    fn of(&self, call: &Call) -> Heard<'a> {
+        match self.plan.substitute {
+            Substitute::Nothing => Heard::Nothing,
+            Substitute::Mean => {
+                self.means.of(usize::from(call.arm)).map_or(Heard::Nothing, Heard::Mean)
+            }
+            Substitute::Last => self.before_of(call).unwrap_or(Heard::Nothing),
+        }
+    }
+
+    fn before_of(&self, call: &Call) -> Option<Heard<'a>> {
+        let (bytes, spec) = (self.before)(call.model)?;
+        let said = self.plan.reading.read(bytes, spec)?;
+        let output = OutputBytes::borrowed(bytes);
+        Some(Heard::Before(Spoken { output, spec, said, at_ns: call.admitted_ns }))
+    }
+}
+
 /// What was heard of each linked model; of a baseline alone, where there is one.
 fn heard<'a>(
-    plan: &LearnerPlan,
-    means: &'a Means,
+    substitutes: &Substitutes<'a, impl Fn(ModelId) -> Option<(&'a [u8], &'a TensorSpec)>>,
     decision: &Decision<'_>,
     queries: &'a Queries,
     row: u32,
@@ -186,10 +217,8 @@ fn heard<'a>(
         heard[arm] = if let Some(Kept { output, spec, at_ns }) = queries.kept(row, link) {
             let (output, said, at_ns) = (output.output(), decision.said[arm], *at_ns);
             Heard::Came(Spoken { output, spec, said, at_ns })
-        } else if plan.substitute == Substitute::Mean {
-            means.of(arm).map_or(Heard::Nothing, Heard::Mean)
         } else {
-            Heard::Nothing
+            substitutes.of(call)
         };
     }
     heard

@@ -97,12 +97,7 @@ impl Core {
 
     /// Decisions whose time for feedback is over are ended. To be called now and then.
     pub fn expire_decisions(&mut self, now_ns: u64) {
-        for (_, application) in self.applications.iter_mut() {
-            let selector = application.selector.as_mut();
-            if let Some(learner) = selector.and_then(|selector| selector.learner.as_mut()) {
-                learner.expire(now_ns);
-            }
-        }
+        self.learners().for_each(|learner| learner.expire(now_ns));
     }
 
     fn learner_mut(&mut self, application: ApplicationId) -> Option<&mut Learner> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::means::Means;
-use crate::contexts::{ContextKey, Contexts, ContextsPlan};
+use crate::contexts::{ContextKey, Contexts, ContextsPlan, Series};
 use crate::feedback::{Decisions, Loss, Losses, Reading, Unrewarded, Vector};
 use crate::policy::{Ask, Models, PerModel, Policy, PolicyError, Random, Selection};
 use crate::stats::SelectionStats;
@@ -61,8 +61,8 @@ pub struct LearnerPlan {
     pub seed: u64,
     /// How many contexts have their states in memory; 0: all have the application's.
     pub contexts: u32,
-    /// Whether what is learned outlives the server.
-    pub has_store: bool,
+    /// Where what is learned outlives the server, if it does.
+    pub series: Option<Series>,
     /// Keys the hashes of inputs and contexts: drawn at random, so that nobody outside can find
     /// some that collide.
     pub hash_seed: u64,
@@ -126,7 +126,7 @@ impl Learner {
             held: plan.contexts.max(1),
             initial: plan.policy.init(plan.models),
             seed: plan.hash_seed,
-            has_store: plan.has_store,
+            has_store: plan.series.is_some(),
         }
     }
 

@@ -34,6 +34,7 @@ mod learner;
 mod means;
 mod selector;
 mod servable;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,8 @@ use crate::Core;
 pub use ensemble::{Ensemble, Member};
 pub use learn::{Target, Update, Updated};
 pub use learner::{Asking, Learner, LearnerPlan, Mode, Substitute};
+
+pub use storage::Storage;
 
 pub(crate) use ensemble::Scratch;
 pub(crate) use selector::Selector;

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use cutter_core::contexts::Series;
 use cutter_core::policy::Policy;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -45,7 +46,6 @@ use crate::limits::{STORE_LOADS_MAX, STORE_REQUESTS_MAX, STORE_ROUND_STATES_MAX}
 
 pub use client::StoreClient;
 pub use error::StoreError;
-pub use requests::Series;
 pub use worker::StoreCounts;
 
 use database::Database;

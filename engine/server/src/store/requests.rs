@@ -1,17 +1,7 @@
 //! What the engine thread and the store's thread tell each other.
 
-use cutter_core::contexts::ContextKey;
+use cutter_core::contexts::{ContextKey, Series};
 use cutter_core::policy::Policy;
-
-/// Whose states they are: of an application, with a policy and a set of linked models. Two that
-/// were registered are two, even where what they name is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Series {
-    /// Which registration it is.
-    pub(super) number: u64,
-    /// What it is called in the file.
-    pub(super) name: u128,
-}
 
 /// Who says whether bytes are a state of a series.
 #[derive(Debug)]

@@ -119,3 +119,24 @@ fn a_client_that_goes_passes_its_call_on() {
     assert_eq!(world.number(joined), 4.0);
     assert_eq!(world.core.view().applications[0].1.rows_in_use, 0);
 }
+
+#[test]
+fn a_model_that_is_late_is_taken_to_say_what_it_said_of_the_input_before() {
+    let substitute = Substitute::Last;
+    let mut world = cached(Setup { substitute, ..Setup::values(2, 0.5) });
+    world.ask_of(1, &PLAIN);
+    [2.0, 6.0].into_iter().enumerate().for_each(|(model, said)| world.answer(model, said));
+    let (now_ns, replica) = (world.now_ns, world.replicas[1]);
+    world.core.replica_lost(now_ns, replica, crate::Death::Stopped, &mut world.heard);
+    // Both are known, and the one that is down is not asked; so the other is combined alone.
+    let known = world.ask_of(1, &PLAIN);
+    assert_eq!(world.number(known), 2.0);
+    world.core.replica_up(now_ns, replica, FLOAT, 1, ROWS);
+    let unknown = world.ask_of(2, &PLAIN);
+    world.answer(0, 2.0);
+    world.take(1);
+    world.advance(SLO_NS);
+    assert_eq!((world.number(unknown), world.told(unknown).confidence), (2.0, Some(0.5)));
+    world.say(1, &0.0_f32.to_le_bytes());
+    world.assert_empty();
+}

@@ -172,7 +172,7 @@ impl Setup {
             on: self.on,
             seed: 7,
             contexts: self.contexts,
-            has_store: false,
+            series: None,
             hash_seed: 5,
             window: WINDOW,
             feedback_wait_ns: WAIT_NS,
