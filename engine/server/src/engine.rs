@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
 use cutter_core::stats::EngineStats;
-use cutter_core::{Answer, Core, Sink};
+use cutter_core::{Answer, Change, Core, Sink};
 
 use crate::config::Config;
+use crate::control::learning::Run;
 use crate::control::plan::{self, ChangeError, Step};
 use crate::control::registry::Registry;
+use crate::decision_log::LogHeader;
 use crate::port::http::{Frontend, PortLimits};
 
 /// Why there is no engine.
@@ -42,6 +44,8 @@ pub struct Engine {
     /// What there is, for control.
     pub registry: Registry,
     pub ids: Ids,
+    /// What the decision log is to know.
+    pub headers: Vec<(ApplicationId, Box<LogHeader>)>,
 }
 
 impl Engine {
@@ -54,13 +58,25 @@ impl Engine {
         now_ns: u64,
         is_over: &dyn Fn() -> bool,
     ) -> Result<Self, EngineError> {
+        Self::of(Run::default(), config, limits, now_ns, is_over)
+    }
+
+    /// The same in this run of a server.
+    pub fn of(
+        run: Run,
+        config: &Config,
+        limits: PortLimits,
+        now_ns: u64,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Self, EngineError> {
         let stats = Arc::new(EngineStats::new());
         let mut engine = Self {
-            core: Core::new(),
+            core: Core::starting_at(run.first_query_id),
             frontend: Frontend::new(limits, Arc::clone(&stats)),
             stats,
-            registry: Registry::new(),
+            registry: Registry::of(run),
             ids: Ids::default(),
+            headers: Vec::new(),
         };
         for settings in &config.models {
             let (model, steps) = plan::add_model(&mut engine.registry, settings, now_ns)?;
@@ -88,7 +104,10 @@ impl Engine {
 
     /// A change at the start, which is done at once.
     fn take(&mut self, step: Step) {
-        let Step { change, endpoint } = step;
+        let Step { change, endpoint, header } = step;
+        if let (Change::Link { application, .. }, Some(header)) = (&change, header) {
+            self.headers.push((*application, header));
+        }
         self.frontend.change(&change, endpoint);
         let changed = self.core.change(0, 0, change, &mut NoAnswers);
         assert!(changed.is_some(), "nothing is under way yet");

@@ -39,6 +39,13 @@ cutter_limits::limits! {
         /// How often the log is told, at most, that decisions cannot be written.
         LOG_FAILED_TOLD_NS: u64 = 10_000_000_000, "ns";
     }
+    "Learning" {
+        /// What an input takes, for the number of entries of a model's cache, while no application
+        /// says it.
+        CACHE_INPUT_BYTES: usize = 1024, "bytes";
+        /// How often the engine thread looks after what was learned and what is logged.
+        LEARN_PERIOD_NS: u64 = 1_000_000, "ns";
+    }
     "Direct port" {
         /// Questions of the engine's own process that may be under way.
         QUESTIONS_MAX: usize = 1024, "questions";

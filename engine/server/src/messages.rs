@@ -7,13 +7,14 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
-use cutter_core::ids::{ModelId, ReplicaId};
+use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
 use cutter_core::{Availability, Change, Death, Retired};
 use cutter_protocol::engine::{EngineEnd, PoolChange};
 use rustix::event::EventfdFlags;
 use tokio::sync::oneshot;
 
 use crate::carrier::KillReason;
+use crate::decision_log::LogHeader;
 use crate::inspection::Inspection;
 use crate::port::direct::Question;
 use crate::port::http::Endpoint;
@@ -23,7 +24,15 @@ use crate::port::http::Endpoint;
 pub enum ToEngine {
     /// A step of the core, and what clients are to see of the application that is added or linked.
     /// It is acknowledged by its number.
-    Change { number: u64, change: Change, endpoint: Option<Box<Endpoint>> },
+    Change {
+        number: u64,
+        change: Change,
+        endpoint: Option<Box<Endpoint>>,
+        header: Option<Box<LogHeader>>,
+    },
+    /// A model of an application, by its place among those linked, is not to be asked any more, or
+    /// is again.
+    SwitchArm { application: ApplicationId, arm: usize, on: bool },
     /// An incarnation has mapped everything and waits for batches.
     /// First these pools are changed, whose descriptors are on their way to it.
     ReplicaUp { replica: ReplicaId, incarnation: u64, end: Box<EngineEnd>, pools: Vec<PoolChange> },
@@ -78,9 +87,14 @@ impl EngineMailbox {
     /// Sends, unless the engine thread has ended.
     pub fn send(&self, message: ToEngine) {
         if self.messages.send(message).is_ok() {
-            // A counter that could overflow after 2^64 messages.
-            let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+            self.ring();
         }
+    }
+
+    /// Wakes the engine thread.
+    pub fn ring(&self) {
+        // A counter that could overflow after 2^64 messages.
+        let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
     }
 }
 

@@ -5,25 +5,28 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cutter_core::stats::EngineStats;
 use cutter_machine::clock::monotonic_ns;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::asker::{AskError, Asker};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, StateStore};
 use crate::control::changes::Changes;
+use crate::control::learning::Run;
 use crate::control::plan;
 use crate::control::registry::Registry;
 use crate::control::{self, ContainerListener, ControlPlan, Signals};
 use crate::counted::Counted;
+use crate::decision_log::{DecisionLog, LogError, LogSettings, LogThread, LogWriter};
 use crate::engine::{Engine, EngineError};
 use crate::limits::{CONNECTIONS_MIN, ENGINE_END_NS, sums};
 use crate::messages::{self, EngineMailbox};
 use crate::port::http::PortLimits;
 use crate::reactor::listener::{ListenError, Listener, Patience, bind_tcp};
 use crate::reactor::{EnginePlan, EngineThread, LoopError};
+use crate::store::{self, StoreClient, StoreError, StoreThread};
 
 /// Why a server cannot start. Each is one line: what, why, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,10 @@ pub enum StartError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Loop(#[from] LoopError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Log(#[from] LogError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
     #[error("asked to end while it was starting")]
@@ -69,6 +76,7 @@ pub struct Server {
     stop: Option<oneshot::Sender<()>>,
     engine: JoinHandle<Result<(), LoopError>>,
     control: JoinHandle<std::io::Result<()>>,
+    log_thread: Option<LogThread>,
 }
 
 impl Server {
@@ -82,15 +90,20 @@ impl Server {
             .map_err(|error| if is_over() { StartError::Ended } else { error.into() })?;
         let addresses = sockets.query.iter().map(|listener| listener.address.clone()).collect();
         let admin = sockets.admin.local_addr()?;
-        let made = Engine::new(&config, port_limits(&config), monotonic_ns(), &is_over);
+        let (mailbox, inbox) = messages::mailbox()?;
+        let Kept { store, run, log, log_thread } = open_kept(&config, &mailbox)?;
+        let made = Engine::of(run, &config, port_limits(&config), monotonic_ns(), &is_over);
         let made = made.map_err(|error| match error {
             EngineError::Ended => StartError::Ended,
             error @ EngineError::Change(_) => error.into(),
         })?;
-        let Engine { core, frontend, stats, registry, ids: _ } = made;
+        let Engine { core, mut frontend, stats, registry, ids: _, headers } = made;
+        frontend.replies.log = log.map(|mut log| {
+            headers.iter().for_each(|(id, header)| log.add_application(*id, header));
+            Box::new(log)
+        });
         let registry = Arc::new(Mutex::new(registry));
         let (changes, requests) = control::changes::channel();
-        let (mailbox, inbox) = messages::mailbox()?;
         let (to_control, from_engine) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let (engine, unpinned) = start_engine(
@@ -103,6 +116,7 @@ impl Server {
                 inbox,
                 control: to_control,
                 wait: config.server.wait,
+                store,
             },
         )?;
         let plan = ControlPlan {
@@ -122,7 +136,18 @@ impl Server {
             .name("cutter-control".to_owned())
             .spawn(move || control::run(plan))?;
         let stop = Some(stop);
-        Ok(Server { addresses, admin, stats, registry, changes, mailbox, stop, engine, control })
+        Ok(Server {
+            addresses,
+            admin,
+            stats,
+            registry,
+            changes,
+            mailbox,
+            stop,
+            engine,
+            control,
+            log_thread,
+        })
     }
 
     /// Where queries are taken, with the ports that were really bound.
@@ -174,6 +199,12 @@ impl Server {
         let control = self.control.join();
         let engine = end_of(self.engine)?;
         engine.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        // What was learned, and what was decided, is written before the process ends.
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = registry.run.store.take();
+        drop(registry);
+        store.into_iter().for_each(StoreThread::join);
+        self.log_thread.into_iter().for_each(LogThread::join);
         control.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok(())
     }
@@ -190,6 +221,50 @@ fn end_of<T>(engine: JoinHandle<T>) -> Result<std::thread::Result<T>, StartError
         std::thread::sleep(LOOK);
     }
     Ok(engine.join())
+}
+
+/// What outlives a server, opened.
+struct Kept {
+    store: Option<StoreClient>,
+    run: Run,
+    log: Option<LogWriter>,
+    log_thread: Option<LogThread>,
+}
+
+/// Opens what a configuration wants kept: states, if there is a policy that has any, and a log of
+/// decisions.
+fn open_kept(config: &Config, mailbox: &EngineMailbox) -> Result<Kept, StartError> {
+    let path = match &config.server.state {
+        StateStore::None => None,
+        StateStore::At(path) => Some(path.clone()),
+        StateStore::Default if config.applications.iter().any(|it| it.policy.is_some()) => {
+            Some(store::default_path()?)
+        }
+        StateStore::Default => None,
+    };
+    let mailbox = mailbox.clone();
+    let opened =
+        path.map(|path| store::open(&path, Box::new(move || mailbox.ring()))).transpose()?;
+    let (store, thread) = opened.unzip();
+    let log = config.server.decision_log.as_ref().map(|settings| {
+        DecisionLog::open(LogSettings {
+            directory: settings.directory.clone(),
+            file_bytes_max: settings.file_bytes,
+            files_max: settings.files as usize,
+            sample: settings.sample,
+        })
+    });
+    let (log, log_thread) = log.transpose()?.unzip();
+    let run = Run { first_query_id: epoch_us(), store: thread };
+    Ok(Kept { store, run, log, log_thread })
+}
+
+/// Microseconds since 1970: an epoch of query ids. A port takes less than a query in each, so that
+/// the next run of the server begins beyond all ids of this one; and below 2^53, so that they are
+/// numbers in every JSON.
+fn epoch_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(1).max(1)
 }
 
 /// All sockets of a server.

@@ -69,6 +69,7 @@ impl Served {
             inbox,
             control: to_control,
             wait,
+            store: None,
         };
         let control = ControlPlan {
             stats,

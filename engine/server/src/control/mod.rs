@@ -28,6 +28,7 @@ mod by_hand;
 pub mod changes;
 mod greet;
 mod health;
+pub mod learning;
 mod life;
 mod limiter;
 mod output;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use cutter_core::cache::CachePlan;
 use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::stats::{ApplicationStats, ModelStats};
@@ -18,10 +19,13 @@ use cutter_protocol::segment::SegmentError;
 use cutter_protocol::violation::Violation;
 use cutter_tensor::TensorSpec;
 
+use super::learning::{self, Made};
 use super::registry::{ApplicationEntry, ModelEntry, Registry};
 use crate::config::{self, BatchPolicy};
+use crate::decision_log::LogHeader;
+use crate::limits::CACHE_INPUT_BYTES;
 use crate::pool;
-use crate::port::http::Endpoint;
+use crate::port::http::{Endpoint, PolicyView};
 
 /// Why something is not done. Each is one line: what, why, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,13 @@ pub enum ChangeError {
          another model"
     )]
     Input { model: String, takes: Box<TensorSpec>, application: String, sends: Box<TensorSpec> },
+    #[error(
+        "the policy of application {application} is for {made_for} models, and {named} are named; \
+         name as many, or none"
+    )]
+    PolicyModels { application: String, made_for: usize, named: usize },
+    #[error("the policy of application {application} cannot be made: {why}")]
+    Policy { application: String, why: String },
     #[error("the server is ending")]
     Ending,
 }
@@ -77,11 +88,13 @@ pub enum ChangeError {
 pub struct Step {
     pub change: Change,
     pub endpoint: Option<Box<Endpoint>>,
+    /// What the decision log is to know of an application that is linked and has a policy.
+    pub header: Option<Box<LogHeader>>,
 }
 
 impl From<Change> for Step {
     fn from(change: Change) -> Self {
-        Self { change, endpoint: None }
+        Self { change, endpoint: None, header: None }
     }
 }
 
@@ -110,8 +123,10 @@ pub fn add_model(
     let stats = Arc::new(stats);
     let added = registry.add_model(Arc::new(settings.clone()), Arc::clone(&stats), now_ns);
     let id = added.ok_or(ChangeError::Models)?;
+    let cache = settings.cache.map(|cache| cache_plan(settings, cache));
+    registry.models[id].cache = cache.as_ref().map(|plan| Arc::clone(&plan.stats));
     let plan = ModelPlan {
-        cache: None,
+        cache,
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
         room: Room::new(0),
@@ -135,6 +150,16 @@ pub fn add_model(
     Ok((id, steps))
 }
 
+fn cache_plan(settings: &config::Model, cache: config::Cache) -> CachePlan {
+    CachePlan {
+        bytes_max: usize::try_from(cache.bytes).unwrap_or(usize::MAX),
+        input_bytes: settings.input.map_or(CACHE_INPUT_BYTES, |input| input.bytes_max()),
+        ttl_ns: cache.ttl_ns,
+        seed: learning::secret(),
+        stats: Arc::default(),
+    }
+}
+
 /// Adds an application, which asks nobody yet but can ask so many models. Takes its memory.
 pub fn add_application(
     registry: &mut Registry,
@@ -156,13 +181,15 @@ pub fn add_application(
         rows: descriptor,
         links: Vec::new(),
         links_max,
+        selection: None,
+        series: None,
     };
     let id = registry.applications.insert(entry).map_err(|_| ChangeError::Applications)?;
-    let plan =
-        ApplicationPlan { slo_ns: settings.slo_ns, pool, links_max, has_policy: false, stats };
+    let (slo_ns, has_policy) = (settings.slo_ns, settings.policy.is_some());
+    let plan = ApplicationPlan { slo_ns, pool, links_max, has_policy, stats };
     let change = Change::AddApplication { id, application: Box::new(Application::new(plan)) };
     let endpoint = endpoint(registry, id);
-    Ok((id, Step { change, endpoint: Some(endpoint) }))
+    Ok((id, Step { change, endpoint: Some(endpoint), header: None }))
 }
 
 /// Links an application to these models and to no others.
@@ -177,6 +204,7 @@ pub fn link(
         return Err(ChangeError::Links { application: entry.settings.name.clone(), asked, most });
     }
     let places = places(registry, application, models)?;
+    let learner = learner(registry, application, models)?;
     // From here on it is done.
     let rows = registry.applications[application].settings.rows as usize;
     let (mut links, mut maps, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
@@ -197,11 +225,44 @@ pub fn link(
             rooms.push(NewRoom { model, room: Box::new(Room::new(needed)) });
         }
     }
-    registry.applications[application].links = models.to_vec();
-    let links = Box::new(Links { models: links, ..Links::default() });
+    let entry = &mut registry.applications[application];
+    entry.links = models.to_vec();
+    let mut links = Box::new(Links { models: links, ..Links::default() });
+    let mut header = None;
+    if let Some(made) = learner {
+        let before = std::mem::replace(&mut entry.series, made.series);
+        entry.selection = Some(made.stats);
+        (links.learner, header) = (Some(made.learner), Some(made.header));
+        if let (Some(store), Some(series)) = (&registry.run.store, before) {
+            store.forget(series);
+        }
+    }
     let change = Change::Link { application, links, rooms };
     let endpoint = Some(endpoint(registry, application));
-    Ok(LinkPlan { step: Step { change, endpoint }, maps })
+    Ok(LinkPlan { step: Step { change, endpoint, header }, maps })
+}
+
+/// Who is to choose among these models, if the application has a policy and they are others than
+/// before: for the same ones, the one that there is goes on.
+fn learner(
+    registry: &mut Registry,
+    application: ApplicationId,
+    models: &[ModelId],
+) -> Result<Option<Made>, ChangeError> {
+    let entry = &registry.applications[application];
+    let Some(policy) = entry.settings.policy.as_ref() else { return Ok(None) };
+    if models.is_empty() || entry.links == models {
+        return Ok(None);
+    }
+    let name = || entry.settings.name.clone();
+    let made_for = policy.arms.caps.len();
+    if made_for != models.len() {
+        let named = models.len();
+        return Err(ChangeError::PolicyModels { application: name(), made_for, named });
+    }
+    let labels = models.iter().map(|model| registry.models[*model].settings.label()).collect();
+    let made = learning::make(&entry.settings, policy, labels, &mut registry.run);
+    made.map(Some).map_err(|why| ChangeError::Policy { application: name(), why })
 }
 
 /// Links an application to nobody. Says whose replicas have its rows, and at which place.
@@ -278,11 +339,16 @@ fn places(
 /// What clients see of an application as it is linked now.
 fn endpoint(registry: &Registry, application: ApplicationId) -> Box<Endpoint> {
     let ApplicationEntry { settings, stats, links, .. } = &registry.applications[application];
-    let model = links.first().map(|model| &registry.models[*model].settings);
-    let model = model.map(|model| (model.name.clone(), model.version.clone()));
+    let linked = links.iter().map(|model| &registry.models[*model].settings);
+    let models = linked.map(|model| (model.name.clone(), model.version.clone())).collect();
     let (name, default) = (settings.name.clone(), &settings.default_output);
     let (slo_ns, stats) = (settings.slo_ns, Arc::clone(stats));
-    let mut endpoint = Endpoint::new(name, settings.input, slo_ns, default, model, stats);
+    let mut endpoint = Endpoint::new(name, settings.input, slo_ns, default, models, stats);
     (endpoint.rows, endpoint.json_output) = (settings.rows, settings.json_output);
+    endpoint.policy = settings.policy.as_ref().map(|policy| PolicyView {
+        numbers: learning::numbers(&policy.plan),
+        is_exact: matches!(policy.plan, config::Plan::BuiltIn(_)),
+        rewards: (policy.judging.rewards.low, policy.judging.rewards.high),
+    });
     Box::new(endpoint)
 }

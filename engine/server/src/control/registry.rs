@@ -12,13 +12,16 @@ use std::sync::Arc;
 
 use cutter_admin_api::readyz::{self, Readiness};
 use cutter_core::Availability;
+use cutter_core::cache::CacheStats;
+use cutter_core::contexts::Series;
 use cutter_core::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, ReplicaId};
 use cutter_core::limits::{APPLICATIONS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::slab::Slab;
-use cutter_core::stats::{ApplicationStats, EngineStats, ModelStats};
+use cutter_core::stats::{ApplicationStats, EngineStats, ModelStats, SelectionStats};
 use cutter_protocol::limits::POOLS_MAX;
 
 use super::health::{Counts, Health};
+use super::learning::Run;
 use crate::config;
 use crate::counted::Counted;
 
@@ -86,6 +89,9 @@ pub struct ApplicationEntry {
     pub links: Vec<ModelId>,
     /// The most models that it can ask.
     pub links_max: usize,
+    /// Of one with a policy that is linked to models.
+    pub selection: Option<Arc<SelectionStats>>,
+    pub series: Option<Series>,
 }
 
 /// A model version.
@@ -93,6 +99,8 @@ pub struct ApplicationEntry {
 pub struct ModelEntry {
     pub settings: Arc<config::Model>,
     pub stats: Arc<ModelStats>,
+    /// Of one that has a cache.
+    pub cache: Option<Arc<CacheStats>>,
     pub replicas: Vec<ReplicaId>,
     /// Whose rows its replicas can read, by the place in their pool tables.
     pub pools: [Option<ApplicationId>; POOLS_MAX],
@@ -127,6 +135,8 @@ pub struct Registry {
     pub applications: Slab<ApplicationEntry, OfApplication>,
     pub models: Slab<ModelEntry, OfModel>,
     replicas: Slab<ReplicaEntry, OfReplica>,
+    /// What learners have in common.
+    pub run: Run,
     draining: bool,
     engine_ended: bool,
     /// The engine thread runs, but not on its core.
@@ -142,10 +152,16 @@ impl Default for Registry {
 impl Registry {
     /// Nothing is there.
     pub fn new() -> Self {
+        Self::of(Run::default())
+    }
+
+    /// The same in this run.
+    pub fn of(run: Run) -> Self {
         Self {
             applications: Slab::new(APPLICATIONS_MAX),
             models: Slab::new(MODELS_MAX),
             replicas: Slab::new(REPLICAS_TOTAL_MAX as usize),
+            run,
             draining: false,
             engine_ended: false,
             engine_unpinned: None,
@@ -167,6 +183,7 @@ impl Registry {
         let entry = ModelEntry {
             settings,
             stats,
+            cache: None,
             replicas: Vec::with_capacity(count as usize),
             pools: [None; POOLS_MAX],
             room_rows: 0,

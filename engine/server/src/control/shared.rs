@@ -139,8 +139,8 @@ impl Shared {
         let number = self.next_change.replace(self.next_change.get() + 1);
         let (done, is_done) = oneshot::channel();
         self.changes.borrow_mut().insert(number, done);
-        let Step { change, endpoint } = step;
-        self.send_to_engine(ToEngine::Change { number, change, endpoint });
+        let Step { change, endpoint, header } = step;
+        self.send_to_engine(ToEngine::Change { number, change, endpoint, header });
         is_done.await.map_err(|_| ChangeError::Ending)
     }
 

@@ -88,6 +88,12 @@ impl LogWriter {
         }
     }
 
+    /// When there is something to hand over.
+    pub fn due_ns(&self) -> Option<u64> {
+        let chunk = self.chunk.as_ref().filter(|chunk| chunk.records > 0)?;
+        Some(chunk.begun_ns.saturating_add(LOG_CHUNK_AGE_NS))
+    }
+
     fn is_logged(&self, application: ApplicationId, query_id: u64) -> bool {
         let logged = self.applications[application.place()].as_ref();
         logged.is_some_and(|logged| logged.id == application)

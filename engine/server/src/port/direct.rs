@@ -13,11 +13,13 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use cutter_core::feedback::Decided;
 use cutter_core::ids::ApplicationId;
 use cutter_core::stats::Reason;
 use cutter_core::{Admission, Answer, Core, HandedOver, Outcome, ReplyTo, Sink};
 use cutter_tensor::TensorSpec;
 
+use crate::decision_log::LogWriter;
 use crate::limits::QUESTIONS_MAX;
 
 /// Marks the queries of this port; the rest is the place of the question.
@@ -116,8 +118,16 @@ impl Default for Questions {
 }
 
 impl Questions {
-    /// Asks the core. `is_taken`: the application is there and takes queries.
-    pub fn ask(&mut self, now_ns: u64, question: Box<Question>, is_taken: bool, core: &mut Core) {
+    /// Asks the core. `is_taken`: the application is there and takes queries. What is decided at
+    /// once is told to the log.
+    pub fn ask(
+        &mut self,
+        now_ns: u64,
+        question: Box<Question>,
+        is_taken: bool,
+        core: &mut Core,
+        log: Option<&mut LogWriter>,
+    ) {
         if !is_taken {
             return question.answer(Answered::Removed);
         }
@@ -145,7 +155,7 @@ impl Questions {
         // It may be answered at once.
         self.open[place] = Some(question);
         match row {
-            Some(row) => core.admit(now_ns, &query(row), self),
+            Some(row) => core.admit(now_ns, &query(row), &mut Logged { questions: self, log }),
             None => core.refuse(now_ns, &query(0), self),
         }
     }
@@ -158,6 +168,24 @@ impl Questions {
     /// The answers handed over since the last call.
     pub fn take_replied(&mut self) -> impl Iterator<Item = HandedOver> {
         self.replied.drain(..)
+    }
+}
+
+/// The answers to questions, and the log.
+struct Logged<'a> {
+    questions: &'a mut Questions,
+    log: Option<&'a mut LogWriter>,
+}
+
+impl Sink for Logged<'_> {
+    fn answer(&mut self, answer: &Answer<'_>) {
+        self.questions.answer(answer);
+    }
+
+    fn decided(&mut self, decided: &Decided<'_>) {
+        if let Some(log) = &mut self.log {
+            log.decided(decided);
+        }
     }
 }
 

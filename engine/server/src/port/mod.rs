@@ -6,12 +6,14 @@
 pub mod direct;
 pub mod http;
 
+use cutter_core::feedback::{Decided, Learned};
 use cutter_core::{Answer, Sink};
 
 use direct::{Questions, is_direct};
 use http::Replies;
 
-/// Where the core's answers go: each to the port by which its query came.
+/// Where the core's answers go: each to the port by which its query came; and what was decided and
+/// learned, to the log.
 #[derive(Debug)]
 pub struct Answers<'a> {
     pub http: &'a mut Replies,
@@ -26,5 +28,13 @@ impl Sink for Answers<'_> {
         } else {
             self.http.answer(answer);
         }
+    }
+
+    fn decided(&mut self, decided: &Decided<'_>) {
+        self.http.decided(decided);
+    }
+
+    fn learned(&mut self, learned: &Learned<'_>) {
+        self.http.learned(learned);
     }
 }

@@ -18,6 +18,7 @@
 mod connections;
 mod drain;
 mod inspect;
+mod keeping;
 pub mod listener;
 pub mod ring;
 mod sockets;
@@ -48,8 +49,10 @@ use crate::messages::{EngineInbox, ToControl, ToEngine};
 use crate::port::Answers;
 use crate::port::direct::Questions;
 use crate::port::http::{Endpoint, Frontend};
+use crate::store::StoreClient;
 use connections::Connections;
 use drain::Drain;
+use keeping::Keeping;
 use listener::Listener;
 use ring::{Completion, Ring};
 use timers::Timers;
@@ -73,6 +76,8 @@ pub struct EnginePlan<L = Listener> {
     pub inbox: EngineInbox,
     pub control: UnboundedSender<ToControl>,
     pub wait: WaitStrategy,
+    /// Where what is learned outlives it.
+    pub store: Option<StoreClient>,
 }
 
 /// The engine thread's state. Made and run on that thread.
@@ -94,6 +99,7 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Rings, K = MonotonicClock> {
     accepted_waiting: VecDeque<R::Socket>,
     frontend: Frontend,
     questions: Questions,
+    keeping: Keeping,
     core: Core,
     carrier: C,
     listeners: Vec<R::Listener>,
@@ -152,7 +158,7 @@ impl EngineThread {
 impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// Starts to accept, over a given ring, carrier and clock.
     pub fn over(plan: EnginePlan<R::Listener>, ring: R, carrier: C, clock: K) -> Self {
-        let EnginePlan { listeners, frontend, core, stats, inbox, control, wait } = plan;
+        let EnginePlan { listeners, frontend, core, stats, inbox, control, wait, store } = plan;
         let now_ns = clock.now_ns();
         let mut thread = Self {
             ring,
@@ -170,6 +176,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             gauges_ns: 0,
             frontend,
             questions: Questions::default(),
+            keeping: Keeping::new(store),
             core,
             carrier,
             listeners,
@@ -196,6 +203,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         // thread may have ended before us; then nobody waits for the message.
         let _ = self.control.send(ToControl::Drained);
         self.carrier.stop();
+        self.keeping.end(&mut self.core);
         Ok(())
     }
 
@@ -358,8 +366,16 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let core = &mut self.core;
         let sink = &mut answers(&mut self.frontend, &mut self.questions);
         match message {
-            ToEngine::Change { number, change, endpoint } => {
+            ToEngine::Change { number, change, endpoint, header } => {
+                if let (Change::Link { application, .. }, Some(header)) = (&change, header)
+                    && let Some(log) = &mut self.frontend.replies.log
+                {
+                    log.add_application(*application, &header);
+                }
                 self.change(now_ns, number, change, endpoint);
+            }
+            ToEngine::SwitchArm { application, arm, on } => {
+                core.switch_arm(application, arm, on);
             }
             ToEngine::ReplicaUp { replica, incarnation, end, pools } => {
                 self.carrier.up(now_ns, (replica, incarnation), end, pools, core);
@@ -381,7 +397,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ToEngine::Ask(question) if self.drain.is_some() => Questions::refuse(question),
             ToEngine::Ask(question) => {
                 let is_taken = self.frontend.takes_queries(question.application());
-                self.questions.ask(now_ns, question, is_taken, core);
+                let log = self.frontend.replies.log.as_deref_mut();
+                self.questions.ask(now_ns, question, is_taken, core, log);
             }
             // Whoever asked may not wait any more; then it is not worth the work.
             ToEngine::Inspect { reply } if reply.is_closed() => {}
@@ -402,7 +419,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             self.carrier.give_up_hanging(now_ns, &mut self.core, sink);
             self.report_given_up();
         }
+        self.keeping.look(now_ns, &mut self.core, &mut self.frontend.replies.log);
         if now_ns >= self.gauges_ns {
+            self.core.expire_decisions(now_ns);
             self.gauges_ns = now_ns + GAUGE_PERIOD_NS;
             self.publish_gauges();
         }
@@ -478,7 +497,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let drain_ns = self.drain.map(|drain| drain.next_ns());
         let buffers_ns = self.frontend.buffers_due_ns();
         let ticks_ns = [self.core.next_tick_ns(), self.timers.next_ns()];
-        let due = ticks_ns.into_iter().chain([accept_ns, drain_ns, buffers_ns]);
+        let keeping_ns = self.keeping.due_ns(&self.core, &self.frontend.replies.log);
+        let due = ticks_ns.into_iter().chain([accept_ns, drain_ns, buffers_ns, keeping_ns]);
         due.flatten().min().unwrap_or(u64::MAX)
     }
 }

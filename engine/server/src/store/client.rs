@@ -6,10 +6,10 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
-use cutter_core::contexts::ContextKey;
+use cutter_core::contexts::{ContextKey, Series};
 
 use super::database::CHECKSUM_BYTES;
-use super::requests::{Load, Request, Series};
+use super::requests::{Load, Request};
 use crate::limits::STORE_LOADS_MAX;
 
 /// The engine thread's way to the store.

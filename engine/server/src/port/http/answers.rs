@@ -6,6 +6,7 @@
 //!
 //! [`Renderings`]: super::rendering::Renderings
 
+use cutter_core::feedback::{Decided, Learned};
 use cutter_core::ids::ApplicationId;
 use cutter_core::stats::Reason;
 use cutter_core::{Answer, Outcome, ReplyTo, Sink};
@@ -58,6 +59,18 @@ impl Sink for Replies {
                     self.fill(reply_to, query_id, OVERLOADED);
                 }
             }
+        }
+    }
+
+    fn decided(&mut self, decided: &Decided<'_>) {
+        if let Some(log) = &mut self.log {
+            log.decided(decided);
+        }
+    }
+
+    fn learned(&mut self, learned: &Learned<'_>) {
+        if let Some(log) = &mut self.log {
+            log.learned(learned);
         }
     }
 }

@@ -32,8 +32,10 @@ pub struct Endpoint {
     pub slo_ns: u64,
     /// The default output as JSON, rendered once.
     pub default_json: Vec<u8>,
-    /// Name and version of the model that is asked first.
-    pub model: Option<(String, String)>,
+    /// Name and version of each linked model, in order.
+    pub models: Vec<(String, String)>,
+    /// Of one that has a policy.
+    pub policy: Option<PolicyView>,
     /// The largest body that a request may have.
     pub body_bytes_max: usize,
     /// The rows of its input pool: the queries that may wait.
@@ -47,6 +49,16 @@ pub struct Endpoint {
     pub owed: usize,
 }
 
+/// What clients can say to a policy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyView {
+    /// How many numbers of a query it looks at; exactly so many, or at most.
+    pub numbers: usize,
+    pub is_exact: bool,
+    /// The least and the largest reward.
+    pub rewards: (f64, f64),
+}
+
 impl Endpoint {
     /// `default_output` is as it stands in the configuration: JSON if it is JSON, else a text.
     /// Without rows; outputs that are strings stay strings.
@@ -55,7 +67,7 @@ impl Endpoint {
         input: TensorSpec,
         slo_ns: u64,
         default_output: &str,
-        model: Option<(String, String)>,
+        models: Vec<(String, String)>,
         stats: Arc<ApplicationStats>,
     ) -> Self {
         let mut default_json = Vec::new();
@@ -66,7 +78,8 @@ impl Endpoint {
             input,
             slo_ns,
             default_json,
-            model,
+            models,
+            policy: None,
             body_bytes_max,
             rows: 0,
             json_output: false,
@@ -82,7 +95,7 @@ impl Endpoint {
     }
 
     pub(super) fn check_version(&self, asked: Option<&str>) -> Result<(), Problem> {
-        let model = self.model.as_ref();
+        let model = self.models.first();
         check_version(asked, model.map(|(name, version)| (name.as_str(), version.as_str())))
     }
 }

@@ -18,7 +18,7 @@ pub struct Explanation<'a> {
 
 /// The most bytes of a default answer without a detail.
 pub(super) fn default_bytes_max(endpoint: &Endpoint) -> usize {
-    let model = endpoint.model.as_ref().map_or(0, |(model, _)| model.len());
+    let model = endpoint.models.first().map_or(0, |(model, _)| model.len());
     endpoint.default_json.len() + endpoint.name.len() + model + DEFAULT_TEXT_BYTES_MAX
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, detail, endpoint } = *self;
         let name = &endpoint.name;
-        let model = endpoint.model.as_ref().map_or("", |(model, _)| model.as_str());
+        let model = endpoint.models.first().map_or("", |(model, _)| model.as_str());
         match reason {
             Reason::NoModel => write!(f, "No model is linked to application {name}"),
             Reason::NotReady => write!(f, "No replica of model {model} is ready"),
@@ -61,9 +61,9 @@ mod tests {
 
     use super::*;
 
-    fn endpoint(name: String, default: &str, model: Option<(String, String)>) -> Endpoint {
+    fn endpoint(name: String, default: &str, models: Vec<(String, String)>) -> Endpoint {
         let input = TensorSpec::scalar(ElementType::Float32);
-        Endpoint::new(name, input, 1, default, model, Arc::new(ApplicationStats::new("a")))
+        Endpoint::new(name, input, 1, default, models, Arc::new(ApplicationStats::new("a")))
     }
 
     fn written(reason: Reason, detail: &[u8], endpoint: &Endpoint) -> Vec<u8> {
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_default_output_fits_into_what_is_set_aside_for_it() {
         let name = "n".repeat(cutter_wire::limits::NAME_BYTES_MAX);
-        let model = Some((name.clone(), "1".to_owned()));
+        let model = vec![(name.clone(), "1".to_owned())];
         let endpoint = endpoint(name, "{\"a\": \"\u{1}\"}", model);
         for reason in Reason::ALL {
             let out = written(reason, b"", &endpoint);
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_detail_is_cut_where_its_limit_is() {
-        let endpoint = endpoint("a".to_owned(), "0", None);
+        let endpoint = endpoint("a".to_owned(), "0", Vec::new());
         let out = written(Reason::ModelError, &[1; 2 * DETAIL_BYTES_MAX], &endpoint);
         let most = default_bytes_max(&endpoint) + 6 * DETAIL_BYTES_MAX;
         assert!(out.len() <= most, "{}", out.len());

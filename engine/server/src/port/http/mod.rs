@@ -63,7 +63,7 @@ use question::Slot;
 use reading::Used;
 use waiting::{Turn, Waiting};
 
-pub use endpoint::{Endpoint, Endpoints, Route};
+pub use endpoint::{Endpoint, Endpoints, PolicyView, Route};
 pub use explanation::Explanation;
 pub use outbound::{Output, Replies};
 

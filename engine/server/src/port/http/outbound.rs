@@ -29,6 +29,7 @@ use super::ledger::{Bounds, Full, Ledger};
 use super::question::Question;
 use super::rendering::Renderings;
 use super::reply::{Form, Item, Reply};
+use crate::decision_log::LogWriter;
 use crate::limits::{
     AT_ONCE_BYTES_MAX, CONNECTIONS_MAX, OWED_PAUSE_BYTES, PIPELINED_REQUESTS_MAX,
     REPLY_OVERHEAD_BYTES, SEND_BYTES_MAX, SPARE_REPLIES_MAX,
@@ -127,6 +128,8 @@ pub struct Replies {
     pub(super) render_budget: usize,
     /// Large buffers, of requests too.
     pub(super) buffers: Buffers,
+    /// Who hears what is decided by policies, and what they learn.
+    pub log: Option<Box<LogWriter>>,
 }
 
 impl Replies {
@@ -143,6 +146,7 @@ impl Replies {
             renderings: Renderings::default(),
             render_budget: AT_ONCE_BYTES_MAX,
             buffers: Buffers::default(),
+            log: None,
         }
     }
 

@@ -221,7 +221,7 @@ impl World {
         let clock = Clock { now_ns: Rc::new(Cell::new(START_NS)), look_ns: plan.look_ns };
         let (config, _) = crate::config::parse(&configuration()).expect("a right one");
         let made = Engine::new(&config, plan.limits(), START_NS, &|| false).expect("memory");
-        let Engine { mut core, frontend, stats, registry, ids } = made;
+        let Engine { mut core, frontend, stats, registry, ids, .. } = made;
         let strides = config.applications.iter().map(|a| a.row_stride()).collect();
         let counted = registry.counted(&stats);
         let rows = |id: &ApplicationId| {
@@ -246,6 +246,7 @@ impl World {
             inbox,
             control: to_control,
             wait: WaitStrategy::Block,
+            store: None,
         };
         let ring = SimulatedRing::new(Rc::clone(&state));
         let thread = EngineThread::over(engine_plan, ring, models, clock);
