@@ -131,9 +131,9 @@ fn entry(output: &TensorSpec, source: &mut Source<'_>) -> ItemEntry {
 
 fn endpoint() -> Endpoint {
     let input = TensorSpec::scalar(ElementType::Int32);
-    let model = Some(("sum".to_owned(), "1".to_owned()));
+    let models = vec![("sum".to_owned(), "1".to_owned())];
     let stats = Arc::new(ApplicationStats::new("sums"));
-    Endpoint::new("sums".to_owned(), input, 1, "-1", model, stats)
+    Endpoint::new("sums".to_owned(), input, 1, "-1", models, stats)
 }
 
 fn check_answers(completed: &Completed<'_>, spec: &TensorSpec) {
@@ -155,13 +155,14 @@ fn check_answer(item: Item<'_>, spec: &TensorSpec, endpoint: &Endpoint) {
             let Ok(output) = write(spec, output.bytes(), RULE) else { return };
             open_prediction(&mut json, QUERY_ID);
             json.extend_from_slice(&output);
-            close_prediction(&mut json);
+            close_prediction(&mut json, |_| {});
         }
         Item::Failed(detail) => {
             let reason = Reason::ModelError;
             let explanation = Explanation { reason, detail, endpoint };
             let (output, reason) = (&endpoint.default_json[..], reason.as_str());
-            write_default(&mut json, QUERY_ID, &DefaultAnswer { output, explanation, reason });
+            let answer = DefaultAnswer { output, explanation, reason };
+            write_default(&mut json, QUERY_ID, &answer, |_| {});
         }
     }
     let json = str::from_utf8(&json).expect("JSON is UTF-8");

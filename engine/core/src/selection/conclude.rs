@@ -102,15 +102,12 @@ impl Core {
         let Some(verdict) = verdict else {
             return self.answer_default(now_ns, application, row, reason, detail, sink);
         };
-        let said = verdict.said;
         let several = open.asked.len() > 1 && open.baseline.is_none();
         let confidence = several.then_some(verdict.confidence);
-        if let Some(confidence) = confidence {
+        if several {
             count_vote(counted, plan, &decision, &verdict);
-            if confidence < plan.unsure_below {
-                return self.answer_default(now_ns, application, row, Reason::Unsure, &[], sink);
-            }
         }
+        let is_unsure = confidence.is_some_and(|confidence| confidence < plan.unsure_below);
         let mut members = [Member::SILENT; LINKS_MAX];
         let mut count = 0;
         for call in queries.calls(row).iter().filter(|_| open.explain) {
@@ -118,7 +115,12 @@ impl Core {
             count += 1;
         }
         let ensemble = Ensemble { confidence, members: &members[..count] };
-        let outcome = Outcome::Prediction { output: verdict.output, spec: verdict.spec };
+        let outcome = if is_unsure {
+            Outcome::Default { reason: Reason::Unsure, detail: &[] }
+        } else {
+            Outcome::Prediction { output: verdict.output, spec: verdict.spec }
+        };
+        let said = if is_unsure { Said::Nothing } else { verdict.said };
         let query = queries.get(row);
         tell(stats, &query.answer(application, now_ns, outcome, Some(&ensemble)), sink);
         self.note_decision(now_ns, (application, row), said, confidence, sink);

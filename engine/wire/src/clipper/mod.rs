@@ -25,7 +25,10 @@ mod size;
 mod updated;
 
 pub use problem::Problem;
-pub use reply::{DefaultAnswer, close_prediction, open_prediction, write_default, write_problem};
+pub use reply::{
+    DefaultAnswer, Spoke, begin_model, close_prediction, end_models, open_prediction,
+    write_confidence, write_default, write_model, write_problem,
+};
 pub use route::{Directory, Routed, Verb, check_request, check_version, routed};
 pub use size::{body_bytes_max_of, input_json_bytes_max, update_bytes_max_of};
 pub use updated::{Learning, Updated, write_updated, write_updates};

@@ -36,6 +36,17 @@ pub enum Problem {
     Version { asked: String, model: String, current: String },
     #[error("version {asked:?} was asked for, but no model is linked to the application")]
     VersionOfNothing { asked: String },
+    #[error(
+        "application {application} has no policy, so that nothing is learned; give it one in the \
+         configuration"
+    )]
+    NoPolicy { application: String },
+    #[error("a reward of {found}; the application declares {least} to {most}")]
+    Reward { found: f64, least: f64, most: f64 },
+    #[error("a context of {found} numbers; the application's policy looks at {expected}")]
+    ContextVector { expected: usize, found: usize },
+    #[error("{found} in the context; scale its numbers to -1 to 1")]
+    ContextNumber { found: f64 },
 }
 
 impl Problem {
@@ -50,7 +61,11 @@ impl Problem {
             Self::Escape { .. }
             | Self::Json(_)
             | Self::Version { .. }
-            | Self::VersionOfNothing { .. } => Status::BadRequest,
+            | Self::VersionOfNothing { .. }
+            | Self::Reward { .. }
+            | Self::ContextVector { .. }
+            | Self::ContextNumber { .. } => Status::BadRequest,
+            Self::NoPolicy { .. } => Status::Conflict,
         }
     }
 
@@ -65,6 +80,9 @@ impl Problem {
             Self::Encoded => "Unsupported content coding",
             Self::Json(_) => "Json error",
             Self::Version { .. } | Self::VersionOfNothing { .. } => "Query processing error",
+            Self::NoPolicy { .. } => "No policy",
+            Self::Reward { .. } => "Feedback error",
+            Self::ContextVector { .. } | Self::ContextNumber { .. } => "Context error",
         }
     }
 

@@ -20,6 +20,12 @@ pub enum Learning {
     Duplicate,
     /// No answer has this id.
     Unknown,
+    /// The label is not of the kind of what the models say. Nothing is learned.
+    OtherLabel,
+    /// There is no room to ask the models again. Nothing is learned.
+    Overloaded,
+    /// The same: no model can be asked now.
+    NotReady,
 }
 
 /// What became of an update, and of which answer it was one.
@@ -32,13 +38,16 @@ pub struct Updated {
 
 impl Learning {
     /// In the order in which they are counted.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Learned,
         Self::Withdrawn,
         Self::Evaluating,
         Self::Late,
         Self::Duplicate,
         Self::Unknown,
+        Self::OtherLabel,
+        Self::Overloaded,
+        Self::NotReady,
     ];
 
     /// The word for programs.
@@ -50,6 +59,9 @@ impl Learning {
             Self::Late => "late",
             Self::Duplicate => "duplicate",
             Self::Unknown => "unknown",
+            Self::OtherLabel => "other_label",
+            Self::Overloaded => "overloaded",
+            Self::NotReady => "not_ready",
         }
     }
 
@@ -60,6 +72,8 @@ impl Learning {
             Self::Evaluating | Self::Late => Status::Accepted,
             Self::Duplicate => Status::Conflict,
             Self::Unknown => Status::NotFound,
+            Self::OtherLabel => Status::BadRequest,
+            Self::Overloaded | Self::NotReady => Status::ServiceUnavailable,
         }
     }
 }
@@ -118,7 +132,7 @@ mod tests {
     #[test]
     fn what_became_of_an_update_has_a_code_of_http() {
         let codes = Learning::ALL.map(|learning| learning.status().code());
-        assert_eq!(codes, [200, 200, 202, 202, 409, 404]);
+        assert_eq!(codes, [200, 200, 202, 202, 409, 404, 400, 503, 503]);
     }
 
     #[test]

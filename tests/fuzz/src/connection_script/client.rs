@@ -177,10 +177,10 @@ fn question(head: &Head<'_>, body: &[u8], endpoints: &Endpoints) -> Option<Quest
         return None;
     }
     let (_, endpoint) = endpoints.iter().nth(application)?;
-    let Endpoint { input, model, .. } = endpoint;
+    let Endpoint { input, models, .. } = endpoint;
     let mut rows = KeptRows::new(input, false);
     let read = read_predict(body, input, INPUT_BATCH_MAX, &mut rows).ok()?;
-    let current = model.as_ref().map(|(_, version)| version.as_str());
+    let current = models.first().map(|(_, version)| version.as_str());
     let is_served = read.version.is_none() || read.version.as_deref() == current;
     let question = Question { application, is_batch: read.is_batch, inputs: rows.rows };
     is_served.then_some(question)

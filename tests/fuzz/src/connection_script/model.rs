@@ -34,7 +34,8 @@ pub fn endpoints() -> Endpoints {
         };
         let stats = Arc::new(ApplicationStats::new(name));
         let model = (number < MODELS).then(|| (name.to_owned(), "1".to_owned()));
-        let endpoint = Endpoint::new(name.to_owned(), input, 1, "-1", model, stats);
+        let models = model.into_iter().collect();
+        let endpoint = Endpoint::new(name.to_owned(), input, 1, "-1", models, stats);
         let endpoint = Endpoint { json_output: number == TEXTS, ..endpoint };
         endpoints.add(ids.insert(()).expect("room for all"), Box::new(endpoint));
     }

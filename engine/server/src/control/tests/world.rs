@@ -168,6 +168,7 @@ impl World {
                 (Told::Availability { model, availability }, None)
             }
             ToEngine::Change { .. }
+            | ToEngine::SwitchArm { .. }
             | ToEngine::ChangePool { .. }
             | ToEngine::StopReplica { .. } => unreachable!("nothing comes or goes here"),
             ToEngine::Ask(_) => unreachable!("nobody asks here"),

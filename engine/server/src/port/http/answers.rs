@@ -14,6 +14,7 @@ use cutter_tensor::{OutputBytes, TensorSpec};
 use cutter_wire::clipper;
 use cutter_wire::json::render::{TensorWriter, rendered_bytes_max};
 
+use super::extra::Extra;
 use super::ledger::{Full, Ledger};
 use super::outbound::{Address, Replies, reply_at};
 use super::rendering::Rendering;
@@ -28,13 +29,13 @@ const NOT_UTF8: &[u8] = b"its output is declared as a string and is not UTF-8";
 /// What an item is answered with.
 #[derive(Clone, Copy, Debug)]
 enum Content<'a> {
-    Prediction { spec: &'a TensorSpec, output: &'a [u8] },
-    Default { reason: Reason, detail: &'a [u8] },
+    Prediction { spec: &'a TensorSpec, output: &'a [u8], extra: Extra<'a> },
+    Default { reason: Reason, detail: &'a [u8], extra: Extra<'a> },
 }
 
 /// A prediction for which there is no room.
 const OVERLOADED: Content<'static> =
-    Content::Default { reason: Reason::Overloaded, detail: NO_ROOM };
+    Content::Default { reason: Reason::Overloaded, detail: NO_ROOM, extra: Extra::Nothing };
 const NO_ROOM: &[u8] = b"Answers that are not read yet leave no room for this one";
 
 impl Sink for Replies {
@@ -44,17 +45,21 @@ impl Sink for Replies {
             return;
         };
         reply.answered_ns = answered_ns;
+        let arrived_ns = answer.arrived_ns;
+        let extra = answer
+            .ensemble
+            .map_or(Extra::Nothing, |ensemble| Extra::Ensemble { ensemble, arrived_ns });
         match answer.outcome {
             Outcome::Default { reason, detail } => {
-                self.fill(reply_to, query_id, Content::Default { reason, detail });
+                self.fill(reply_to, query_id, Content::Default { reason, detail, extra });
             }
             Outcome::Prediction { output, spec } => {
                 let most = rendered_bytes_max(spec, output.bytes().len());
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
                 if most <= self.render_budget {
                     let output = output.bytes();
-                    self.fill(reply_to, query_id, Content::Prediction { spec, output });
-                } else if self.defer(answer, output, spec, most).is_err() {
+                    self.fill(reply_to, query_id, Content::Prediction { spec, output, extra });
+                } else if self.defer(answer, (output, spec, extra), most).is_err() {
                     self.drop_prediction(Some(answer.application));
                     self.fill(reply_to, query_id, OVERLOADED);
                 }
@@ -100,8 +105,9 @@ impl Replies {
             if rendering.own.is_some() {
                 self.render_piece(rendering);
             } else {
-                let Rendering { reply_to, query_id, spec, output, .. } = &rendering;
-                let content = Content::Prediction { spec, output: output.bytes() };
+                let Rendering { reply_to, query_id, spec, output, extra, .. } = &rendering;
+                let (output, extra) = (output.bytes(), Extra::Written(extra));
+                let content = Content::Prediction { spec, output, extra };
                 self.fill(*reply_to, *query_id, content);
             }
         }
@@ -117,19 +123,19 @@ impl Replies {
         let dropped = &endpoint.stats.predictions_dropped;
         let before = reply.written.len();
         loop {
-            let rule = endpoint.text_rule();
             match content {
-                Content::Prediction { spec, output } => {
-                    let written = reply.write_prediction(item, query_id, (spec, output), rule);
+                Content::Prediction { spec, output, extra } => {
+                    let beside = (endpoint, extra);
+                    let written = reply.write_prediction(item, query_id, (spec, output), beside);
                     if written.is_err() {
                         dropped.increment();
-                        let reason = Reason::ModelError;
-                        content = Content::Default { reason, detail: NOT_UTF8 };
+                        let (reason, extra) = (Reason::ModelError, Extra::Nothing);
+                        content = Content::Default { reason, detail: NOT_UTF8, extra };
                         continue;
                     }
                 }
-                Content::Default { reason, detail } => {
-                    reply.write_default(item, query_id, (reason, detail), endpoint);
+                Content::Default { reason, detail, extra } => {
+                    reply.write_default(item, query_id, (reason, detail), (endpoint, extra));
                 }
             }
             let written = reply.written.len() - before;
@@ -142,8 +148,10 @@ impl Replies {
                     dropped.increment();
                     OVERLOADED
                 }
-                Content::Default { reason, detail } if !detail.is_empty() => {
-                    Content::Default { reason, detail: b"" }
+                Content::Default { reason, detail, extra }
+                    if !detail.is_empty() || !matches!(extra, Extra::Nothing) =>
+                {
+                    Content::Default { reason, detail: b"", extra: Extra::Nothing }
                 }
                 Content::Default { .. } => {
                     // Its bytes were set aside; only the buffer's growth is more than that.
@@ -163,8 +171,7 @@ impl Replies {
     fn defer(
         &mut self,
         answer: &Answer<'_>,
-        output: OutputBytes<'_>,
-        spec: &TensorSpec,
+        (output, spec, extra): (OutputBytes<'_>, &TensorSpec, Extra<'_>),
         most: usize,
     ) -> Result<(), Full> {
         let Answer { reply_to, query_id, .. } = *answer;
@@ -174,6 +181,10 @@ impl Replies {
         }
         let address = Address::unpack(reply_to);
         let Some(reply) = reply_at(&mut self.connections, address) else { return Ok(()) };
+        let mut told = Vec::new();
+        if let Some(endpoint) = reply.application.and_then(|id| self.endpoints.get(id)) {
+            extra.write(&mut told, endpoint);
+        }
         let mut own = None;
         if most > AT_ONCE_BYTES_MAX {
             let most = most.saturating_add(ITEM_FRAME_BYTES);
@@ -193,7 +204,8 @@ impl Replies {
         } else {
             reply.begin_rendering(address.item, 0);
         }
-        self.renderings.push(Rendering { reply_to, query_id, spec: *spec, output, own });
+        let (spec, extra) = (*spec, told);
+        self.renderings.push(Rendering { reply_to, query_id, spec, output, extra, own });
         Ok(())
     }
 
@@ -207,7 +219,7 @@ impl Replies {
         let written = writer.write(&mut buffer, rendering.output.bytes(), PIECE_BYTES);
         self.render_budget = self.render_budget.saturating_sub((buffer.len() - before).max(1));
         if matches!(written, Ok(true)) {
-            clipper::close_prediction(&mut buffer);
+            clipper::close_prediction(&mut buffer, |out| out.extend_from_slice(&rendering.extra));
         }
         let Rendering { reply_to, query_id, .. } = rendering;
         let address = Address::unpack(reply_to);
@@ -230,7 +242,8 @@ impl Replies {
             self.buffers.give(buffer);
             let application = reply.application;
             self.drop_prediction(application);
-            let content = Content::Default { reason: Reason::ModelError, detail: NOT_UTF8 };
+            let (reason, extra) = (Reason::ModelError, Extra::Nothing);
+            let content = Content::Default { reason, detail: NOT_UTF8, extra };
             return self.fill(reply_to, query_id, content);
         }
         if buffer.capacity() / 2 > buffer.len() {

@@ -17,7 +17,9 @@ use cutter_core::ids::{ApplicationId, OfApplication};
 use cutter_core::slab::Slab;
 use cutter_core::stats::ApplicationStats;
 use cutter_tensor::TensorSpec;
-use cutter_wire::clipper::{Directory, Problem, Routed, body_bytes_max_of, check_version, routed};
+use cutter_wire::clipper::{
+    Directory, Problem, Routed, Verb, body_bytes_max_of, check_version, routed, update_bytes_max_of,
+};
 use cutter_wire::http::Routes;
 use cutter_wire::json::render::{TextRule, embed_text};
 use cutter_wire::limits::UNROUTED_BODY_BYTES_MAX;
@@ -36,8 +38,9 @@ pub struct Endpoint {
     pub models: Vec<(String, String)>,
     /// Of one that has a policy.
     pub policy: Option<PolicyView>,
-    /// The largest body that a request may have.
+    /// The largest body that may ask, and the largest that may tell what was right.
     pub body_bytes_max: usize,
+    pub update_bytes_max: usize,
     /// The rows of its input pool: the queries that may wait.
     pub rows: u32,
     /// Whether a string output that is JSON is embedded as JSON, not as a string.
@@ -73,6 +76,7 @@ impl Endpoint {
         let mut default_json = Vec::new();
         embed_text(&mut default_json, default_output);
         let body_bytes_max = body_bytes_max_of(&input);
+        let update_bytes_max = update_bytes_max_of(&input);
         Self {
             name,
             input,
@@ -81,6 +85,7 @@ impl Endpoint {
             models,
             policy: None,
             body_bytes_max,
+            update_bytes_max,
             rows: 0,
             json_output: false,
             stats,
@@ -206,8 +211,13 @@ impl Routes for Endpoints {
 
     #[inline]
     fn body_bytes_max(&self, route: Route) -> usize {
-        let endpoint = route.routed.and_then(|routed| self.get(routed.application));
-        endpoint.map_or(UNROUTED_BODY_BYTES_MAX, |endpoint| endpoint.body_bytes_max)
+        let Some(Routed { application, verb }) = route.routed else {
+            return UNROUTED_BODY_BYTES_MAX;
+        };
+        self.get(application).map_or(UNROUTED_BODY_BYTES_MAX, |endpoint| match verb {
+            Verb::Predict => endpoint.body_bytes_max,
+            Verb::Update => endpoint.update_bytes_max,
+        })
     }
 }
 

@@ -70,7 +70,7 @@ mod tests {
         let mut out = Vec::new();
         let explanation = Explanation { reason, detail, endpoint };
         let (output, reason) = (&endpoint.default_json[..], reason.as_str());
-        write_default(&mut out, u64::MAX, &DefaultAnswer { output, explanation, reason });
+        write_default(&mut out, u64::MAX, &DefaultAnswer { output, explanation, reason }, |_| {});
         out
     }
 

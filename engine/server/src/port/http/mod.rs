@@ -28,11 +28,13 @@
 //! - A client that has gone is not computed for: its queries are abandoned.
 
 mod answers;
+mod asking;
 mod buffers;
 #[cfg(test)]
 mod documented;
 mod endpoint;
 mod explanation;
+mod extra;
 mod inbound;
 pub mod ledger;
 mod outbound;
@@ -43,6 +45,7 @@ mod rendering;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod updates;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -51,6 +54,7 @@ use std::sync::Arc;
 use cutter_core::Core;
 use cutter_core::stats::EngineStats;
 use cutter_machine::clock::Clock;
+use cutter_wire::clipper::Updated;
 use cutter_wire::http::Verdict;
 
 use crate::limits::{
@@ -59,7 +63,7 @@ use crate::limits::{
 };
 use inbound::Inbound;
 use ledger::{Bounds, Ledger};
-use question::Slot;
+use question::Lists;
 use reading::Used;
 use waiting::{Turn, Waiting};
 
@@ -93,7 +97,10 @@ pub struct Frontend {
     inbound: Box<[Inbound]>,
     /// Where the core's answers go.
     pub replies: Replies,
-    slots: Vec<Slot>,
+    /// What the request at hand brings.
+    read: Lists,
+    /// What came of its updates.
+    updated: Vec<Updated>,
     spare: Vec<u8>,
     /// Bytes of requests, whole or not, by connection.
     ledger: Ledger,
@@ -134,7 +141,8 @@ impl Frontend {
         Self {
             inbound: (0..places).map(|_| Inbound::default()).collect(),
             replies: Replies::new(places, limits.output),
-            slots: Vec::new(),
+            read: Lists::default(),
+            updated: Vec::new(),
             spare: Vec::new(),
             ledger: Ledger::new(places, limits.input),
             send_deadlines_ns: vec![0; places].into(),

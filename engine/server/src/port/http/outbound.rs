@@ -249,7 +249,7 @@ impl Replies {
         arrived_ns: u64,
         rows: impl Iterator<Item = Option<u32>>,
     ) -> Result<ReplyTo, Full> {
-        let Question { application, is_batch, timeout_ns } = question;
+        let Question { application, is_batch, timeout_ns, .. } = question;
         let endpoint = &self.endpoints[application];
         let reserve = default_bytes_max(endpoint);
         let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(endpoint.slo_ns));

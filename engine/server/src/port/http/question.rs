@@ -8,10 +8,13 @@ use cutter_core::ids::ApplicationId;
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{Directory, Problem, Routed, Verb, check_request};
 use cutter_wire::http::Head;
-use cutter_wire::json::{self, Body, PredictReader, Progress};
+use cutter_wire::json::{
+    self, Body, PredictReader, Progress, Rows, Update, UpdateProgress, UpdateReader,
+};
 use cutter_wire::limits::INPUT_BATCH_MAX;
 
-use super::endpoint::{Endpoints, Route};
+use super::asking::{Brought, Told, check_told};
+use super::endpoint::{Endpoint, Endpoints, Route};
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// Where one input of a question went.
@@ -23,6 +26,31 @@ pub enum Slot {
     Overloaded,
 }
 
+/// What was read of a request beside what it asks: in lists that are used again.
+#[derive(Debug)]
+pub struct Lists {
+    /// Where its inputs went, in order.
+    pub slots: Vec<Slot>,
+    /// Its updates, in order.
+    pub told: Vec<Told>,
+    /// What it brings for a policy.
+    pub brought: Brought,
+}
+
+/// Updates that were read whole: they are in the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updates {
+    pub application: ApplicationId,
+    pub is_batch: bool,
+}
+
+/// What a request that was read whole asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Predictions(Question),
+    Updates(Updates),
+}
+
 /// A prediction request. The slots were put into the list that [`ask`] was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -30,6 +58,8 @@ pub struct Question {
     pub is_batch: bool,
     /// How long the answer may take, if the client says so.
     pub timeout_ns: Option<u64>,
+    /// Whether it brings something for a policy.
+    pub has_policy: bool,
 }
 
 /// What reading a question takes besides its bytes.
@@ -44,63 +74,74 @@ pub struct Resources<'a> {
 /// What became of a request.
 #[derive(Debug)]
 pub enum Asked {
-    /// It was read whole; its inputs are in the slots given.
-    Whole(Question),
+    /// It was read whole; its inputs are in the lists given.
+    Whole(Wanted),
     /// Its body is to be read in pieces.
     Large(Box<Reading>),
 }
 
 /// Reads a request, which goes where `route` says; if its body is no large one, in one go. The
-/// inputs go straight into reserved rows, which `slots` lists in order; after a problem none is
+/// inputs go straight into reserved rows, which `lists` has in order; after a problem none is
 /// reserved.
 pub fn ask(
     (head, route): (&Head<'_>, Route),
     body: &[u8],
     resources: &mut Resources<'_>,
-    slots: &mut Vec<Slot>,
+    lists: &mut Lists,
 ) -> Result<Asked, Problem> {
-    slots.clear();
+    lists.slots.clear();
     let Routed { application, verb } = check_request(head, route.routed, resources.endpoints)?;
-    if verb == Verb::Update {
-        return Err(Problem::UnknownPath { path: head.path.to_owned() });
-    }
     let input = resources.endpoints[application].input;
-    if body.len() > AT_ONCE_BYTES_MAX {
-        return Ok(Asked::Large(Box::new(Reading::new(application, input))));
+    if verb == Verb::Update || body.len() > AT_ONCE_BYTES_MAX {
+        let mut reading = Box::new(Reading::new(application, input, verb));
+        if body.len() > AT_ONCE_BYTES_MAX {
+            return Ok(Asked::Large(reading));
+        }
+        let read = reading.read_on(body, usize::MAX, resources, lists)?;
+        return Ok(read.map_or(Asked::Large(reading), Asked::Whole));
     }
     let mut row = None;
-    let mut rows = PoolRows::new(application, &input, resources, slots, &mut row);
+    let mut rows = PoolRows::new(application, &input, resources, &mut lists.slots, &mut row);
     let read = json::read_predict(body, &input, INPUT_BATCH_MAX, &mut rows);
     rows.cancel_uncommitted();
     let is_cleared = rows.is_cleared;
     let asked = read.map_err(Problem::from).and_then(|body| {
-        let question = question(&body, application, resources.endpoints)?;
+        let question = question(&body, application, resources.endpoints, &mut lists.brought)?;
         if is_cleared {
-            return Ok(Asked::Whole(question));
+            return Ok(Asked::Whole(Wanted::Predictions(question)));
         }
-        let slots = std::mem::take(slots);
-        let reading = Reading::new(application, input);
-        Ok(Asked::Large(Box::new(Reading { slots, read: Some(question), ..reading })))
+        let mut reading = Reading::new(application, input, verb);
+        std::mem::swap(&mut reading.lists, lists);
+        reading.read = Some(Wanted::Predictions(question));
+        Ok(Asked::Large(Box::new(reading)))
     });
     if asked.is_err() {
-        cancel(application, slots, resources.core);
+        cancel(application, &mut lists.slots, resources.core);
     }
     asked
 }
 
-/// What a body asks of an application. That may have gone while the body was read.
+/// What a body asks of an application.
 fn question(
     body: &Body<'_>,
     application: ApplicationId,
     endpoints: &Endpoints,
+    brought: &mut Brought,
 ) -> Result<Question, Problem> {
-    let Some(endpoint) = endpoints.get(application).filter(|endpoint| !endpoint.is_draining) else {
-        let known = endpoints.names().join(", ");
-        return Err(Problem::Gone { known });
-    };
+    let endpoint = endpoint(application, endpoints)?;
     endpoint.check_version(body.version.as_deref())?;
+    let has_policy = endpoint.policy.is_some();
+    if has_policy {
+        *brought = Brought::of(body, endpoint)?;
+    }
     let timeout_ns = body.timeout_us.map(|timeout_us| u64::from(timeout_us) * 1_000);
-    Ok(Question { application, is_batch: body.is_batch, timeout_ns })
+    Ok(Question { application, is_batch: body.is_batch, timeout_ns, has_policy })
+}
+
+/// What clients see of an application. It may have gone while a body was read.
+fn endpoint(application: ApplicationId, endpoints: &Endpoints) -> Result<&Endpoint, Problem> {
+    let there = endpoints.get(application).filter(|endpoint| !endpoint.is_draining);
+    there.ok_or_else(|| Problem::Gone { known: endpoints.names().join(", ") })
 }
 
 /// Gives back the rows of a question that is not asked.
@@ -117,62 +158,107 @@ pub fn cancel(application: ApplicationId, slots: &mut Vec<Slot>, core: &mut Core
 pub struct Reading {
     application: ApplicationId,
     input: TensorSpec,
-    reader: PredictReader,
+    reader: Reader,
     row: Option<u32>,
-    slots: Vec<Slot>,
+    lists: Lists,
     /// What it asks, once it is read.
-    read: Option<Question>,
+    read: Option<Wanted>,
     /// Slots whose rows show nothing but their input.
     cleared: usize,
 }
 
+#[derive(Debug)]
+enum Reader {
+    Predict(PredictReader),
+    Update(Box<UpdateReader>),
+}
+
 impl Reading {
-    fn new(application: ApplicationId, input: TensorSpec) -> Self {
-        let reader = PredictReader::new(input, INPUT_BATCH_MAX);
-        Self { application, input, reader, row: None, slots: Vec::new(), read: None, cleared: 0 }
+    fn new(application: ApplicationId, input: TensorSpec, verb: Verb) -> Self {
+        let reader = match verb {
+            Verb::Predict => Reader::Predict(PredictReader::new(input, INPUT_BATCH_MAX)),
+            Verb::Update => Reader::Update(Box::new(UpdateReader::new(input, INPUT_BATCH_MAX))),
+        };
+        let lists = Lists::default();
+        Self { application, input, reader, row: None, lists, read: None, cleared: 0 }
     }
 
     /// Reads on in the same body, about so many bytes of it. `None`: there is more to read. After
-    /// a problem no row is reserved; else `slots` lists where the inputs went.
+    /// a problem no row is reserved; else `lists` has what was read.
     pub fn read_on(
         &mut self,
         body: &[u8],
         budget_bytes: usize,
         resources: &mut Resources<'_>,
-        slots: &mut Vec<Slot>,
-    ) -> Result<Option<Question>, Problem> {
-        let application = self.application;
-        if let Some(question) = self.read {
+        lists: &mut Lists,
+    ) -> Result<Option<Wanted>, Problem> {
+        if let Some(wanted) = self.read {
             let is_cleared = self.clear_on(resources.core, budget_bytes);
-            return Ok(is_cleared.then(|| self.finish(question, slots)));
+            return Ok(is_cleared.then(|| self.finish(wanted, lists)));
         }
-        let mut rows =
-            PoolRows::new(application, &self.input, resources, &mut self.slots, &mut self.row);
-        let read = match self.reader.read(body, budget_bytes, &mut rows) {
-            Ok(Progress::Paused) => return Ok(None),
-            Ok(Progress::Done(body)) => Ok(body),
-            Err(error) => Err(Problem::from(error)),
-        };
-        rows.cancel_uncommitted();
-        let is_cleared = rows.is_cleared;
-        let asked = read.and_then(|body| question(&body, application, resources.endpoints));
-        match asked {
-            Ok(question) if is_cleared => Ok(Some(self.finish(question, slots))),
-            Ok(question) => {
-                self.read = Some(question);
+        match self.read_piece(body, budget_bytes, resources) {
+            Ok(None) => Ok(None),
+            Ok(Some((wanted, true))) => Ok(Some(self.finish(wanted, lists))),
+            Ok(Some((wanted, false))) => {
+                self.read = Some(wanted);
                 Ok(None)
             }
             Err(problem) => {
                 self.cancel(resources.core);
-                slots.clear();
+                lists.slots.clear();
                 Err(problem)
             }
         }
     }
 
+    /// The same, and whether the rows show nothing but their inputs.
+    fn read_piece(
+        &mut self,
+        body: &[u8],
+        budget_bytes: usize,
+        resources: &mut Resources<'_>,
+    ) -> Result<Option<(Wanted, bool)>, Problem> {
+        let Self { application, input, reader, row, lists, .. } = self;
+        let application = *application;
+        let mut rows = PoolRows::new(application, input, resources, &mut lists.slots, row);
+        let (read, is_cleared) = match reader {
+            Reader::Predict(reader) => {
+                let read = reader.read(body, budget_bytes, &mut rows);
+                if matches!(read, Ok(Progress::Paused)) {
+                    return Ok(None);
+                }
+                rows.cancel_uncommitted();
+                (read.map(Read::Predict), rows.is_cleared)
+            }
+            Reader::Update(reader) => {
+                let mut updates = PoolUpdates { rows, told: &mut lists.told };
+                let read = reader.read(body, budget_bytes, &mut updates);
+                if matches!(read, Ok(UpdateProgress::Paused)) {
+                    return Ok(None);
+                }
+                updates.rows.cancel_uncommitted();
+                (read.map(Read::Update), updates.rows.is_cleared)
+            }
+        };
+        let wanted = match read? {
+            Read::Predict(Progress::Done(body)) => {
+                let brought = &mut lists.brought;
+                Wanted::Predictions(question(&body, application, resources.endpoints, brought)?)
+            }
+            Read::Update(UpdateProgress::Done { is_batch, .. }) => {
+                check_told(&lists.told, endpoint(application, resources.endpoints)?)?;
+                Wanted::Updates(Updates { application, is_batch })
+            }
+            Read::Predict(Progress::Paused) | Read::Update(UpdateProgress::Paused) => {
+                return Ok(None);
+            }
+        };
+        Ok(Some((wanted, is_cleared)))
+    }
+
     /// Clears a piece of what earlier inputs left. Says whether that was all.
     fn clear_on(&mut self, core: &mut Core, mut budget_bytes: usize) -> bool {
-        while let Some(slot) = self.slots.get(self.cleared) {
+        while let Some(slot) = self.lists.slots.get(self.cleared) {
             if let Slot::Row { row, bytes } = *slot
                 && !core.commit(self.application, row, bytes as usize, &mut budget_bytes)
             {
@@ -183,9 +269,9 @@ impl Reading {
         true
     }
 
-    fn finish(&mut self, question: Question, slots: &mut Vec<Slot>) -> Question {
-        std::mem::swap(slots, &mut self.slots);
-        question
+    fn finish(&mut self, wanted: Wanted, lists: &mut Lists) -> Wanted {
+        std::mem::swap(lists, &mut self.lists);
+        wanted
     }
 
     /// Gives back the rows: nobody waits for an answer any more.
@@ -193,7 +279,45 @@ impl Reading {
         if let Some(row) = self.row.take() {
             core.cancel(self.application, row, self.input.bytes_max());
         }
-        cancel(self.application, &mut self.slots, core);
+        cancel(self.application, &mut self.lists.slots, core);
+    }
+}
+
+/// What a piece of a body came to.
+enum Read<'a> {
+    Predict(Progress<'a>),
+    Update(UpdateProgress),
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { slots: Vec::new(), told: Vec::new(), brought: Brought::NOTHING }
+    }
+}
+
+/// Gives the reader of updates rows, and keeps what is told.
+struct PoolUpdates<'a, 'b> {
+    rows: PoolRows<'a>,
+    told: &'b mut Vec<Told>,
+}
+
+impl Rows for PoolUpdates<'_, '_> {
+    fn next_row(&mut self) -> &mut [u8] {
+        self.rows.next_row()
+    }
+
+    fn row(&mut self) -> &mut [u8] {
+        self.rows.row()
+    }
+
+    fn commit(&mut self, bytes: usize) {
+        self.rows.commit(bytes);
+    }
+}
+
+impl json::Updates for PoolUpdates<'_, '_> {
+    fn push(&mut self, update: Update<'_>) {
+        self.told.push(Told::of(&update, self.rows.slots.len()));
     }
 }
 
@@ -239,7 +363,7 @@ impl<'a> PoolRows<'a> {
     }
 }
 
-impl json::Rows for PoolRows<'_> {
+impl Rows for PoolRows<'_> {
     #[inline]
     fn next_row(&mut self) -> &mut [u8] {
         self.cancel_uncommitted();

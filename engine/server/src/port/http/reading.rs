@@ -12,8 +12,9 @@ use cutter_wire::clipper::Problem;
 use cutter_wire::http::{CONTINUE_100, Connection, Method, Step};
 
 use super::Frontend;
+use super::asking::Brought;
 use super::inbound::Incoming;
-use super::question::{self, Asked, Question, Reading, Resources, Slot};
+use super::question::{self, Asked, Question, Reading, Resources, Slot, Wanted};
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// How far a read came.
@@ -123,7 +124,7 @@ impl Frontend {
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
             let mut resources = Resources { endpoints, core, spare };
-            let asked = question::ask((&head, route), body, &mut resources, &mut self.slots);
+            let asked = question::ask((&head, route), body, &mut resources, &mut self.read);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
             match asked {
@@ -134,9 +135,13 @@ impl Frontend {
                     let large = Large { reading, place, consumed, after, omit_body, arrived_ns };
                     return Used::UpTo(Box::new(large));
                 }
-                Ok(Asked::Whole(question)) => {
+                Ok(Asked::Whole(Wanted::Predictions(question))) => {
                     inbound.reader.finish_request();
                     self.admit(connection, after, question, arrived_ns, clock, core);
+                }
+                Ok(Asked::Whole(Wanted::Updates(updates))) => {
+                    inbound.reader.finish_request();
+                    self.learn(connection, (after, omit_body), updates, clock, core);
                 }
                 Err(problem) => {
                     inbound.reader.finish_request();
@@ -182,17 +187,20 @@ impl Frontend {
         let piece = incoming.next_piece();
         self.stats.input_bytes_copied.add(piece as u64);
         let (body, reading) = incoming.parts();
-        let asked = match reading.read_on(body, PIECE_BYTES, &mut resources, &mut self.slots) {
+        let asked = match reading.read_on(body, PIECE_BYTES, &mut resources, &mut self.read) {
             Ok(None) => return,
-            Ok(Some(question)) => Ok(question),
+            Ok(Some(wanted)) => Ok(wanted),
             Err(problem) => Err(problem),
         };
         self.large.pop_front();
         let Some(incoming) = self.inbound[connection].incoming.take() else { return };
         let (after, omit_body) = (incoming.after, incoming.omit_body);
         match asked {
-            Ok(question) => {
+            Ok(Wanted::Predictions(question)) => {
                 self.admit(connection, after, question, incoming.arrived_ns, clock, core);
+            }
+            Ok(Wanted::Updates(updates)) => {
+                self.learn(connection, (after, omit_body), updates, clock, core);
             }
             Err(problem) => self.answer_problem(connection, (after, omit_body), &problem),
         }
@@ -212,18 +220,20 @@ impl Frontend {
         clock: &impl Clock,
         core: &mut Core,
     ) {
-        let rows = self.slots.iter().map(|slot| match slot {
+        let rows = self.read.slots.iter().map(|slot| match slot {
             Slot::Row { row, .. } => Some(*row),
             Slot::Overloaded => None,
         });
-        let Question { application, timeout_ns, .. } = question;
+        let Question { application, timeout_ns, has_policy, .. } = question;
         let owed = self.replies.owe_predictions(connection, after, question, arrived_ns, rows);
         let Ok(reply_to) = owed else {
-            question::cancel(application, &mut self.slots, core);
+            question::cancel(application, &mut self.read.slots, core);
             return self.refuse_overload(connection);
         };
+        let brought = if has_policy { self.read.brought } else { Brought::NOTHING };
+        let asking = brought.asking();
         let now_ns = clock.now_ns();
-        for (item, slot) in self.slots.iter().enumerate() {
+        for (item, slot) in self.read.slots.iter().enumerate() {
             let reply_to = reply_to + item as u64;
             let (row, bytes) = match *slot {
                 Slot::Row { row, bytes } => (row, bytes),
@@ -231,7 +241,7 @@ impl Frontend {
             };
             let input = Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to };
             if matches!(slot, Slot::Row { .. }) {
-                core.admit(now_ns, &input, &mut self.replies);
+                core.admit_with(now_ns, &input, &asking, &mut self.replies);
             } else {
                 core.refuse(now_ns, &input, &mut self.replies);
             }

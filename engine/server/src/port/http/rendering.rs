@@ -23,6 +23,8 @@ pub struct Rendering {
     pub query_id: u64,
     pub spec: TensorSpec,
     pub output: KeptOutput,
+    /// What is told beside it.
+    pub extra: Vec<u8>,
     /// Where it is, once it has begun, if it is so large that it has a buffer of its own.
     pub own: Option<(TensorWriter, Vec<u8>)>,
 }

@@ -15,10 +15,11 @@ use cutter_core::stats::Reason;
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{self, DefaultAnswer};
 use cutter_wire::http::Connection;
-use cutter_wire::json::render::{NotUtf8, TextRule, write_tensor};
+use cutter_wire::json::render::{NotUtf8, write_tensor};
 
 use super::endpoint::Endpoint;
 use super::explanation::Explanation;
+use super::extra::Extra;
 use crate::limits::{REPLY_BYTES_KEPT, REPLY_ITEMS_KEPT, REPLY_OVERHEAD_BYTES};
 
 /// What an answer looks like around its items.
@@ -142,15 +143,15 @@ impl Reply {
         item: usize,
         query_id: u64,
         (spec, output): (&TensorSpec, &[u8]),
-        rule: TextRule,
+        (endpoint, extra): (&Endpoint, Extra<'_>),
     ) -> Result<(), NotUtf8> {
         let start = self.written.len();
         clipper::open_prediction(&mut self.written, query_id);
-        if let Err(error) = write_tensor(&mut self.written, spec, output, rule) {
+        if let Err(error) = write_tensor(&mut self.written, spec, output, endpoint.text_rule()) {
             self.written.truncate(start);
             return Err(error);
         }
-        clipper::close_prediction(&mut self.written);
+        clipper::close_prediction(&mut self.written, |out| extra.write(out, endpoint));
         self.item_written(item, start);
         Ok(())
     }
@@ -161,13 +162,14 @@ impl Reply {
         item: usize,
         query_id: u64,
         (reason, detail): (Reason, &[u8]),
-        endpoint: &Endpoint,
+        (endpoint, extra): (&Endpoint, Extra<'_>),
     ) {
         let start = self.written.len();
         let explanation = Explanation { reason, detail, endpoint };
         let (output, reason) = (&endpoint.default_json[..], reason.as_str());
         let answer = DefaultAnswer { output, explanation, reason };
-        clipper::write_default(&mut self.written, query_id, &answer);
+        let extra = |out: &mut Vec<u8>| extra.write(out, endpoint);
+        clipper::write_default(&mut self.written, query_id, &answer, extra);
         self.item_written(item, start);
     }
 

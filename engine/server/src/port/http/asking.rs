@@ -1,0 +1,127 @@
+//! What a request brings for the policy of its application, and what it tells it.
+
+use cutter_core::contexts::ContextKey;
+use cutter_core::feedback::{self, Truth, Vector};
+use cutter_core::limits::CONTEXT_NUMBERS_MAX;
+use cutter_core::selection::Asking;
+use cutter_wire::clipper::Problem;
+use cutter_wire::json::{Body, Context, Label, Lesson, Target, Update};
+
+use super::endpoint::{Endpoint, PolicyView};
+
+const _: () = {
+    assert!(cutter_wire::limits::CONTEXT_NUMBERS_MAX == CONTEXT_NUMBERS_MAX);
+    assert!(
+        cutter_wire::limits::CONTEXT_KEY_BYTES_MAX == cutter_core::limits::CONTEXT_KEY_BYTES_MAX
+    );
+};
+
+/// What a request brings for a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Brought {
+    key: ContextKey,
+    vector: Vector,
+    explain: bool,
+}
+
+/// An update that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub target: ToldOf,
+    pub lesson: feedback::Lesson,
+    pub key: ContextKey,
+}
+
+/// What it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToldOf {
+    Query(u64),
+    /// The input in the slot with this number.
+    Slot(usize),
+}
+
+impl Brought {
+    pub const NOTHING: Self =
+        Self { key: ContextKey::APPLICATION, vector: Vector::NONE, explain: false };
+
+    /// What a body brings for the policy of an application; nothing for one without.
+    pub fn of(body: &Body<'_>, endpoint: &Endpoint) -> Result<Self, Problem> {
+        let Some(policy) = &endpoint.policy else { return Ok(Self::NOTHING) };
+        let (key, vector) = match &body.context {
+            Context::None => (ContextKey::APPLICATION, Vector::NONE),
+            Context::Key(key) => (key_of(key), Vector::NONE),
+            Context::Vector(vector) => (ContextKey::APPLICATION, vector_of(vector.numbers())),
+        };
+        check_vector(vector.numbers().unwrap_or_default(), policy)?;
+        Ok(Self { key, vector, explain: body.explain })
+    }
+
+    pub fn asking(&self) -> Asking<'_> {
+        let Self { key, vector, explain } = self;
+        Asking { key: key.bytes(), vector: vector.numbers(), explain: *explain }
+    }
+}
+
+impl Told {
+    /// `slots`: how many inputs were read by now.
+    pub fn of(update: &Update<'_>, slots: usize) -> Self {
+        let key = match &update.context {
+            Context::Key(key) => key_of(key),
+            Context::None | Context::Vector(_) => ContextKey::APPLICATION,
+        };
+        let target = match update.target {
+            Target::QueryId(id) => ToldOf::Query(id),
+            Target::Input => ToldOf::Slot(slots - 1),
+        };
+        let lesson = match &update.lesson {
+            Lesson::Label(Label::Number { value, written }) => {
+                feedback::Lesson::Label(Truth::number(*value, written))
+            }
+            Lesson::Label(Label::Text(text)) => {
+                feedback::Lesson::Label(Truth::text(text.as_bytes()))
+            }
+            Lesson::Reward(reward) => feedback::Lesson::Reward(*reward),
+            Lesson::Withdrawn => feedback::Lesson::Withdrawn,
+        };
+        Self { target, lesson, key }
+    }
+}
+
+/// Whether an application can be told this.
+pub fn check_told(told: &[Told], endpoint: &Endpoint) -> Result<(), Problem> {
+    let Some(policy) = &endpoint.policy else {
+        return Err(Problem::NoPolicy { application: endpoint.name.clone() });
+    };
+    let (least, most) = policy.rewards;
+    let outside = told.iter().find_map(|told| match told.lesson {
+        feedback::Lesson::Reward(reward) if !(least..=most).contains(&reward) => Some(reward),
+        _ => None,
+    });
+    outside.map_or(Ok(()), |found| Err(Problem::Reward { found, least, most }))
+}
+
+/// Its length was checked when it was read.
+fn key_of(key: &str) -> ContextKey {
+    ContextKey::new(key.as_bytes()).unwrap_or(ContextKey::APPLICATION)
+}
+
+fn vector_of(written: impl Iterator<Item = f64>) -> Vector {
+    let mut numbers = [0.0; CONTEXT_NUMBERS_MAX];
+    let mut count = 0;
+    for (place, number) in numbers.iter_mut().zip(written) {
+        *place = number;
+        count += 1;
+    }
+    Vector::new(&numbers[..count]).unwrap_or(Vector::NONE)
+}
+
+/// A policy that looks at a vector needs one, of numbers from -1 to 1; others look at none.
+fn check_vector(given: &[f64], policy: &PolicyView) -> Result<(), Problem> {
+    let PolicyView { numbers, is_exact, .. } = *policy;
+    if is_exact && given.len() != numbers && numbers > 0 {
+        return Err(Problem::ContextVector { expected: numbers, found: given.len() });
+    }
+    let outside = |number: &&f64| !(-1.0..=1.0).contains(*number);
+    let outside = given.iter().find(outside).filter(|_| numbers > 0);
+    outside.map_or(Ok(()), |found| Err(Problem::ContextNumber { found: *found }))
+}
