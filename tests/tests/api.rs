@@ -15,8 +15,9 @@ const ADMIN: &str = "127.0.0.1:1338";
 const PROGRAMS: [&str; 4] = ["sum", "echo", "fragile", "slow"];
 
 /// The sections that have examples, each run by the test of its name.
-const PLAYED: [&str; 8] = [
+const PLAYED: [&str; 9] = [
     "A prediction",
+    "Updates",
     "Inputs",
     "Outputs",
     "Strings",
@@ -58,6 +59,11 @@ fn every_section_with_examples_is_played() {
 #[test]
 fn predictions_are_asked_for_as_the_page_says() {
     play("A prediction");
+}
+
+#[test]
+fn updates_are_told_as_the_page_says() {
+    play("Updates");
 }
 
 #[test]

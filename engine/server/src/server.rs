@@ -235,12 +235,9 @@ struct Kept {
 /// decisions.
 fn open_kept(config: &Config, mailbox: &EngineMailbox) -> Result<Kept, StartError> {
     let path = match &config.server.state {
-        StateStore::None => None,
+        _ if !config.has_store() => None,
         StateStore::At(path) => Some(path.clone()),
-        StateStore::Default if config.applications.iter().any(|it| it.policy.is_some()) => {
-            Some(store::default_path()?)
-        }
-        StateStore::Default => None,
+        StateStore::None | StateStore::Default => Some(store::default_path()?),
     };
     let mailbox = mailbox.clone();
     let opened =

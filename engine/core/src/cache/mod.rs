@@ -185,20 +185,8 @@ impl<W: Copy> Cache<W> {
         }
     }
 
-    /// The output of an input, if it is there: for feedback on what was predicted. Nobody waits
-    /// for it, and it counts as a call that was saved.
-    pub fn fetch(&mut self, now_ns: u64, input: &[u8]) -> Option<(&[u8], &TensorSpec)> {
-        let id = self.find(self.hash_of(input), input)?;
-        if !self.is_fresh(now_ns, &self.entries[id]) {
-            return None;
-        }
-        self.worth.save();
-        self.stats.fetched.increment();
-        Some(self.output(id))
-    }
-
-    /// The same without counting it.
-    pub fn peek(&self, now_ns: u64, input: &[u8]) -> Option<(&[u8], &TensorSpec)> {
+    /// The output of an input, if it is there. Nobody waits for it, and it is not counted.
+    pub fn fetch(&self, now_ns: u64, input: &[u8]) -> Option<(&[u8], &TensorSpec)> {
         let id = self.find(self.hash_of(input), input)?;
         self.is_fresh(now_ns, &self.entries[id]).then(|| self.output(id))
     }

@@ -16,8 +16,6 @@ pub struct CacheStats {
     /// Requests that are evaluated for themselves: the cache was off, had no room for them, or the
     /// identical call under way may come too late for them.
     pub bypassed: Counter,
-    /// Outputs found for feedback.
-    pub fetched: Counter,
     /// Entries that were dropped for others, and outputs for which there was no room.
     pub evicted: Counter,
     /// Entries that were too old when they were asked for, or of a type that the model no longer

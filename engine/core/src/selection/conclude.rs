@@ -92,7 +92,7 @@ impl Core {
         let Learner { plan, stats: counted, contexts, means, .. } = learner;
         let input: &[u8] = pool.row_mut(row, queries.get(row).bytes as usize);
         let models = &self.models;
-        let before = |model: ModelId| models[model].cache.as_ref()?.peek(now_ns, input);
+        let before = |model: ModelId| models[model].cache.as_ref()?.fetch(now_ns, input);
         let substitutes = Substitutes { plan, means, before: &before };
         let heard = heard(&substitutes, &decision, queries, row);
         let heard = &heard[..plan.models];

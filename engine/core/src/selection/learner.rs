@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use super::means::Means;
 use crate::contexts::{ContextKey, Contexts, ContextsPlan, Series};
 use crate::feedback::{Decisions, Loss, Losses, Reading, Unrewarded, Vector};
-use crate::policy::{Ask, Models, PerModel, Policy, PolicyError, Random, Selection};
+use crate::policy::{Ask, Models, PerModel, Policy, PolicyError, Random, Selection, State};
 use crate::stats::SelectionStats;
 
 /// What stands for a model that has said nothing in time.
@@ -86,6 +86,15 @@ pub struct Learner {
     pub(super) means: Means,
 }
 
+/// By what the memory of a learner is sized: see [`LearnerPlan`].
+#[derive(Clone, Copy, Debug)]
+pub struct LearnerSize {
+    pub numbers: usize,
+    pub contexts: u32,
+    pub window: usize,
+    pub has_store: bool,
+}
+
 /// What a query brings for the choice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asking<'a> {
@@ -115,10 +124,12 @@ impl Learner {
         }
     }
 
-    /// The bytes of its tables.
-    pub fn table_bytes(plan: &LearnerPlan) -> usize {
-        Contexts::<Losses>::table_bytes(&Self::contexts_plan(plan))
-            + Decisions::table_bytes(plan.window, (plan.models, plan.numbers))
+    /// The bytes of the tables of one that begins with this state.
+    pub fn table_bytes(initial: State, size: &LearnerSize) -> usize {
+        let LearnerSize { numbers, contexts, window, has_store } = *size;
+        let models = initial.models();
+        let plan = ContextsPlan { held: contexts.max(1), initial, seed: 0, has_store };
+        Contexts::<Losses>::table_bytes(&plan) + Decisions::table_bytes(window, (models, numbers))
     }
 
     fn contexts_plan(plan: &LearnerPlan) -> ContextsPlan {

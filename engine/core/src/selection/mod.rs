@@ -43,7 +43,7 @@ use crate::Core;
 
 pub use ensemble::{Ensemble, Member};
 pub use learn::{Target, Update, Updated};
-pub use learner::{Asking, Learner, LearnerPlan, Mode, Substitute};
+pub use learner::{Asking, Learner, LearnerPlan, LearnerSize, Mode, Substitute};
 
 pub use storage::Storage;
 

@@ -33,6 +33,15 @@ impl Config {
         let versions = self.models.iter().filter(|other| other.name == *name).count();
         if versions > 1 { self.models[model].label() } else { name.clone() }
     }
+
+    /// Whether anything is learned that is to outlive the server.
+    pub fn has_store(&self) -> bool {
+        match self.server.state {
+            StateStore::None => false,
+            StateStore::At(_) => true,
+            StateStore::Default => self.applications.iter().any(|it| it.policy.is_some()),
+        }
+    }
 }
 
 /// One version of a model, as people write it.

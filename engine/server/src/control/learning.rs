@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cutter_core::contexts::Series;
 use cutter_core::feedback::Unrewarded;
-use cutter_core::limits::{CONTEXT_NUMBERS_MAX, LINKS_MAX};
-use cutter_core::policy::{Models, PolicyPlan};
+use cutter_core::limits::LINKS_MAX;
+use cutter_core::policy::Models;
 use cutter_core::selection::{Learner, LearnerPlan, Mode, Substitute};
 use cutter_core::stats::SelectionStats;
 
@@ -61,7 +61,7 @@ pub(super) fn make(
     let plan = LearnerPlan {
         policy: policy.plan.build()?,
         models,
-        numbers: numbers(&policy.plan),
+        numbers: policy.plan.numbers(),
         reading: policy.ensemble.reading,
         tolerance: policy.ensemble.tolerance,
         substitute: match policy.ensemble.substitute {
@@ -92,16 +92,6 @@ pub(super) fn make(
 /// A number that nobody outside knows.
 pub(super) fn secret() -> u64 {
     RandomState::new().hash_one(0_u8)
-}
-
-/// The numbers of a query that a policy looks at. Of a program's own policy it is not known: as
-/// many as there may be.
-pub(super) fn numbers(plan: &Plan) -> usize {
-    match plan {
-        Plan::BuiltIn(PolicyPlan::LinUcb { numbers, .. }) => *numbers,
-        Plan::BuiltIn(_) => 0,
-        Plan::Registered(_) => CONTEXT_NUMBERS_MAX,
-    }
 }
 
 fn header(

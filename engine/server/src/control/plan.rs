@@ -346,7 +346,7 @@ fn endpoint(registry: &Registry, application: ApplicationId) -> Box<Endpoint> {
     let mut endpoint = Endpoint::new(name, settings.input, slo_ns, default, models, stats);
     (endpoint.rows, endpoint.json_output) = (settings.rows, settings.json_output);
     endpoint.policy = settings.policy.as_ref().map(|policy| PolicyView {
-        numbers: learning::numbers(&policy.plan),
+        numbers: policy.plan.numbers(),
         is_exact: matches!(policy.plan, config::Plan::BuiltIn(_)),
         rewards: (policy.judging.rewards.low, policy.judging.rewards.high),
     });

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use cutter_core::limits::KEPT_OUTPUT_BYTES_MAX;
+use cutter_core::selection::{Learner, LearnerSize};
 use cutter_core::{Core, Replica, Room};
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::{DEPTH_DEFAULT, OUTPUT_SLOT_BYTES_MAX};
@@ -21,9 +22,10 @@ use super::{
     CONNECTION_OUT_SHARE_BYTES, CONNECTION_STATE_BYTES_MAX, CONNECTIONS_MAX,
     CONTAINERS_PENDING_MAX, DESCRIPTORS_OF_APPLICATION, DESCRIPTORS_OF_CONTAINER,
     DESCRIPTORS_OF_PROCESS, DESCRIPTORS_OF_REPLICA, IN_POOL_BYTES_MAX, INPUT_BYTES_KEPT,
-    OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS,
-    RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES, RING_ENTRY_BYTES, SEND_BYTES_KEPT,
-    SEND_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_REPLIES_MAX, THREADS,
+    LOG_CHUNK_BYTES, LOG_CHUNKS, OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX, RECEIVE_BUFFER_BYTES,
+    RECEIVE_BUFFERS, RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES, RING_ENTRY_BYTES,
+    SEND_BYTES_KEPT, SEND_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_REPLIES_MAX, STORE_CACHE_BYTES,
+    THREADS,
 };
 use crate::config::{Application, Config, Model};
 
@@ -135,7 +137,7 @@ pub fn all(config: &Config) -> Vec<Sum> {
         Sum::new("buffers kept", "bytes", BYTES_KEPT.to_vec()),
         rows(config),
         descriptors(config),
-        Sum::new("threads", "threads", vec![Holder::new("of the server", THREADS, 1)]),
+        threads(config),
         memory_at_start(config),
         memory_locked(config),
         memory_when_full(config),
@@ -150,6 +152,16 @@ pub fn rows(config: &Config) -> Sum {
     Sum::new("rows", "rows", config.applications.iter().map(holder).collect())
 }
 
+/// Threads of the server's process.
+fn threads(config: &Config) -> Sum {
+    let holders = vec![
+        Holder::new("of the server", THREADS, 1),
+        Holder::new("state store", u64::from(config.has_store()), 1),
+        Holder::new("decision log", u64::from(config.server.decision_log.is_some()), 1),
+    ];
+    Sum::new("threads", "threads", holders)
+}
+
 /// Open files of the server's process.
 pub fn descriptors(config: &Config) -> Sum {
     let listeners = config.server.query.len() + 1 + usize::from(config.server.socket.is_some());
@@ -158,6 +170,8 @@ pub fn descriptors(config: &Config) -> Sum {
     let holders = vec![
         Holder::new("log, ring, inbox, runtime", 1, DESCRIPTORS_OF_PROCESS),
         Holder::constant("listeners", listeners, 1),
+        Holder::new("state store", u64::from(config.has_store()), 1),
+        Holder::new("decision log", u64::from(config.server.decision_log.is_some()), 1),
         Holder::new("input pools", applications as u64, DESCRIPTORS_OF_APPLICATION),
         Holder::new("replicas", replicas(config), DESCRIPTORS_OF_REPLICA),
         Holder::new("containers that connect", pending as u64, DESCRIPTORS_OF_CONTAINER),
@@ -176,6 +190,7 @@ pub fn memory_at_start(config: &Config) -> Sum {
     let mut holders = ENGINE_BYTES.to_vec();
     holders.extend(queries(config));
     holders.extend(calls(config));
+    holders.extend(learned(config));
     holders.extend(pools(config, Application::pool_bytes_at_start));
     holders.extend(segments(config, |bytes| bytes.at_start() + bytes.private()));
     Sum::new("memory at start", "bytes", holders)
@@ -198,6 +213,7 @@ pub fn memory_when_full(config: &Config) -> Sum {
     holders.push(Holder::constant("outputs kept", keepers(config), KEPT_OUTPUT_BYTES_MAX));
     holders.extend(queries(config));
     holders.extend(calls(config));
+    holders.extend(learned(config));
     holders.extend(pools(config, Application::pool_bytes));
     let full = |bytes: &ReplicaBytes| bytes.at_start() + bytes.private() + bytes.outputs_max;
     holders.extend(segments(config, full));
@@ -208,11 +224,41 @@ pub fn memory_when_full(config: &Config) -> Sum {
 /// application for as many as it has rows.
 fn queries(config: &Config) -> Vec<Holder> {
     let holder = |application: &Application| {
-        let bytes =
-            cutter_core::Application::table_bytes(application.rows, links_max(application), false);
+        let bytes = cutter_core::Application::table_bytes(
+            application.rows,
+            links_max(application),
+            application.policy.is_some(),
+        );
         Holder::new(format!("queries of {}", application.name), 1, bytes as u64)
     };
     config.applications.iter().map(holder).collect()
+}
+
+/// What policies learn, what models' caches keep, and what is on its way to a disk.
+fn learned(config: &Config) -> Vec<Holder> {
+    let has_store = config.has_store();
+    let mut holders = Vec::new();
+    for Application { name, models, policy, .. } in &config.applications {
+        let Some(policy) = policy else { continue };
+        // It was made when the text was read.
+        let Ok(made) = policy.plan.build() else { continue };
+        let size = LearnerSize {
+            numbers: policy.plan.numbers(),
+            contexts: policy.learning.contexts,
+            window: policy.learning.feedback_window as usize,
+            has_store,
+        };
+        let bytes = Learner::table_bytes(made.init(models.len()), &size);
+        holders.push(Holder::new(format!("policy of {name}"), 1, bytes as u64));
+    }
+    for (index, model) in config.models.iter().enumerate() {
+        let bytes = model.cache.map_or(0, |cache| cache.bytes);
+        holders.push(Holder::new(format!("cache of {}", config.label(index)), 1, bytes));
+    }
+    holders.push(Holder::new("state store", u64::from(has_store), STORE_CACHE_BYTES as u64));
+    let has_log = usize::from(config.server.decision_log.is_some());
+    holders.push(Holder::constant("decision log", has_log * LOG_CHUNKS, LOG_CHUNK_BYTES));
+    holders
 }
 
 /// Where calls wait: of each model for as many as its applications have rows.

@@ -3,6 +3,7 @@
 //! A model is its position in [`Application::models`](super::Application::models) here.
 
 use cutter_core::feedback::{Loss, Reading};
+use cutter_core::limits::CONTEXT_NUMBERS_MAX;
 use cutter_core::policy::{Models, Policy as CorePolicy, PolicyPlan};
 
 use crate::config::policies::{MakePolicy, PolicyParameters};
@@ -37,6 +38,16 @@ impl Plan {
         match self {
             Self::BuiltIn(plan) => plan.build().map_err(|error| error.to_string()),
             Self::Registered(Registered { make, parameters }) => make(parameters),
+        }
+    }
+
+    /// The numbers of a query that it looks at. Of a program's own policy it is not known: as many
+    /// as there may be.
+    pub fn numbers(&self) -> usize {
+        match self {
+            Self::BuiltIn(PolicyPlan::LinUcb { numbers, .. }) => *numbers,
+            Self::BuiltIn(_) => 0,
+            Self::Registered(_) => CONTEXT_NUMBERS_MAX,
         }
     }
 
