@@ -1,5 +1,5 @@
-//! A program with a policy of its own, as its comment says: it serves the configuration that stands
-//! there, and is told what is wrong with another.
+//! A program with a policy of its own, as its comment says: it serves the configuration that
+//! stands there, and is told what is wrong with another.
 
 #![allow(clippy::unwrap_used, reason = "a test fails here")]
 

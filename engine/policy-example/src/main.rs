@@ -1,10 +1,10 @@
 //! A server with a policy of one's own: `my-cutter CONFIG` serves as `cutter serve` does, and its
 //! configurations may name the policy `softmax`.
 //!
-//! To have another: copy this folder, write another [`Policy`] in place of [`Softmax`], register it
-//! under its name, and leave `main` as it is. Servers store what a policy has learned: its
-//! [`FORMAT`] has four letters of its own, and a version that goes up when its words mean something
-//! else. With this in `cutter.toml`
+//! To have another: copy this folder, write another [`Policy`] in place of [`Softmax`], register
+//! it under its name, and leave `main` as it is. Servers store what a policy has learned: its
+//! [`FORMAT`] has four letters of its own, and a version that goes up when its words mean
+//! something else. With this in `cutter.toml`
 //!
 //! ```toml
 //! [server]
@@ -57,14 +57,14 @@ use cutter_server::server::{Host, Server, StartError, raise_descriptor_limit};
 #[cfg(test)]
 mod tests;
 
-/// Who reads a state, and what its words are: for each model how often it was seen, and what it has
-/// earned, where what is older counts for less.
+/// Who reads a state, and what its words are: for each model how often it was seen, and what it
+/// has earned, where what is older counts for less.
 const FORMAT: Format = Format { policy: *b"soft", version: 1 };
 const WORDS: usize = 2;
 
-/// One model is asked, with a probability in proportion to `exp(mean reward / temperature)` (Sutton
-/// and Barto, "Reinforcement learning", 1998, section 2.3). One that was not seen yet counts as
-/// perfect.
+/// One model is asked, with a probability in proportion to `exp(mean reward / temperature)`
+/// (Sutton and Barto, "Reinforcement learning", 1998, section 2.3). One that was not seen yet
+/// counts as perfect.
 #[derive(Debug)]
 struct Softmax {
     temperature: f64,

@@ -13,8 +13,9 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub application: Option<String>,
 
-    /// A policy to evaluate beside each model alone, by its name in a configuration: exp3, exp3_ix,
-    /// exp4, epsilon_greedy, ucb1, thompson, gaussian_thompson, vote, weighted, or static.
+    /// A policy to evaluate beside each model alone, by its name in a configuration: exp3,
+    /// exp3_ix, exp4, epsilon_greedy, ucb1, thompson, gaussian_thompson, vote, weighted, or
+    /// static.
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
 

@@ -9,9 +9,9 @@
 //! - What a context's decisions teach, its own state learns, and the application's too. The state
 //!   of a context begins, at its first lesson, as the application's is before it.
 //!
-//! What a server learns of inputs that it evaluated again, and of silence, has no decision in the
-//! log, and is not replayed. Nothing is drawn: the probabilities of a choice are all that is needed,
-//! and so a replay is the same each time.
+//! What a server learns of inputs that it evaluated again has no decision in the log, what it
+//! learns of silence has no lesson there, and neither is replayed. Nothing is drawn: the
+//! probabilities of a choice are all that is needed, and so a replay is the same each time.
 //!
 //! A policy that asks all models can be told only from decisions that asked all of them. Then it is
 //! seen directly: what it would have answered was said by some model, whose loss is known.
