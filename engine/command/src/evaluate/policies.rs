@@ -15,7 +15,7 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFault {
     #[error("--policy: {0}")]
-    Wrong(#[from] Problem),
+    Wrong(#[from] Box<Problem>),
     #[error("--policy: {0} cannot be made: {1}")]
     Refused(String, String),
 }

@@ -19,7 +19,7 @@ impl Plan {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn parse(name: &str, parameters: &[String], models: usize) -> Result<Self, Problem> {
+    pub fn parse(name: &str, parameters: &[String], models: usize) -> Result<Self, Box<Problem>> {
         let mut lines = vec![format!("{NAME} = {}", Value::from(name))];
         lines.extend_from_slice(parameters);
         let text = lines.join("\n");
@@ -28,12 +28,13 @@ impl Plan {
         let empty = keys::Policy::default();
         let keys: Vec<&str> = plan::parameters(&empty).map(|(key, _)| key).collect();
         if let Some(key) = given.keys().find(|key| *key != NAME && !keys.contains(&key.as_str())) {
-            return Err(Problem::UnknownKey { key: shown(key), expected: OneOf::new(key, &keys) });
+            let expected = OneOf::new(key, &keys);
+            return Err(Box::new(Problem::UnknownKey { key: shown(key), expected }));
         }
         let file: keys::Policy = toml::from_str(&text).map_err(of_toml)?;
         let written = Written { file: &file, of: OF, at: 0, models, is_whole: true };
         let mut report = Report::new(&text);
         let (_, plan) = plan::resolve(&written, &Policies::default(), &mut report);
-        report.into_first().map_or(Ok(plan), Err)
+        report.into_first().map_or(Ok(plan), |problem| Err(Box::new(problem)))
     }
 }
