@@ -35,6 +35,15 @@ impl Document {
         Document { text: text.unwrap_or_else(|error| panic!("{path}: {error}")) }
     }
 
+    /// The comment that says what a file of Rust is, by its path from the root.
+    #[track_caller]
+    pub fn of_module(path: &str) -> Document {
+        let Document { text } = Document::read(path);
+        let comment = text.lines().filter_map(|line| line.strip_prefix("//!"));
+        let lines = comment.map(|line| line.strip_prefix(' ').unwrap_or(line));
+        Document { text: lines.collect::<Vec<_>>().join("\n") }
+    }
+
     /// The headings of sections, `## ` left out.
     pub fn headings(&self) -> Vec<&str> {
         self.text.lines().filter_map(|line| line.strip_prefix("## ")).collect()

@@ -1,4 +1,5 @@
-//! One `cutter serve`, in a folder of its own, on ports of its own.
+//! One `cutter serve`, or another program that serves as it does, in a folder of its own, on ports
+//! of its own.
 //!
 //! Dropping it ends it by SIGTERM, and fails the test unless it ends in good order: every test is
 //! also one of the drain.
@@ -44,6 +45,8 @@ pub struct Plan {
     folder: TempDir,
     server: String,
     body: String,
+    /// Serves in place of `cutter serve --config`: it takes a configuration, and logs as that does.
+    program: Option<&'static str>,
 }
 
 impl Plan {
@@ -53,7 +56,7 @@ impl Plan {
         let server = format!(
             "query = [\"127.0.0.1:0\", \"unix:{QUERY_SOCKET}\"]\nadmin = \"127.0.0.1:0\"\n"
         );
-        Plan { folder, server, body: body.to_owned() }
+        Plan { folder, server, body: body.to_owned(), program: None }
     }
 
     /// A configuration as it stands, which begins with `[server]`.
@@ -75,6 +78,11 @@ impl Plan {
         self.with(&format!("socket = \"{CONTAINER_SOCKET}\""))
     }
 
+    /// Serves with another program that has a server in it.
+    pub fn served_by(self, program: &'static str) -> Plan {
+        Plan { program: Some(program), ..self }
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -86,7 +94,8 @@ impl Plan {
         let config = self.folder.path().join("cutter.toml");
         let text = format!("[server]\n{}\n{}", self.server, self.body);
         std::fs::write(&config, text).expect("the folder is new");
-        let mut command = cutter(&["serve", "--config"]);
+        let program = self.program.map(|program| Command::new(binary(program)));
+        let mut command = program.unwrap_or_else(|| cutter(&["serve", "--config"]));
         command.arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("cutter is there");
         let log = Log::of(child.stderr.take().expect("piped"));

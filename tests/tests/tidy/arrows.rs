@@ -96,6 +96,11 @@ const ROOMS: &[Room] = &[
         ],
         "`check` lists every limit and `demo` loads the server, but nothing serves a model here",
     ),
+    room(
+        "cutter_policy_example",
+        &["cutter_core", "cutter_server"],
+        "a policy of one's own needs the trait, and a server that runs it",
+    ),
     room("cutter_tests", ANYTHING, "tests"),
     room("cutter_fuzz", ANYTHING, "tests"),
     room("cutter_benches", ANYTHING, "measures each room beside what the machine can do"),

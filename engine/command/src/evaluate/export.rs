@@ -2,7 +2,7 @@
 //!
 //! dsjson is what Vowpal Wabbit reads with `--dsjson`: actions are counted from 1 among those that
 //! could be asked, costs are losses, and `pdrop` is the probability of not having been logged. A
-//! decision that asked several models has a line, or a label, for each of them.
+//! decision that asked several models has a line for each of them whose loss is known.
 
 use std::fmt::Write;
 
@@ -19,10 +19,11 @@ pub fn export(log: &Log, format: Format) -> String {
         out.push_str("event,timestamp,context,action:cost:probability\n");
     }
     for decision in &log.usable {
-        for model in decision.asked.iter() {
+        let is_action = |(model, _): &(usize, f64)| decision.servable.contains(*model);
+        for (model, loss) in decision.known().filter(is_action) {
             let line = match format {
-                Format::Dsjson => dsjson(decision, model, &log.header.models).to_string(),
-                Format::Csv => csv(decision, model),
+                Format::Dsjson => dsjson(decision, (model, loss), &log.header.models).to_string(),
+                Format::Csv => csv(decision, (model, loss)),
             };
             out.push_str(&line);
             out.push('\n');
@@ -31,7 +32,7 @@ pub fn export(log: &Log, format: Format) -> String {
     out
 }
 
-fn dsjson(decision: &Usable, model: usize, names: &[String]) -> Value {
+fn dsjson(decision: &Usable, (model, loss): (usize, f64), names: &[String]) -> Value {
     let servable: Vec<usize> = decision.servable.iter().collect();
     let action = |model: usize| 1 + servable.iter().take_while(|other| **other != model).count();
     // What was chosen stands first.
@@ -40,7 +41,7 @@ fn dsjson(decision: &Usable, model: usize, names: &[String]) -> Value {
     let probability = |model: usize| decision.propensities[model];
     let actions = servable.iter().map(|model| json!({"model": {"name": names[*model]}}));
     json!({
-        "_label_cost": decision.losses[model],
+        "_label_cost": loss,
         "_label_probability": probability(model),
         "_label_Action": action(model),
         "_labelIndex": action(model) - 1,
@@ -57,12 +58,11 @@ fn dsjson(decision: &Usable, model: usize, names: &[String]) -> Value {
     })
 }
 
-fn csv(decision: &Usable, model: usize) -> String {
+fn csv(decision: &Usable, (model, loss): (usize, f64)) -> String {
     let (event, time) = (decision.query_id, timestamp(decision));
     let context = context(decision).replace('"', "\"\"");
-    let (cost, probability) =
-        (decision.losses[model].unwrap_or_default(), decision.propensities[model]);
-    format!("{event},{time},\"{context}\",{}:{cost}:{probability}", model + 1)
+    let probability = decision.propensities[model];
+    format!("{event},{time},\"{context}\",{}:{loss}:{probability}", model + 1)
 }
 
 /// A key is text as a rule; bytes that are none are written as in a program.

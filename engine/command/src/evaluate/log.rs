@@ -13,7 +13,7 @@ use cutter_server::decision_log::{
 
 use super::EvaluateError;
 
-/// A decision of which all is known that an evaluation needs.
+/// A decision of which something was told that a policy can learn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usable {
     pub query_id: u64,
@@ -23,10 +23,12 @@ pub struct Usable {
     pub told_ns: i128,
     pub context: Box<[u8]>,
     pub servable: Models,
+    /// A baseline is asked even where it is not servable.
     pub asked: Models,
     /// Of each model, with which probability it was asked.
     pub propensities: Box<[f64]>,
     pub said: Box<[Said]>,
+    /// Of each model that was asked, where it is known.
     pub losses: Box<[Option<f64>]>,
     /// The loss of what was answered, if that was a prediction.
     pub answer_loss: Option<f64>,
@@ -49,6 +51,7 @@ pub struct Log {
     /// The last one of the application: the policy and models that it has now.
     pub header: LogHeader,
     pub decisions: u64,
+    /// All that teach something, in the order in which the queries arrived.
     pub usable: Vec<Usable>,
     pub left_out: LeftOut,
     /// What was found of damage.
@@ -64,7 +67,31 @@ struct Collected {
     lessons: BTreeMap<u64, (Lesson, FileHeader)>,
 }
 
+impl Usable {
+    /// The losses that are known.
+    pub fn known(&self) -> impl Iterator<Item = (usize, f64)> {
+        let loss = |model: usize| self.losses[model].map(|loss| (model, loss));
+        self.asked.iter().filter_map(loss)
+    }
+
+    /// The models of which it is evaluated.
+    pub fn asked_of_servable(&self) -> Models {
+        self.asked.within(self.servable)
+    }
+
+    /// Whether all is known of it that an evaluation needs. A model that said nothing has no loss,
+    /// and one that a reward says nothing of: what others lost is learned all the same.
+    pub fn is_judged(&self) -> bool {
+        self.asked_of_servable().iter().all(|model| self.losses[model].is_some())
+    }
+}
+
 impl Log {
+    /// The decisions that are evaluated.
+    pub fn judged(&self) -> impl Iterator<Item = &Usable> + Clone {
+        self.usable.iter().filter(|usable| usable.is_judged())
+    }
+
     /// Reads the decisions of an application; of the only one, if none is named.
     pub fn read(path: &Path, application: Option<&str>) -> Result<Self, EvaluateError> {
         let mut notes = Vec::new();
@@ -144,7 +171,10 @@ impl Collected {
             let lesson = self.lessons.remove(&decision.query_id);
             let is_of_these = models == self.header.models;
             match usable_of(decision, lesson, is_of_these.then_some(models.len()), file) {
-                Ok(decision) => usable.push(decision),
+                Ok(decision) => {
+                    left_out.without_feedback += u64::from(!decision.is_judged());
+                    usable.push(decision);
+                }
                 Err(reason) => *reason(&mut left_out) += 1,
             }
         }
@@ -166,19 +196,26 @@ fn usable_of(
     let Some(models) = models else { return Err(|out| &mut out.of_other_models) };
     let Decision { servable, asked, propensities, said, .. } = decision;
     let is_linked = |set: Models| set == set.within(Models::first(models));
-    if servable.is_empty() || asked != asked.within(servable) || !is_linked(servable) {
+    if servable.is_empty() || !is_linked(servable) || !is_linked(asked) {
         return Err(|out| &mut out.of_unknown_servable_set);
     }
     let is_probability = |model: usize| (0.0..=1.0).contains(&propensities[model]);
+    let can_be = |model: usize| is_probability(model) && propensities[model] > 0.0;
     let are_there = propensities.len() == models && servable.iter().all(is_probability);
-    if !are_there || asked.is_empty() || asked.iter().any(|model| propensities[model] == 0.0) {
+    let is_asked = !asked.within(servable).is_empty();
+    if !are_there || !is_asked || !asked.iter().all(can_be) {
         return Err(|out| &mut out.without_propensities);
     }
-    let is_known = |losses: &[Option<f64>]| {
-        let known = |model| losses.get(model).copied().flatten();
-        asked.iter().all(|model| known(model).is_some_and(|loss| (0.0..=1.0).contains(&loss)))
+    // Beyond the servable ones a baseline is asked, and that for certain.
+    if asked.iter().any(|model| !servable.contains(model) && propensities[model] < 1.0) {
+        return Err(|out| &mut out.of_unknown_servable_set);
+    }
+    let teaches = |losses: &[Option<f64>]| {
+        let are_losses = losses.iter().flatten().all(|loss| (0.0..=1.0).contains(loss));
+        let is_known = |model: usize| losses[model].is_some();
+        losses.len() == models && are_losses && asked.iter().any(is_known)
     };
-    let lesson = lesson.filter(|(lesson, _)| is_known(&lesson.losses));
+    let lesson = lesson.filter(|(lesson, _)| teaches(&lesson.losses));
     let Some((lesson, told_in)) = lesson else {
         return Err(|out| &mut out.without_feedback);
     };

@@ -78,7 +78,7 @@ pub fn run(options: &Options) -> Result<(), EvaluateError> {
         return Ok(print(&export::export(&log, format))?);
     }
     let chosen = options.policy.as_deref();
-    let chosen = chosen.map(|name| Target::parse(name, &options.parameters, &log.header.models));
+    let chosen = chosen.map(|name| Target::parse(name, &options.parameters, &log.header));
     let report = evaluate(&log, chosen.transpose()?)?;
     print(&report.to_string())?;
     options.json.as_deref().map_or(Ok(()), |path| write(path, &report.to_json()))
@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Result<(), EvaluateError> {
 
 /// The logged policy, each model alone, and the policy that was asked for.
 fn evaluate(log: &Log, chosen: Option<Target>) -> Result<Report, EvaluateError> {
-    if log.usable.is_empty() {
+    if log.judged().next().is_none() {
         return Err(EvaluateError::Unusable(log.left_out.to_string()));
     }
     let always = (0..log.header.models.len()).map(|model| Target::always(model, &log.header));

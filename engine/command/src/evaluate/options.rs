@@ -13,12 +13,14 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub application: Option<String>,
 
-    /// A policy to evaluate beside each model alone: exp3, exp3_ix, exp4, epsilon_greedy, ucb1,
-    /// thompson, thompson_gaussian, majority, or static.
+    /// A policy to evaluate beside each model alone, by its name in a configuration: exp3,
+    /// exp3_ix, exp4, epsilon_greedy, ucb1, thompson, gaussian_thompson, vote, weighted, or
+    /// static.
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
 
-    /// A parameter of that policy, such as eta=0.1; may be given several times.
+    /// A parameter of that policy as a configuration has it, such as eta=0.1 or weights=[1,0.5];
+    /// may be given several times.
     #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "policy")]
     pub parameters: Vec<String>,
 

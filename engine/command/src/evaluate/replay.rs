@@ -1,10 +1,17 @@
 //! What a policy would have done with the queries of a log.
 //!
 //! The log is gone through as it happened: a policy chooses when a query arrives, from its state
-//! then, and learns when it was told what was right. Its state learns from the losses that are
-//! known, with the propensities that are logged. A context has a state of its own, which begins as
-//! the application's is then; both learn. Nothing is drawn: the probabilities of a choice are all
-//! that is needed, and so a replay is the same each time.
+//! then, and learns when it was told what was right. It learns as a server does
+//! (`cutter_core::selection`):
+//!
+//! - From the losses that are known, of whoever was asked and said something, with the propensities
+//!   that are logged: 1 of a baseline.
+//! - What a context's decisions teach, its own state learns, and the application's too. The state
+//!   of a context begins, at its first lesson, as the application's is before it.
+//!
+//! What a server learns of inputs that it evaluated again has no decision in the log, what it
+//! learns of silence has no lesson there, and neither is replayed. Nothing is drawn: the
+//! probabilities of a choice are all that is needed, and so a replay is the same each time.
 //!
 //! A policy that asks all models can be told only from decisions that asked all of them. Then it is
 //! seen directly: what it would have answered was said by some model, whose loss is known.
@@ -49,8 +56,22 @@ pub enum Refusal {
          choose"
     )]
     Values,
+    #[error(
+        "it looks at {0} numbers of each query, which are not in the log; evaluate policies that \
+         need none"
+    )]
+    Numbers(usize),
     #[error("{0}")]
-    Policy(#[from] PolicyError),
+    Policy(PolicyError),
+}
+
+impl From<PolicyError> for Refusal {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::ContextLength { expected, .. } => Self::Numbers(expected),
+            other => Self::Policy(other),
+        }
+    }
 }
 
 /// Goes through a log with a policy.
@@ -63,10 +84,10 @@ pub fn replay(policy: &dyn Policy, models: usize, log: &[Usable]) -> Result<Repl
         while let Some(told) = untold.pop(decision.arrived_ns) {
             let told = &log[told];
             states.learn(told)?;
-            let context = &told.context;
-            told.asked.iter().for_each(|model| rewards.add(context, model, reward(told, model)));
+            told.known().for_each(|(model, loss)| rewards.add(&told.context, model, 1.0 - loss));
         }
-        let seen = look(&states, decision, &rewards)?;
+        let is_judged = decision.is_judged();
+        let seen = if is_judged { look(&states, decision, &rewards)? } else { None };
         if let Some((term, chances)) = seen {
             replay.is_direct &= decision.asks_all();
             replay.terms.push(term);
@@ -104,13 +125,13 @@ impl Untold {
 }
 
 fn reward(decision: &Usable, model: usize) -> f64 {
-    1.0 - decision.losses[model].expect("it was asked, and so it is known")
+    1.0 - decision.losses[model].expect("it is judged, and this was asked")
 }
 
 impl Usable {
     /// Whether it is known what every model that could be asked would have earned.
     fn asks_all(&self) -> bool {
-        self.asked == self.servable
+        self.asked_of_servable() == self.servable
             && self.servable.iter().all(|model| self.propensities[model] == 1.0)
     }
 }
@@ -132,11 +153,9 @@ impl<'a> States<'a> {
     }
 
     fn learn(&mut self, decision: &'a Usable) -> Result<(), PolicyError> {
-        let known = |model| {
-            let loss = decision.losses[model]?;
-            Some(Seen { model, loss, propensity: decision.propensities[model] })
-        };
-        let seen: Vec<Seen> = decision.asked.iter().filter_map(known).collect();
+        let propensities = &decision.propensities;
+        let seen = |(model, loss)| Seen { model, loss, propensity: propensities[model] };
+        let seen: Vec<Seen> = decision.known().map(seen).collect();
         if !decision.context.is_empty() {
             let own = &self.own;
             let state = self.of_contexts.entry(&decision.context).or_insert_with(|| own.clone());
@@ -201,11 +220,11 @@ fn term<'a>(decision: &'a Usable, chances: &PerModel, rewards: &Rewards<'a>) -> 
 fn combined_reward(policy: &dyn Policy, state: &State, decision: &Usable) -> Result<f64, Refusal> {
     let mut outputs = vec![Output::Missing; state.models()];
     // Classes with names and with numbers are of different outputs, and are not both in one log.
-    for (output, said) in outputs.iter_mut().zip(&decision.said) {
-        *output = match said {
+    for model in decision.servable.iter() {
+        outputs[model] = match decision.said[model] {
             Said::Nothing => Output::Missing,
             Said::Class(class) => Output::Came(class.cast_unsigned()),
-            Said::Text(class) => Output::Came(*class),
+            Said::Text(class) => Output::Came(class),
             Said::Value(_) => return Err(Refusal::Values),
         };
     }

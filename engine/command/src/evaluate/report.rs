@@ -49,15 +49,15 @@ pub struct Report {
 
 impl Report {
     pub fn new(log: &Log, evaluated: Vec<Evaluated>) -> Self {
-        let losses = log.usable.iter().filter_map(|usable| usable.answer_loss);
+        let losses = log.judged().filter_map(|usable| usable.answer_loss);
         let rewards: Vec<f64> = losses.map(|loss| 1.0 - loss).collect();
         let logged = of_mean(rewards.iter().copied(), 1.0, Interval::Normal);
-        let passed = log.usable.iter().map(|usable| usable.pass_probability);
+        let passed = log.judged().map(|usable| usable.pass_probability);
         let least = passed.clone().fold(1.0, f64::min);
         Self {
             header: log.header.clone(),
             decisions: log.decisions,
-            used: log.usable.len(),
+            used: log.judged().count(),
             left_out: log.left_out,
             pass_probabilities: (least, passed.fold(0.0, f64::max)),
             notes: log.notes.clone(),

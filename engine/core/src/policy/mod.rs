@@ -2,8 +2,9 @@
 //!
 //! Owner: the engine thread. Pure logic: a model is a number below the number of models, a state is
 //! numbers, and randomness is passed in. Nothing here allocates after [`Policy::init`], and nothing
-//! here knows what a query, a replica or an output's bytes are. An application of the server is not
-//! given a policy yet: its queries are asked as [`Asked`](crate::Asked) says.
+//! here knows what a query, a replica or an output's bytes are. An application whose configuration
+//! names a policy has it in its [`Learner`](crate::selection::Learner), which asks it for each
+//! query; the queries of others are asked as [`Asked`](crate::Asked) says.
 //!
 //! How it flows: for a query, the state of its context and the set of models that can be asked now
 //! go to [`Policy::select`], which says whom to ask, and with which probability each was asked.

@@ -35,7 +35,7 @@ impl Core {
         let key = learner.key_of(asking.key);
         let vector = Vector::new(asking.vector.unwrap_or_default()).unwrap_or(Vector::NONE);
         let chosen = learner.choose(servable, &key, vector.numbers(), queries.get(row).id);
-        let chosen = chosen.map_err(|error| match error {
+        let mut chosen = chosen.map_err(|error| match error {
             PolicyError::NothingServable => (Reason::NotReady, &[][..]),
             _ => (Reason::ModelError, NO_CHOICE),
         })?;
@@ -53,6 +53,8 @@ impl Core {
             let model = &mut self.models[links.models[arm].model];
             model.parse_ns = smoothed(model.parse_ns, parse_ns);
         }
+        // Whatever the policy made of it, it was certain to be asked.
+        open.baseline.into_iter().for_each(|baseline| chosen.propensities[baseline] = 1.0);
         ask_all(queries, links, row, open.asked, now_ns);
         selector.begin(row, open, &chosen.propensities);
         Ok(())

@@ -32,7 +32,7 @@ impl LearnerPlan {
                         some => some,
                     };
                     if let Some(loss) = loss {
-                        judged.losses.put(arm, loss, self.propensity(decision, arm));
+                        judged.losses.put(arm, loss, decision.propensities[arm]);
                     }
                 }
                 judged.answer_loss = self.loss.of(decision.answer, truth);
@@ -63,21 +63,15 @@ impl LearnerPlan {
     fn judge_answer(&self, decision: &Decision<'_>, loss: f64, judged: &mut Judged) {
         if decision.answer == Said::Nothing {
             for arm in decision.asked.iter().filter(|_| self.default_teaches) {
-                judged.losses.put(arm, loss, self.propensity(decision, arm));
+                judged.losses.put(arm, loss, decision.propensities[arm]);
             }
             return;
         }
         judged.answer_loss = Some(loss);
         let agrees = |arm: &usize| decision.said[*arm].agrees(decision.answer, self.tolerance);
         for arm in decision.asked.iter().filter(agrees) {
-            judged.losses.put(arm, loss, self.propensity(decision, arm));
+            judged.losses.put(arm, loss, decision.propensities[arm]);
         }
-    }
-
-    /// With which probability the output of a model that was asked was to be seen.
-    fn propensity(&self, decision: &Decision<'_>, arm: usize) -> f64 {
-        let is_baseline = self.mode.baseline().is_some_and(|baseline| arm == baseline);
-        if is_baseline { 1.0 } else { decision.propensities[arm] }
     }
 
     /// The model that the policy chose beside a baseline, where it chose one.

@@ -14,6 +14,7 @@
 //! the file. Text is judged as a peer is: it meets errors, never a panic. Only [`Config::load`]
 //! looks at the file system.
 
+mod alone;
 mod error;
 mod keys;
 mod kinds;

@@ -50,6 +50,11 @@ impl<'a> Report<'a> {
         ConfigErrors::new(errors.collect())
     }
 
+    /// The problem that stands first in the text.
+    pub fn into_first(self) -> Option<Problem> {
+        self.problems.into_iter().min_by_key(|(place, _)| *place).map(|(_, problem)| problem)
+    }
+
     pub fn into_warnings(mut self, file: &str) -> Vec<Warning> {
         self.notices.sort_by_key(|(place, _)| *place);
         let warnings = self.notices.into_iter();

@@ -55,13 +55,22 @@ fn policies_parameters_and_applications_that_there_are_not_are_refused() {
     let folder = folder(&uniform(), 100);
     let refused = |words: &[&str]| refused(folder.path(), words);
     assert!(refused(&["--application", "cats"]).contains("`cats` is in the log; it has: digits"));
-    assert!(refused(&["--policy", "exp5"]).contains("there are: exp3, exp3_ix"));
+    assert!(refused(&["--policy", "exp5"]).contains("expected one of: static, exp3, exp3_ix"));
     let with = |policy, parameter| refused(&["--policy", policy, "--parameter", parameter]);
-    assert!(with("exp3", "eta").contains("write NAME=VALUE"));
-    assert!(with("exp3", "eta=fast").contains("write NAME=VALUE"));
-    assert!(with("exp3", "eta=NaN").contains("`eta` is NaN"));
-    assert!(with("exp3", "epsilon=0.1").contains("no parameter `epsilon`"));
-    assert!(with("static", "model=5").contains("below that"));
+    assert!(with("exp3", "eta").starts_with("--policy: not valid TOML"));
+    assert!(with("exp3", "eta=nan").contains("`eta` of the policy is NaN"));
+    assert!(with("exp3", "epsilon=0.1").contains("takes no `epsilon`; it takes `eta`, `floor`"));
+    assert!(with("static", "model=5").contains("unknown key \"model\""));
+    assert!(with("weighted", "weights=[1, 0.5]").contains("expected 5: one for each of `models`"));
+}
+
+#[test]
+fn a_policy_that_looks_at_what_the_log_does_not_have_is_refused() {
+    let folder = folder(&uniform(), 100);
+    let words = ["--policy", "lin_ucb", "--parameter", "context_numbers=3"];
+    let line = refused(folder.path(), &words);
+    let expected = "the policy `lin_ucb context_numbers=3` cannot be evaluated: it looks at 3";
+    assert!(line.starts_with(expected), "{line}");
 }
 
 #[test]

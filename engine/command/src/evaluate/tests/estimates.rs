@@ -4,16 +4,17 @@
 use cutter_core::policy::{Exp3, Policy};
 
 use super::super::estimate::{Estimate, Estimates, Interval, Term, estimates};
+use super::super::log::Usable;
 use super::super::replay::replay;
-use super::{ARMS, always, simulate, uniform};
+use super::{ARMS, always, simulate, simulate_beside, uniform};
 
 const SEEDS: u64 = 200;
 const DECISIONS: usize = 1_000;
 
 /// Of each seed what is estimated of a policy, and what it would have earned in truth.
-fn over_seeds(logging: &dyn Policy, target: &dyn Policy) -> Vec<(Estimates, f64)> {
+fn over_seeds(log: impl Fn(u64) -> Vec<Usable>, target: &dyn Policy) -> Vec<(Estimates, f64)> {
     let of_seed = |seed: u64| {
-        let log = simulate(logging, seed, DECISIONS, 0);
+        let log = log(seed);
         let replay = replay(target, ARMS.len(), &log).unwrap();
         let earned = |chances: &[f64]| ARMS.iter().zip(chances).map(|(arm, part)| arm * part).sum();
         let truth: f64 = replay.chances.iter().map(|chances| -> f64 { earned(chances) }).sum();
@@ -48,7 +49,11 @@ fn covered(seeds: &[(Estimates, f64)], of: fn(&Estimates) -> Estimate) -> usize 
 }
 
 fn are_right(logging: &dyn Policy, target: &dyn Policy) {
-    let seeds = over_seeds(logging, target);
+    are_right_of(|seed| simulate(logging, seed, DECISIONS, 0), target);
+}
+
+fn are_right_of(log: impl Fn(u64) -> Vec<Usable>, target: &dyn Policy) {
+    let seeds = over_seeds(log, target);
     let (ips, robust) = (z(&seeds, |of| of.ips.mean), z(&seeds, |of| of.doubly_robust.mean));
     assert!(ips.abs() < 3.0, "IPS is {ips} deviations off");
     assert!(robust.abs() < 3.0, "DR is {robust} deviations off");
@@ -78,6 +83,13 @@ fn a_log_of_exp3_tells_what_the_best_and_the_worst_model_would_have_earned() {
 #[test]
 fn a_policy_that_learns_as_it_is_replayed_is_told_as_well() {
     are_right(&uniform(), &Exp3::new(0.02, 0.0, 0.0).unwrap());
+}
+
+#[test]
+fn a_log_of_an_apprentice_tells_of_those_that_were_asked_beside_the_baseline() {
+    let log = |seed| simulate_beside(3, &uniform(), seed, DECISIONS);
+    are_right_of(log, &always(4));
+    are_right_of(log, &Exp3::new(0.02, 0.0, 0.0).unwrap());
 }
 
 fn term(weight: f64, reward: f64) -> Term {

@@ -23,6 +23,24 @@ fn uniform() -> Exp3 {
 
 /// A log of so many decisions of a policy, each of which is told so many decisions later.
 fn simulate(policy: &dyn Policy, seed: u64, decisions: usize, delay: usize) -> Vec<Usable> {
+    simulate_with(policy, seed, decisions, delay, |selection| selection)
+}
+
+/// The same of an apprentice: a baseline is asked beside whom the policy has chosen.
+fn simulate_beside(baseline: usize, policy: &dyn Policy, seed: u64, length: usize) -> Vec<Usable> {
+    simulate_with(policy, seed, length, 0, |Selection { models, mut propensities }| {
+        propensities[baseline] = 1.0;
+        Selection { models: models.with(baseline), propensities }
+    })
+}
+
+fn simulate_with(
+    policy: &dyn Policy,
+    seed: u64,
+    decisions: usize,
+    delay: usize,
+    asked: impl Fn(Selection) -> Selection,
+) -> Vec<Usable> {
     let mut random = Random::new(seed);
     let mut state = policy.init(ARMS.len());
     let mut log: Vec<Usable> = Vec::new();
@@ -30,7 +48,7 @@ fn simulate(policy: &dyn Policy, seed: u64, decisions: usize, delay: usize) -> V
         let told = at.checked_sub(1 + delay).map(|told| &log[told]);
         told.into_iter().for_each(|told| learn(policy, &mut state, told));
         let ask = Ask::of(Models::first(ARMS.len()));
-        let selection = policy.select(&state, ask, &mut random).unwrap();
+        let selection = asked(policy.select(&state, ask, &mut random).unwrap());
         // Who is right is drawn for all, whoever is asked.
         let is_right = ARMS.map(|chance| random.uniform() < chance);
         log.push(decision(at, delay, &selection, &is_right));
@@ -38,13 +56,13 @@ fn simulate(policy: &dyn Policy, seed: u64, decisions: usize, delay: usize) -> V
     log
 }
 
+/// From what was known of a decision.
 fn learn(policy: &dyn Policy, state: &mut State, told: &Usable) {
-    let seen = |model: usize| Seen {
-        model,
-        loss: told.losses[model].unwrap(),
-        propensity: told.propensities[model],
+    let seen = |model: usize| {
+        let propensity = told.propensities[model];
+        told.losses[model].map(|loss| Seen { model, loss, propensity })
     };
-    let seen: Vec<Seen> = told.asked.iter().map(seen).collect();
+    let seen: Vec<Seen> = told.asked.iter().filter_map(seen).collect();
     let feedback = Feedback::new(state, &seen, None).unwrap();
     policy.observe(state, &feedback).unwrap();
 }

@@ -1,12 +1,16 @@
 //! What a policy does with a log is what it did, and what theory says that it does.
 
+use std::collections::BTreeMap;
+
+use cutter_core::feedback::Said;
 use cutter_core::policy::{
-    BetaThompson, EpsilonGreedy, Exp3, Exp4, GaussianThompson, Policy, Static, Ucb1, Vote,
+    Ask, BetaThompson, Choice, EpsilonGreedy, Exp3, Exp4, GaussianThompson, LinUcb, Models, Policy,
+    State, Static, Ucb1, Vote,
 };
 
 use super::super::estimate::estimates;
 use super::super::replay::{Refusal, replay};
-use super::{ARMS, BEST, always, simulate, uniform};
+use super::{ARMS, BEST, always, learn, simulate, simulate_beside, uniform};
 
 fn policies() -> Vec<Box<dyn Policy>> {
     vec![
@@ -28,6 +32,59 @@ fn a_log_replayed_with_its_own_policy_has_the_same_propensities_to_the_last_bit(
             assert!((0..500).all(is_same), "{policy:?}, told {delay} later");
         }
     }
+}
+
+#[test]
+fn an_apprentice_replayed_has_the_propensities_with_which_it_chose() {
+    let policy = Exp3::new(0.1, 0.1, 0.0).unwrap();
+    let log = simulate_beside(0, &policy, 3, 500);
+    let again = replay(&policy, ARMS.len(), &log).unwrap();
+    let is_same = |at: usize| again.chances[at][1..ARMS.len()] == log[at].propensities[1..];
+    assert!((0..500).all(is_same));
+}
+
+/// As `cutter_core::selection` teaches: the context, which begins as the application is, and then
+/// the application.
+#[test]
+fn a_context_learns_for_itself_and_for_the_application_from_which_it_began() {
+    let policy = Exp3::new(0.1, 0.05, 0.01).unwrap();
+    let mut log = simulate(&uniform(), 4, 300, 0);
+    let keys = [&b""[..], b"ann", b"bob"];
+    // Bob comes when the others have learned for long.
+    let key = |at: usize| keys[if at < 150 { at % 2 } else { at % 3 }];
+    log.iter_mut().enumerate().for_each(|(at, of)| of.context = key(at).into());
+    let again = replay(&policy, ARMS.len(), &log).unwrap();
+    let mut own = policy.init(ARMS.len());
+    let mut of_contexts: BTreeMap<&[u8], State> = BTreeMap::new();
+    let servable = Models::first(ARMS.len());
+    for (decision, chances) in log.iter().zip(&again.chances) {
+        let key = &*decision.context;
+        let state = of_contexts.get(key).unwrap_or(&own);
+        let chosen = policy.choose(state, &Ask::of(servable)).unwrap();
+        assert_eq!(Choice::One(*chances), chosen, "decision {}", decision.query_id);
+        if !key.is_empty() {
+            let state = of_contexts.entry(key).or_insert_with(|| own.clone());
+            learn(&policy, state, decision);
+        }
+        learn(&policy, &mut own, decision);
+    }
+    let states = [&own, &of_contexts[keys[1]], &of_contexts[keys[2]]];
+    assert!(states[0] != states[1] && states[1] != states[2] && states[0] != states[2]);
+}
+
+#[test]
+fn of_a_model_that_said_nothing_nothing_is_learned_and_of_the_others_something_is() {
+    let policy = Exp4::new(0.1, 0.0).unwrap();
+    let mut log = simulate(&Vote::majority(), 5, 3, 0);
+    log[0].losses = [Some(0.0), None, Some(1.0), Some(1.0), Some(0.0)].into();
+    log[0].said[1] = Said::Nothing;
+    let again = replay(&policy, ARMS.len(), &log).unwrap();
+    assert_eq!(again.terms.len(), 2, "what one would have earned is not known of the first");
+    let mut state = policy.init(ARMS.len());
+    learn(&policy, &mut state, &log[0]);
+    let all = Models::first(ARMS.len());
+    assert_eq!(again.chances[0], policy.weights(&state, all));
+    assert_ne!(again.chances[0], policy.weights(&policy.init(ARMS.len()), all));
 }
 
 #[test]
@@ -96,6 +153,8 @@ fn what_a_log_cannot_tell_is_refused() {
     let log = simulate(&uniform(), 1, 300, 0);
     let refused = |policy: &dyn Policy, log: &[_]| replay(policy, ARMS.len(), log).unwrap_err();
     assert_eq!(refused(&Vote::majority(), &log), Refusal::NeedsAll);
+    let by_numbers = LinUcb::new(3, 1.0, 0.1).unwrap();
+    assert_eq!(refused(&by_numbers, &log), Refusal::Numbers(3));
     let only_one = simulate(&Static { model: 2 }, 1, 300, 0);
     assert_eq!(refused(&always(1), &only_one), Refusal::Unsupported { percent: 100.0 });
     assert!(replay(&always(2), ARMS.len(), &only_one).is_ok());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cutter_core::feedback::{Decided, Learned, Said};
 use cutter_core::ids::ApplicationId;
-use cutter_core::policy::{Models, Policy};
+use cutter_core::policy::{Models, Policy, Vote};
 use cutter_server::decision_log::{DecisionLog, LogHeader, LogSettings};
 use tempfile::TempDir;
 
@@ -12,7 +12,7 @@ use super::super::log::{LeftOut, Log, Usable};
 use super::super::options::Format;
 use super::super::policies::Target;
 use super::super::{EvaluateError, evaluate, export::export};
-use super::{ARMS, simulate, uniform};
+use super::{ARMS, simulate, simulate_beside, uniform};
 
 fn application() -> ApplicationId {
     ApplicationId::from_bits(2)
@@ -126,10 +126,47 @@ fn decisions_that_lack_something_are_left_out_and_counted_by_what_they_lack() {
 }
 
 #[test]
+fn a_decision_of_which_not_all_losses_are_known_teaches_and_is_not_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = simulate(&Vote::majority(), 9, 10, 0);
+    log[3].losses[2] = None;
+    log[4].losses = [None; ARMS.len()].into();
+    write(folder.path(), &header(), &log, |_| true);
+    let read = Log::read(folder.path(), None).unwrap();
+    let expected = LeftOut { without_feedback: 2, ..LeftOut::default() };
+    assert_eq!((read.usable.len(), read.judged().count(), read.left_out), (9, 8, expected));
+    let json: serde_json::Value =
+        serde_json::from_str(&evaluate(&read, None).unwrap().to_json()).unwrap();
+    assert_eq!((&json["decisions"], &json["used"]), (&10.into(), &8.into()));
+    let lines = export(&read, Format::Dsjson).lines().count();
+    assert_eq!(lines, 9 * ARMS.len() - 1, "one for each loss that is known");
+}
+
+#[test]
+fn beyond_the_servable_models_a_baseline_is_asked_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = simulate_beside(0, &uniform(), 9, 10);
+    log.iter_mut().for_each(|of| of.servable = of.servable.without(0));
+    let is_of_others = |of: &&Usable| of.asked != Models::only(0);
+    let others = log.iter().filter(is_of_others).count();
+    let asked = log.iter().position(|of| is_of_others(&of)).unwrap();
+    log[asked].propensities[0] = 0.5;
+    write(folder.path(), &header(), &log, |_| true);
+    let read = Log::read(folder.path(), None).unwrap();
+    let expected = LeftOut {
+        of_unknown_servable_set: 1,
+        without_propensities: (10 - others) as u64,
+        ..LeftOut::default()
+    };
+    assert_eq!((read.judged().count(), read.left_out), (others - 1, expected));
+    assert_eq!(export(&read, Format::Csv).lines().count(), others, "a header, and the others");
+}
+
+#[test]
 fn a_report_has_every_model_alone_and_the_policy_that_was_asked_for() {
     let folder = folder(&uniform(), 2_000);
     let log = Log::read(folder.path(), None).unwrap();
-    let target = Target::parse("exp3", &["eta=0.1".to_owned()], &header().models).unwrap();
+    let target = Target::parse("exp3", &["eta=0.1".to_owned()], &header()).unwrap();
     let report = evaluate(&log, Some(target)).unwrap();
     let text = report.to_string();
     for name in ["always a:1", "always e:1", "exp3 eta=0.1", "as logged", "2000, used 2000"] {
@@ -150,9 +187,9 @@ fn a_report_has_every_model_alone_and_the_policy_that_was_asked_for() {
 
 #[test]
 fn a_log_of_all_models_is_said_to_be_seen_directly() {
-    let folder = folder(&cutter_core::policy::Vote::majority(), 300);
+    let folder = folder(&Vote::majority(), 300);
     let log = Log::read(folder.path(), None).unwrap();
-    let target = Target::parse("exp4", &[], &header().models).unwrap();
+    let target = Target::parse("exp4", &[], &header()).unwrap();
     let text = evaluate(&log, Some(target)).unwrap().to_string();
     assert_eq!(text.matches("seen directly").count(), ARMS.len() + 1, "{text}");
 }
@@ -161,7 +198,7 @@ fn a_log_of_all_models_is_said_to_be_seen_directly() {
 fn a_policy_that_the_log_tells_nothing_of_is_refused_with_the_reason() {
     let folder = folder(&super::always(1), 300);
     let log = Log::read(folder.path(), None).unwrap();
-    let target = Target::parse("majority", &[], &header().models).unwrap();
+    let target = Target::parse("vote", &[], &header()).unwrap();
     let error = evaluate(&log, Some(target)).unwrap_err();
     assert!(matches!(error, EvaluateError::Refused { .. }));
     assert!(error.to_string().contains("no decision of the log asked all"), "{error}");

@@ -123,6 +123,17 @@ fn a_log_only_application_asks_its_baseline_alone() {
 }
 
 #[test]
+fn a_baseline_was_certain_to_be_asked_whatever_the_policy_chose_beside_it() {
+    let mode = Mode::Apprentice { baseline: 1 };
+    let mut world = World::new(Setup { mode, ..Setup::one_of(2) });
+    let counts = asked_of(&mut world, 100);
+    assert_eq!(counts[1], 100);
+    assert!(counts[0] > 20 && counts[0] < 80, "{counts:?}");
+    let all = world.heard.noted.values();
+    all.for_each(|noted| assert_eq!(noted.propensities, [0.5, 1.0]));
+}
+
+#[test]
 fn an_application_with_a_policy_and_no_models_answers_the_default() {
     let mut world = World::new(Setup::vote(1));
     world.link(Vec::new(), None);

@@ -8,7 +8,7 @@ mod application;
 mod check;
 mod links;
 mod model;
-mod policy;
+pub(super) mod policy;
 mod server;
 
 use std::path::Path;

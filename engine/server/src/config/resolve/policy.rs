@@ -6,7 +6,7 @@
 mod arms;
 mod judging;
 mod learning;
-mod plan;
+pub(in crate::config) mod plan;
 
 use toml::Spanned;
 
@@ -19,6 +19,7 @@ use crate::config::report::{Report, shown};
 use crate::config::settings::Policy;
 use crate::config::value::{Table, Text};
 use crate::limits::HEDGE_SHARE_DEFAULT;
+use plan::Written;
 
 /// `None` when there is no model to choose.
 pub(super) fn resolve(
@@ -44,7 +45,7 @@ pub(super) fn resolve(
         }
         _ => {}
     }
-    let (name, plan) = plan::resolve(&entry, policies, report);
+    let (name, plan) = plan::resolve(&entry.written(), policies, report);
     let asks_all = plan.asks_all();
     let arms = arms::resolve(&entry, asks_all, report);
     let ensemble = judging::ensemble(&entry, asks_all, report);
@@ -65,6 +66,12 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    fn written(&self) -> Written<'_> {
+        let Self { file, of, at, linked, .. } = self;
+        let Linked { models, is_whole } = linked;
+        Written { file, of, at: *at, models: models.len(), is_whole: *is_whole }
+    }
+
     /// The position of a model that a key names.
     fn model(&self, key: &'static str, text: &Text, report: &mut Report<'_>) -> Option<usize> {
         let found = text.get_ref().as_str();

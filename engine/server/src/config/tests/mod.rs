@@ -1,5 +1,6 @@
 //! What is read, what is refused, and in which words.
 
+mod alone;
 mod anything;
 mod defaults;
 mod documented;

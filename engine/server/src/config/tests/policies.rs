@@ -276,8 +276,8 @@ fn decisions_are_recorded_where_and_as_often_as_it_is_written() {
         sample: 1.0,
     };
     assert_eq!(log("decision_log = { directory = \"log\" }"), Some(expected.clone()));
-    let lines = "[server.decision_log]\ndirectory = \"./log/\"\nfile_bytes = 65536\nfiles = 2\n\
+    let lines = "[server.decision_log]\ndirectory = \"./log/\"\nfile_bytes = 1048576\nfiles = 2\n\
                  sample = 0.25";
-    let expected = DecisionLog { file_bytes: 65_536, files: 2, sample: 0.25, ..expected };
+    let expected = DecisionLog { file_bytes: 1 << 20, files: 2, sample: 0.25, ..expected };
     assert_eq!(log(lines), Some(expected));
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use cutter_core::limits::DISCOUNT_MAX;
 use cutter_core::policy::PolicyPlan;
 
-use super::{Entry, check};
+use super::check;
 use crate::config::error::{OneOf, Problem};
-use crate::config::keys::PolicyName;
+use crate::config::keys::{self, PolicyName};
 use crate::config::kinds::{Decimal, Key, Word};
 use crate::config::policies::{MakePolicy, Policies, PolicyParameters};
 use crate::config::report::{Report, shown};
@@ -21,9 +21,20 @@ use crate::limits::{
 /// Stands in for a policy that is wrong, until the report ends the start.
 const STAND_IN: Plan = Plan::BuiltIn(PolicyPlan::Static);
 
+/// What a policy is made of: its table, and for how many models it is.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct Written<'a> {
+    pub file: &'a keys::Policy,
+    pub of: &'a str,
+    pub at: usize,
+    pub models: usize,
+    /// Whether the list of them has no mistake: then there are no more.
+    pub is_whole: bool,
+}
+
 /// The policy with its name.
-pub(super) fn resolve(
-    entry: &Entry<'_>,
+pub(in crate::config) fn resolve(
+    entry: &Written<'_>,
     policies: &Policies,
     report: &mut Report<'_>,
 ) -> (String, Plan) {
@@ -38,7 +49,7 @@ pub(super) fn resolve(
         (None, None) => {
             let names = words.iter().map(|(words, _)| words[0]).chain(policies.names());
             let expected = OneOf::new(name, &names.collect::<Vec<_>>());
-            let (of, found) = (entry.of.clone(), shown(name));
+            let (of, found) = (entry.of.to_owned(), shown(name));
             let at = value.map_or(entry.at, |name| name.span().start);
             report.problem(at, Problem::UnknownWord { key, of, found, expected });
             return (name.to_owned(), STAND_IN);
@@ -50,7 +61,7 @@ pub(super) fn resolve(
 
 /// The parameters of one policy, and which of them it takes.
 struct Parameters<'a, 'r, 't> {
-    entry: &'a Entry<'a>,
+    entry: &'a Written<'a>,
     taken: Vec<&'static str>,
     report: &'r mut Report<'t>,
 }
@@ -101,15 +112,15 @@ impl Parameters<'_, '_, '_> {
     fn registered(&mut self, make: MakePolicy) -> Plan {
         let key = self.entry.file.parameters();
         self.taken.push(key.name);
-        let entries = check::by_name(&key, &self.entry.of, self.report);
+        let entries = check::by_name(&key, self.entry.of, self.report);
         let written = key.value.map_or(0, |table| table.get_ref().0.len());
-        let is_whole = entries.len() == written && self.entry.linked.is_whole;
+        let is_whole = entries.len() == written && self.entry.is_whole;
         let numbers: BTreeMap<String, f64> =
             entries.into_iter().map(|(name, number)| (name.get_ref().clone(), number)).collect();
-        let parameters = PolicyParameters::new(self.entry.linked.models.len(), numbers);
+        let parameters = PolicyParameters::new(self.entry.models, numbers);
         let plan = Plan::Registered(Registered { make, parameters });
         if let (true, Err(reason)) = (is_whole, plan.build()) {
-            let of = self.entry.of.clone();
+            let of = self.entry.of.to_owned();
             let at = self.entry.file.name().value.map_or(self.entry.at, |name| name.span().start);
             self.report.problem(at, Problem::PolicyRefused { of, reason });
         }
@@ -135,28 +146,27 @@ impl Parameters<'_, '_, '_> {
 
     fn take(&mut self, key: Key<'_, Decimal>, default: f64) -> f64 {
         self.taken.push(key.name);
-        check::decimal(&key, &self.entry.of, self.report).unwrap_or(default)
+        check::decimal(&key, self.entry.of, self.report).unwrap_or(default)
     }
 
     fn context_numbers(&mut self) -> usize {
-        let (Entry { of, at, .. }, key) = (self.entry, self.entry.file.context_numbers());
+        let (&Written { of, at, .. }, key) = (self.entry, self.entry.file.context_numbers());
         self.taken.push(key.name);
         let expected = "how many numbers come with each query, as in `context_numbers = 4`";
-        check::required(&key, of, *at, expected, self.report);
+        check::required(&key, of, at, expected, self.report);
         check::number(&key, of, self.report).unwrap_or(1) as usize
     }
 
     fn weights(&mut self) -> Vec<f64> {
-        let (Entry { of, at, linked, .. }, key) = (self.entry, self.entry.file.weights());
+        let (&Written { of, at, models, is_whole, .. }, key) =
+            (self.entry, self.entry.file.weights());
         self.taken.push(key.name);
         let expected = "a number for each of `models`, as in `weights = [1, 0.5]`";
-        check::required(&key, of, *at, expected, self.report);
+        check::required(&key, of, at, expected, self.report);
         let weights = check::decimals(&key, of, self.report).unwrap_or_default();
-        let (found, expected) = (weights.len(), linked.models.len());
-        if let (false, true, Some(list)) =
-            (found == expected, linked.is_whole && found > 0, key.value)
-        {
-            let of = of.clone();
+        let (found, expected) = (weights.len(), models);
+        if let (false, true, Some(list)) = (found == expected, is_whole && found > 0, key.value) {
+            let of = of.to_owned();
             let problem = Problem::WeightsOfOthers { of, found, expected };
             self.report.problem(list.span().start, problem);
         }
@@ -170,19 +180,20 @@ impl Parameters<'_, '_, '_> {
         } else {
             format!("`{}`", self.taken.join("`, `"))
         };
-        for (key, at) in written(self.entry) {
-            if !self.taken.contains(&key) {
-                let (of, policy) = (self.entry.of.clone(), shown(policy));
-                let expected = expected.clone();
-                self.report.problem(at, Problem::NotTaken { key, of, policy, expected });
-            }
+        for (key, at) in parameters(self.entry.file) {
+            let at = at.filter(|_| !self.taken.contains(&key));
+            let Some(at) = at else { continue };
+            let (of, policy) = (self.entry.of.to_owned(), shown(policy));
+            let expected = expected.clone();
+            self.report.problem(at, Problem::NotTaken { key, of, policy, expected });
         }
     }
 }
 
-/// The parameters that are written, of whatever policy, each with its place.
-fn written(entry: &Entry<'_>) -> Vec<(&'static str, usize)> {
-    let file = entry.file;
+/// The parameters, of whatever policy; each with its place where it is written.
+pub(in crate::config) fn parameters(
+    file: &keys::Policy,
+) -> impl Iterator<Item = (&'static str, Option<usize>)> {
     let decimals = [
         file.eta(),
         file.floor(),
@@ -200,6 +211,5 @@ fn written(entry: &Entry<'_>) -> Vec<(&'static str, usize)> {
         (weights.name, weights.value.map(|value| value.span().start)),
         (parameters.name, parameters.value.map(|value| value.span().start)),
     ];
-    let all = decimals.into_iter().chain(others);
-    all.filter_map(|(name, at)| at.map(|at| (name, at))).collect()
+    decimals.into_iter().chain(others)
 }
