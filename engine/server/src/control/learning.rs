@@ -11,7 +11,7 @@ use cutter_core::policy::Models;
 use cutter_core::selection::{Learner, LearnerPlan, Mode, Substitute};
 use cutter_core::stats::SelectionStats;
 
-use crate::config::{self, Plan, Policy};
+use crate::config::{self, Policy};
 use crate::decision_log::LogHeader;
 use crate::store::StoreThread;
 
@@ -100,10 +100,7 @@ fn header(
     models: Vec<String>,
     epoch: u64,
 ) -> LogHeader {
-    let parameters = match &policy.plan {
-        Plan::BuiltIn(plan) => format!("{plan:?}"),
-        Plan::Registered(registered) => format!("{:?}", registered.parameters),
-    };
+    let parameters = policy.plan.parameters();
     let name = settings.name.clone();
     let policy_version = POLICY_VERSION.to_owned();
     LogHeader { name, models, policy: policy.name.clone(), policy_version, parameters, epoch }

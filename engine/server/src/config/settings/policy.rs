@@ -51,6 +51,41 @@ impl Plan {
         }
     }
 
+    /// Its parameters, as `name=value` separated by spaces: as [`Plan::parse`] takes them.
+    pub fn parameters(&self) -> String {
+        let pairs: Vec<(&str, f64)> = match self {
+            Self::BuiltIn(plan) => match plan {
+                PolicyPlan::Static | PolicyPlan::Vote => vec![],
+                PolicyPlan::Weighted { weights } => {
+                    let weights: Vec<String> = weights.iter().map(f64::to_string).collect();
+                    return format!("weights=[{}]", weights.join(","));
+                }
+                &(PolicyPlan::Exp3 { eta, floor, share }
+                | PolicyPlan::Exp3Ix { eta, floor, share }) => {
+                    vec![("eta", eta), ("floor", floor), ("share", share)]
+                }
+                &PolicyPlan::Exp4 { eta, share } => vec![("eta", eta), ("share", share)],
+                &PolicyPlan::EpsilonGreedy { epsilon, discount } => {
+                    vec![("epsilon", epsilon), ("discount", discount)]
+                }
+                &PolicyPlan::Ucb1 { discount } => vec![("discount", discount)],
+                &PolicyPlan::BetaThompson { discount, floor } => {
+                    vec![("discount", discount), ("floor", floor)]
+                }
+                &PolicyPlan::GaussianThompson { deviation, discount, floor } => {
+                    vec![("deviation", deviation), ("discount", discount), ("floor", floor)]
+                }
+                &PolicyPlan::LinUcb { numbers, alpha, floor } => {
+                    let numbers = numbers as f64;
+                    vec![("context_numbers", numbers), ("alpha", alpha), ("floor", floor)]
+                }
+            },
+            Self::Registered(registered) => registered.parameters.iter().collect(),
+        };
+        let written = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+        written.collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether it asks every servable model; of a program's own policy that is not known.
     pub fn asks_all(&self) -> Option<bool> {
         match self {

@@ -55,3 +55,20 @@ fn what_is_wrong_is_one_line_that_says_what_would_be_right() {
     let quoted = parse("a\"\nb", &[]).unwrap_err();
     assert!(quoted.contains("\"a\\\"\\nb\""), "{quoted}");
 }
+
+#[test]
+fn parameters_that_a_policy_tells_make_it_again() {
+    for (name, parameters) in [
+        ("exp3", &["eta = 0.2", "floor = 0.01"][..]),
+        ("exp4", &[]),
+        ("ucb1", &["discount = 0.97"]),
+        ("weighted", &["weights = [0.5, 1.0]"]),
+        ("lin_ucb", &["context_numbers = 3"]),
+        ("gaussian_thompson", &[]),
+    ] {
+        let given: Vec<String> = parameters.iter().map(|line| (*line).to_owned()).collect();
+        let plan = Plan::parse(name, &given, 2).unwrap();
+        let told: Vec<String> = plan.parameters().split_whitespace().map(str::to_owned).collect();
+        assert_eq!(Plan::parse(name, &told, 2).unwrap(), plan, "{name} {told:?}");
+    }
+}
