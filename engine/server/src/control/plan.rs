@@ -112,6 +112,7 @@ pub fn add_model(
     let id = added.ok_or(ChangeError::Models)?;
     let plan = ModelPlan {
         cache: None,
+        hedge: None,
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
         room: Room::new(0),
