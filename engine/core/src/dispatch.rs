@@ -48,8 +48,8 @@ impl Core {
     /// Forms the next batch of a replica, if there is one to send, and puts its rows into `rows`.
     /// The caller submits it and calls [`Core::sent`].
     ///
-    /// What waits apart and what waits in the queue take turns; when there is nothing of either, the
-    /// calls of a late replica may go to this one too. Queries that could not be in time are
+    /// What waits apart and what waits in the queue take turns; when there is nothing of either,
+    /// the calls of a late replica may go to this one too. Queries that could not be in time are
     /// answered here.
     pub fn next_batch(
         &mut self,

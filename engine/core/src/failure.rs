@@ -161,7 +161,7 @@ impl Core {
         })
     }
 
-    /// Gives up a replica whose batch hangs, or sees whether it is late and sets when to look again.
+    /// Gives up a replica whose batch hangs, or sees whether it is late; sets when to look again.
     fn look_at_replica(&mut self, now_ns: u64, owner: usize, place: usize) {
         let replica = self.replicas.id_at(place);
         let life = replica.and_then(|replica| {

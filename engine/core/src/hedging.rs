@@ -84,7 +84,7 @@ impl Core {
         }
     }
 
-    /// Of these items of a hedge, which are coming back, those come first that are awaited.
+    /// Counts the calls of a hedge, which is coming back, whose first output is in it.
     pub(crate) fn count_won<I: ItemResults>(&self, model: ModelId, calls: &[CallRef], items: &I) {
         let is_won = |(item, call): &(usize, &CallRef)| {
             let is_awaited = self.query(**call).is_open && self.call(**call).is_pending;
@@ -99,8 +99,8 @@ impl Core {
         self.in_flight(replica) == Some(0) && self.is_well(now_ns, replica)
     }
 
-    /// When so many rows would be done by a replica that is free. What it has learned counts however
-    /// long ago that was: nothing has to be tried here.
+    /// When so many rows would be done by a replica that is free. What it has learned counts
+    /// however long ago that was: nothing has to be tried here.
     fn copied_ns(&self, now_ns: u64, replica: ReplicaId, rows: u32) -> u64 {
         let state = &self.replicas[replica];
         let learnt_ns = state.estimate.learnt(state.rows_max().min(rows));

@@ -8,8 +8,8 @@
 //! take, and its [`ServiceEstimate`] how long that will be, so that a query which would come too
 //! late is answered at once instead of being sent. When the batch comes back, its size and service
 //! time go to both; whether it failed goes to its [`FailureShare`], and where batches are hedged,
-//! how well it was predicted goes to its [`Lateness`]. [`service_objective_ns`] turns the SLOs of the
-//! linked applications into what one batch may take.
+//! how well it was predicted goes to its [`Lateness`]. [`service_objective_ns`] turns the SLOs of
+//! the linked applications into what one batch may take.
 //!
 //! ```text
 //!  queries ▸ DeadlineQueue ▸ (late? answer now) ▸ batch of up to limit() ▸ replica

@@ -327,8 +327,8 @@ fn a_replica_on_its_way_out_takes_nothing_twice_and_what_it_has_may_go_elsewhere
     }
 }
 
-/// The other model is preferred, and dies at last: meanwhile the output of the hedged one waits, and
-/// the slow batch with the same call comes back.
+/// The other model is preferred, and dies at last: meanwhile the output of the hedged one waits,
+/// and the slow batch with the same call comes back.
 #[test]
 fn an_output_that_waits_for_others_is_not_touched_by_the_second_one() {
     let mut setup = hedged(2);
