@@ -4,6 +4,7 @@ mod answers;
 mod caches;
 mod choices;
 mod feedback;
+mod hedged;
 mod scripts;
 
 use std::collections::BTreeMap;
