@@ -25,7 +25,8 @@ fn hedged() -> World {
     let replica = Box::new(Replica::new(plan));
     world.change(Change::AddReplica { id, replica });
     world.core.replica_up(world.now_ns, id, FLOAT, 1, ROWS);
-    (world.replicas.push(id), world.holds.push(None));
+    world.replicas.push(id);
+    world.holds.push(None);
     // Nothing was predicted for the first.
     for _ in 0..=HEDGE_HISTORY_MIN {
         world.ask();
