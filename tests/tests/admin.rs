@@ -96,7 +96,8 @@ fn a_stopped_replica_shows_what_it_has_in_flight_and_what_waits_behind_it() {
     assert!((1..30_000_000_000).contains(&hangs_in_ns), "{hangs_in_ns}");
     assert_eq!(tickets[1]["hangs_in_ns"], json!(null));
     let waiting = &engine["models"][0];
-    assert_eq!((&waiting["queued"], &waiting["head"]["query_id"]), (&json!(3), &json!(3)));
+    assert_eq!(waiting["queued"], 3);
+    assert!(waiting["head"]["query_id"].is_u64(), "{waiting}");
     assert!(waiting["head"]["age_ns"].as_u64().unwrap() > 0, "{waiting}");
     assert_eq!(engine["connections"]["open"], 5);
     let slot = &inspected["readiness"]["models"][0]["replicas"][0];

@@ -261,7 +261,7 @@ fn what_cannot_be_done_is_refused_with_its_reason_and_changes_nothing() {
         (
             refused(changes.link("steady", &["m:0", "m:2"])),
             "application steady was made for 1 models at most, and 2 are named; add it anew for \
-             more (at most 8)",
+             more (at most 32)",
         ),
         (
             refused(changes.remove_model("m:0")),

@@ -4,8 +4,7 @@ use cutter_tensor::{OutputBytes, TensorSpec};
 
 use crate::Core;
 use crate::application::Application;
-use crate::cached::LeftOver;
-use crate::call::{Call, CallRef, Place};
+use crate::call::{Call, CallRef, LeftOver, Place};
 use crate::feedback::{Decided, Learned, Said};
 use crate::ids::ApplicationId;
 use crate::limits::KEPT_OUTPUT_BYTES_MAX;

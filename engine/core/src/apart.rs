@@ -192,6 +192,25 @@ impl Core {
         }
     }
 
+    /// A call comes back with a batch of this size that failed. Says whether it is to be cared for
+    /// with others of that batch.
+    pub(crate) fn is_stranded_by_failure(&mut self, call: CallRef, size: u32) -> bool {
+        let back = self.take_back(call);
+        if !back.is_stranded() {
+            // If its copy fails alone too, then two replicas say that it is guilty.
+            self.call_mut(call).failed_alone |= back.is_awaited && size == 1;
+            return false;
+        }
+        let model = self.call(call).model;
+        if self.call(call).crashes == 0 || size == 1 {
+            return true;
+        }
+        // The other batch that had it died: it is a suspect, and goes with nobody.
+        self.models[model].stats.redispatches.increment();
+        self.wait_as_suspect(call);
+        false
+    }
+
     /// Why a call that waits cannot bring its output in time.
     pub(crate) fn why_late(&self, call: CallRef) -> (Reason, &'static [u8]) {
         let known = self.call(call);
@@ -233,7 +252,7 @@ impl Core {
         others.iter().any(|other| *other != replica && self.is_well(now_ns, *other))
     }
 
-    fn is_well(&self, now_ns: u64, replica: ReplicaId) -> bool {
+    pub(crate) fn is_well(&self, now_ns: u64, replica: ReplicaId) -> bool {
         let state = &self.replicas[replica];
         let is_served = state.incarnation.is_some() && !state.is_draining;
         is_served && !state.failures.is_failing() && now_ns >= state.pause_until_ns

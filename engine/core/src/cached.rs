@@ -13,17 +13,10 @@ use cutter_tensor::{OutputBytes, TensorSpec};
 use crate::answer::Sink;
 use crate::application::Application;
 use crate::cache::{EntryId, Found};
-use crate::call::{CallRef, Waiting};
+use crate::call::{CallRef, LeftOver, Waiting};
 use crate::ids::ModelId;
 use crate::stats::Reason;
 use crate::{Core, is_live};
-
-/// An entry whose leader has ended without an output.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LeftOver {
-    pub model: ModelId,
-    pub entry: EntryId,
-}
 
 impl Core {
     /// Looks a new call up. Says whether it is cared for: it is answered, or has joined another.

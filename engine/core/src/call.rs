@@ -1,6 +1,7 @@
 //! Calls: one question of one query to one model version.
 //!
 //! A call waits in the queue of its model, rides in batches, and ends with an output or a failure.
+//! It is in one place at a time, but for a hedged one, which may be in two batches.
 //! The calls of a query share its row, and lie beside it: the n-th for the n-th model asked.
 
 use crate::cache::EntryId;
@@ -34,8 +35,24 @@ pub(crate) enum Place {
     Suspects,
     /// Among those whose batch failed.
     Retries,
-    /// In a batch in flight, or in one that is being formed.
+    /// In a batch in flight, or two, or in one that is being formed.
     Batch,
+}
+
+/// What is known of a call that comes back from a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Back {
+    /// Somebody waits for it.
+    pub is_awaited: bool,
+    /// Another batch has it still.
+    pub has_copy: bool,
+}
+
+impl Back {
+    /// Whether somebody waits for it, and it is nowhere: it is the caller's matter.
+    pub fn is_stranded(self) -> bool {
+        self.is_awaited && !self.has_copy
+    }
 }
 
 /// What is known of a call.
@@ -50,6 +67,12 @@ pub(crate) struct Call {
     pub entry: Option<EntryId>,
     pub admitted_ns: u64,
     pub place: Place,
+    /// In how many batches it is: in two while it is hedged.
+    pub batches: u8,
+    /// It was sent twice: it is not again.
+    pub is_hedged: bool,
+    /// One of two batches has brought its output: what the other brings changes nothing.
+    pub is_heard: bool,
     /// It may still bring an output.
     pub is_pending: bool,
     /// Containers that died with it in flight.
@@ -68,9 +91,19 @@ impl Call {
         entry: None,
         admitted_ns: 0,
         place: Place::Nowhere,
+        batches: 0,
+        is_hedged: false,
+        is_heard: false,
         is_pending: false,
         crashes: 0,
         failures: 0,
         failed_alone: false,
     };
+}
+
+/// An entry whose leader has ended without an output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeftOver {
+    pub model: ModelId,
+    pub entry: EntryId,
 }

@@ -5,9 +5,10 @@ use cutter_tensor::{Item, RowRef, TensorSpec};
 use crate::answer::Sink;
 use crate::apart::Formed;
 use crate::call::{CallRef, Place};
+use crate::deadlines::NEVER_NS;
 use crate::ids::{ModelId, ReplicaId};
 use crate::model::Model;
-use crate::replica::{Replica, row_count};
+use crate::replica::{Replica, Source, row_count};
 use crate::stats::Reason;
 use crate::{Core, is_live, live};
 
@@ -47,8 +48,9 @@ impl Core {
     /// Forms the next batch of a replica, if there is one to send, and puts its rows into `rows`.
     /// The caller submits it and calls [`Core::sent`].
     ///
-    /// What waits apart and what waits in the queue take turns. Queries that could not be in time
-    /// are answered here.
+    /// What waits apart and what waits in the queue take turns; when there is nothing of either,
+    /// the calls of a late replica may go to this one too. Queries that could not be in time are
+    /// answered here.
     pub fn next_batch(
         &mut self,
         now_ns: u64,
@@ -59,12 +61,11 @@ impl Core {
         self.settle(now_ns, sink);
         let Replica { model, is_draining, incarnation, .. } = &mut *self.replicas[replica];
         let model = &self.models[*model];
-        if *is_draining || model.waiting() == 0 {
+        if *is_draining || (model.waiting() == 0 && !model.has_late()) {
             return None;
         }
         let life = incarnation.as_mut().filter(|life| life.has_free_ticket())?;
-        life.forming.calls.clear();
-        life.forming.cut_off = false;
+        life.forming.begin();
         let queue_first = life.apart_was_last && model.open_in_queue > 0;
         if self.is_benched(now_ns, replica) {
             return None;
@@ -81,7 +82,12 @@ impl Core {
         }
         let life = self.replicas[replica].incarnation.as_mut()?;
         life.apart_was_last = apart == Formed::Yes;
-        let calls = &life.forming.calls;
+        if apart == Formed::Yes {
+            life.forming.source = Source::Apart;
+        } else if life.forming.calls.is_empty() {
+            self.form_hedge(now_ns, replica);
+        }
+        let calls = &self.replicas[replica].incarnation.as_ref()?.forming.calls;
         rows.clear();
         rows.extend(calls.iter().map(|call| {
             let queries = &self.applications[call.application].queries;
@@ -96,17 +102,25 @@ impl Core {
     pub fn sent(&mut self, now_ns: u64, replica: ReplicaId, slot: u32) {
         let state = &mut *self.replicas[replica];
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
-        let Model { stats, batch_timeout_ns, .. } = &*self.models[state.model];
+        let Model { stats, batch_timeout_ns, hedge, .. } = &mut *self.models[state.model];
         stats.batch_size.record(life.forming.calls.len() as u64);
-        for call in &life.forming.calls {
-            let call = self.applications[call.application].queries.call(call.row, call.link);
-            stats.queue.record(now_ns.saturating_sub(call.admitted_ns));
+        // A call that is sent to a second replica has waited before, for the first.
+        if life.forming.source != Source::Hedge {
+            for call in &life.forming.calls {
+                let call = self.applications[call.application].queries.call(call.row, call.link);
+                stats.queue.record(now_ns.saturating_sub(call.admitted_ns));
+            }
+            if let Some(hedge) = hedge {
+                hedge.earn(row_count(&life.forming.calls));
+            }
         }
         life.begin_batch(slot as usize, now_ns);
         // Of several, the first was told when it was the only one.
         if life.in_flight == 1 {
-            let hangs_ns = life.hangs_ns(*batch_timeout_ns).unwrap_or(u64::MAX);
-            self.deadlines.lower(Self::owner_of_replica(replica), hangs_ns);
+            let hangs_ns = life.hangs_ns(*batch_timeout_ns);
+            let late_ns = if hedge.is_some() { state.late_ns() } else { None };
+            let due_ns = hangs_ns.into_iter().chain(late_ns).min().unwrap_or(NEVER_NS);
+            self.deadlines.lower(Self::owner_of_replica(replica), due_ns);
         }
     }
 
@@ -128,14 +142,17 @@ impl Core {
         let batch = &mut life.batches[slot as usize];
         let dispatched_ns = batch.dispatched_ns;
         let mut calls = std::mem::take(&mut batch.calls);
-        let cut_off = batch.cut_off;
-        let output = life.output;
+        let (cut_off, source, output) = (batch.cut_off, batch.source, life.output);
         let service_ns = seen_ns.saturating_sub(began_ns);
         let count = row_count(&calls);
+        let (model_id, hedges) = (state.model, model.hedge.is_some());
         let failed = matches!(results, BatchResults::Failed(_));
         state.observe(failed, now_ns);
         // One that failed says nothing about how long a batch takes.
         if !failed {
+            if hedges && let Some(learnt_ns) = state.estimate.learnt(count) {
+                state.lateness.observe(service_ns, learnt_ns);
+            }
             state.limit.set_objective_ns(model.objective_ns());
             state.limit.observe(count, cut_off, service_ns);
             state.estimate.observe(count, service_ns, now_ns);
@@ -146,12 +163,18 @@ impl Core {
         model.soonest = None;
         model.stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
         model.stats.service.record_many(service_ns, count);
+        if hedges {
+            self.watch_next(replica);
+        }
         match results {
             BatchResults::Failed(message) => {
-                calls.retain(|call| self.take_back(*call));
+                calls.retain(|call| self.is_stranded_by_failure(*call, count));
                 self.batch_failed(now_ns, replica, count, &calls, message, sink);
             }
             BatchResults::Items(items) => {
+                if source == Source::Hedge {
+                    self.count_won(model_id, &calls, items);
+                }
                 self.give_items(now_ns, replica, &calls, items, &output, sink);
             }
         }
@@ -180,15 +203,21 @@ impl Core {
             {
                 self.share_output(now_ns, entry, bytes, output, sink);
             }
-            if !self.take_back(*call) {
-                // What is known of it is there until the row is taken again.
-                if let Item::Output(bytes) = item {
-                    self.hear_late(*call, bytes, output);
-                }
-                continue;
-            }
+            let back = self.take_back(*call);
             match item {
-                Item::Output(bytes) => self.give_output(now_ns, *call, bytes, output, sink),
+                // What is known of the call is there until the row is taken again.
+                Item::Output(_) if self.call(*call).is_heard => {}
+                Item::Output(bytes) => {
+                    if back.has_copy {
+                        self.call_mut(*call).is_heard = true;
+                    }
+                    if back.is_awaited {
+                        self.give_output(now_ns, *call, bytes, output, sink);
+                    } else {
+                        self.hear_late(*call, bytes, output);
+                    }
+                }
+                Item::Failed(_) if !back.is_stranded() => {}
                 Item::Failed(message) => {
                     let model = self.replicas[replica].model;
                     self.models[model].stats.items_failed.increment();

@@ -85,13 +85,14 @@ impl Core {
         self.models[model].soonest = None;
         life.batches.sort_unstable_by_key(|batch| batch.order);
         for batch in life.batches.iter_mut().filter(|batch| batch.in_flight) {
-            batch.calls.retain(|call| self.take_back(*call));
+            batch.calls.retain(|call| self.is_stranded_by(death, *call));
             match death {
                 Death::Crash => self.crashed(now_ns, &batch.calls, sink),
                 Death::Stopped => self.taken_away(now_ns, model, &batch.calls, sink),
             }
         }
         self.replicas[replica].tables = Some(life.into_tables());
+        self.is_late_no_more(replica);
         self.settle(now_ns, sink);
     }
 
@@ -160,7 +161,7 @@ impl Core {
         })
     }
 
-    /// Gives up a replica whose batch hangs, or sets when to look again.
+    /// Gives up a replica whose batch hangs, or sees whether it is late; sets when to look again.
     fn look_at_replica(&mut self, now_ns: u64, owner: usize, place: usize) {
         let replica = self.replicas.id_at(place);
         let life = replica.and_then(|replica| {
@@ -173,19 +174,31 @@ impl Core {
             return self.deadlines.set(owner, NEVER_NS);
         };
         if hangs_ns > now_ns {
-            return self.deadlines.set(owner, hangs_ns);
+            let late_ns = self.look_for_late(now_ns, replica).unwrap_or(NEVER_NS);
+            return self.deadlines.set(owner, hangs_ns.min(late_ns));
         }
         // It is told once: the caller takes it away now.
         self.deadlines.set(owner, NEVER_NS);
         self.kills.push(Kill { replica, running_ns: now_ns.saturating_sub(since_ns) });
     }
 
+    /// A call comes back since its incarnation ended. Says whether it is to be cared for.
+    ///
+    /// That it was in flight when a container died is remembered even if another batch has it: if
+    /// that one dies too, these were its two lives.
+    fn is_stranded_by(&mut self, death: Death, call: CallRef) -> bool {
+        let back = self.take_back(call);
+        if back.is_awaited && death == Death::Crash {
+            let known = self.call_mut(call);
+            known.crashes = known.crashes.saturating_add(1);
+        }
+        back.is_stranded()
+    }
+
     /// These were in flight when their container died: each goes out once more, alone.
     fn crashed(&mut self, now_ns: u64, calls: &[CallRef], sink: &mut impl Sink) {
         for call in calls {
-            let known = self.call_mut(*call);
-            known.crashes = known.crashes.saturating_add(1);
-            if known.crashes >= CRASHES_MAX {
+            if self.call(*call).crashes >= CRASHES_MAX {
                 let detail = b"the model's container died each time it was given this input";
                 self.fail_call(now_ns, *call, Reason::ModelError, detail, sink);
             } else {
@@ -201,13 +214,15 @@ impl Core {
     fn taken_away(&mut self, now_ns: u64, model: ModelId, calls: &[CallRef], sink: &mut impl Sink) {
         self.models[model].stats.redispatches.add(calls.len() as u64);
         let Some(first) = calls.first() else { return };
-        let first = *self.call(*first);
-        if first.crashes > 0 {
-            calls.iter().for_each(|call| self.wait_as_suspect(*call));
-        } else if first.failures > 0 {
-            self.retry(model, calls, None);
-        } else {
-            for call in calls {
+        let first = self.call(*first);
+        if first.failures > 0 && first.crashes == 0 {
+            return self.retry(model, calls, None);
+        }
+        for call in calls {
+            if self.call(*call).crashes > 0 {
+                // It is alone, or a copy of it was elsewhere when that container died.
+                self.wait_as_suspect(*call);
+            } else {
                 let deadline_ns = self.deadline_ns(*call);
                 if let Err(reason) = self.enqueue(*call, deadline_ns) {
                     self.fail_call(now_ns, *call, reason, &[], sink);

@@ -19,6 +19,8 @@
 //! - A row is free again when its query is closed and no batch has any of its calls.
 //! - A call that was in flight when its container died is sent once more, alone; if it dies again
 //!   the call fails, so a query costs a model two lives at most.
+//! - A call whose replica is late may be in a second batch, at another replica; the first output is
+//!   its, and it is cared for only when neither brings one.
 //! - A call whose batch failed is sent again, each time in half as large a batch, and only one that
 //!   failed alone is told the text of a failure.
 //! - Nothing here takes memory in steady state: what comes and goes is made and freed elsewhere
@@ -27,10 +29,11 @@
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
 //! goes, by `change` · `admission` a query comes · `dispatch` batches are formed and come back ·
-//! `apart` what is sent again after a crash or a failure · `failure` death, hangs, deadlines ·
-//! `answer` combination, answers · `deadlines` what is due · [`rows`] where inputs lie ·
-//! [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made of it ·
-//! [`contexts`] with whose state · [`stats`] what is counted · `view` one look at everything.
+//! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
+//! `failure` death, hangs, deadlines · `answer` combination, answers · `deadlines` what is due ·
+//! [`rows`] where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask,
+//! what is made of it · [`contexts`] with whose state · [`stats`] what is counted · `view` one look
+//! at everything.
 
 #![forbid(unsafe_code)]
 
@@ -48,6 +51,8 @@ mod deadlines;
 mod dispatch;
 mod failure;
 pub mod feedback;
+mod hedge;
+mod hedging;
 pub mod ids;
 pub mod limits;
 mod model;
@@ -72,14 +77,14 @@ pub use application::{Application, ApplicationPlan, Asked, Link, Links};
 pub use change::{Change, Changed, NewRoom, Retired};
 pub use dispatch::{BatchPlan, BatchResults, ItemResults};
 pub use failure::{Death, FailureReport, Kill};
+pub use hedge::HedgePlan;
 pub use ids::Id;
 pub use model::{Availability, Model, ModelPlan, Room};
 pub use query::ReplyTo;
 pub use replica::{LimitPlan, Replica, ReplicaPlan};
 pub use view::{ApplicationView, BatchView, CoreView, LifeView, ModelView, QueryView, ReplicaView};
 
-use cached::LeftOver;
-use call::{Call, CallRef, Place, Waiting};
+use call::{Back, Call, CallRef, LeftOver, Place, Waiting};
 use change::Drain;
 use deadlines::{Deadlines, NEVER_NS};
 use limits::{APPLICATIONS_MAX, DRAINS_MAX, LEFT_OVER_RESERVED, MODELS_MAX, REPLICAS_TOTAL_MAX};
@@ -224,10 +229,11 @@ impl Core {
         &self.model_list
     }
 
-    /// Whether calls of a model wait for a replica.
+    /// Whether calls of a model wait for a replica, or may go to a second one.
     #[inline]
     pub fn has_waiting(&self, model: ModelId) -> bool {
-        self.models[model].waiting() > 0 || !self.left_over.is_empty()
+        let model = &self.models[model];
+        model.waiting() > 0 || model.has_late() || !self.left_over.is_empty()
     }
 
     /// The replicas of a model.
@@ -309,16 +315,16 @@ impl Core {
         self.models[model].moved(left, place);
     }
 
-    /// The batch with a call is no longer in flight. Says whether anybody waits for it still.
-    fn take_back(&mut self, call: CallRef) -> bool {
+    /// The batch with a call is no longer in flight.
+    fn take_back(&mut self, call: CallRef) -> Back {
         let Application { queries, pool, .. } = &mut *self.applications[call.application];
         let led = queries.call(call.row, call.link);
         let entry = led.entry.map(|entry| (led.model, entry));
-        let is_awaited = queries.take_back(call.row, call.link, pool);
-        if !is_awaited {
+        let back = queries.take_back(call.row, call.link, pool);
+        if !back.is_awaited && !back.has_copy {
             self.leave_over(entry);
         }
-        is_awaited
+        back
     }
 
     /// The owners of deadlines, by number: applications, then replicas.

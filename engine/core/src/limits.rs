@@ -46,6 +46,24 @@ cutter_limits::limits! {
         /// Bytes of a failure's text that are told.
         FAILURE_TEXT_BYTES_MAX: usize = 512, "bytes";
     }
+    "Hedging" {
+        /// The share of its batches that a replica is meant to finish before they count as late.
+        HEDGE_QUANTILE: f64 = 0.95, "of its batches";
+        /// How far a batch above all that is usual, and one that is not, are apart in moving the
+        /// ratio of service time to prediction from which a batch is late.
+        HEDGE_GAIN: f64 = 0.1, "nats";
+        /// The ratio with which a replica starts.
+        HEDGE_RATIO_START: f64 = 2.0, "of what was predicted";
+        /// The largest ratio that is learned.
+        HEDGE_RATIO_MAX: f64 = 64.0, "of what was predicted";
+        /// Batches of a replica that must have come back before one of it can be late.
+        HEDGE_HISTORY_MIN: u32 = 20, "batches";
+        /// A batch that has run for no longer is never late: sending it twice costs as much as
+        /// waiting.
+        HEDGE_MIN_NS: u64 = 100_000, "ns";
+        /// Calls that can be sent twice at one time at most, however many were not before.
+        HEDGE_BURST_CALLS: f64 = 256.0, "calls";
+    }
     "Batching and statistics" {
         /// The most queries in one batch.
         BATCH_MAX: u32 = 4096, "queries";
@@ -167,6 +185,9 @@ const _: () = {
     assert!(1 << (RETRIES_MAX - 1) >= BATCH_MAX);
     assert!(FAILING_SHARE_PERCENT > 50, "half of the batches fail while a bad input is looked for");
     assert!(FAILED_PAUSE_NS_MIN > 0 && FAILED_PAUSE_NS_MIN <= FAILED_PAUSE_NS_MAX);
+    assert!(0.5 <= HEDGE_QUANTILE && HEDGE_QUANTILE < 1.0 && 0.0 < HEDGE_GAIN && HEDGE_GAIN < 1.0);
+    assert!(1.0 <= HEDGE_RATIO_START && HEDGE_RATIO_START <= HEDGE_RATIO_MAX);
+    assert!(HEDGE_HISTORY_MIN > 0 && HEDGE_BURST_CALLS >= 1.0);
     assert!(RECOVERED_SHARE_PERCENT > 0 && RECOVERED_SHARE_PERCENT < 50);
     assert!(FAILING_SHARE_PERCENT < 100);
     assert!(REPLICAS_MAX <= REPLICAS_TOTAL_MAX);

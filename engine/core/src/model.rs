@@ -11,6 +11,7 @@ use crate::batching::{DeadlineQueue, service_objective_ns};
 use crate::cache::{Cache, CachePlan};
 use crate::call::{Place, Waiting};
 use crate::failure::FailureNews;
+use crate::hedge::{Hedge, HedgePlan};
 use crate::ids::ReplicaId;
 use crate::limits::{QUEUE_ROOM_PER_ROW, REPLICAS_MAX};
 use crate::stats::ModelStats;
@@ -60,6 +61,8 @@ pub struct ModelPlan {
     pub room: Room,
     /// Of one whose outputs are worth keeping.
     pub cache: Option<CachePlan>,
+    /// Of one whose late calls are sent to a second replica.
+    pub hedge: Option<HedgePlan>,
     pub stats: Arc<ModelStats>,
 }
 
@@ -68,6 +71,7 @@ pub struct ModelPlan {
 pub struct Model {
     pub(crate) room: Room,
     pub(crate) cache: Option<Box<Cache<Waiting>>>,
+    pub(crate) hedge: Option<Box<Hedge>>,
     /// How many in the queue are not dead.
     pub(crate) open_in_queue: usize,
     /// When a batch formed at this time by any replica would be done, and that time.
@@ -89,10 +93,11 @@ pub struct Model {
 impl Model {
     /// It has no replica and is linked to nothing yet.
     pub fn new(plan: ModelPlan) -> Self {
-        let ModelPlan { depth, batch_timeout_ns, room, cache, stats } = plan;
+        let ModelPlan { depth, batch_timeout_ns, room, cache, hedge, stats } = plan;
         Self {
             room,
             cache: cache.map(|plan| Box::new(Cache::new(plan))),
+            hedge: hedge.map(|plan| Box::new(Hedge::new(plan))),
             open_in_queue: 0,
             soonest: None,
             failure_news: FailureNews::new(),
@@ -111,6 +116,12 @@ impl Model {
     /// Open calls that are in no batch.
     pub(crate) fn waiting(&self) -> usize {
         self.open_in_queue + self.room.apart.open()
+    }
+
+    /// Whether replicas have late batches whose calls another one may take too.
+    #[inline]
+    pub(crate) fn has_late(&self) -> bool {
+        self.hedge.as_deref().is_some_and(Hedge::has_late)
     }
 
     /// An open call went from one place to another, or is over.

@@ -19,7 +19,7 @@
 use cutter_tensor::{KeptOutput, TensorSpec};
 
 use crate::batching::DeadlineQueue;
-use crate::call::{Call, Place};
+use crate::call::{Back, Call, Place};
 use crate::limits::QUEUE_ROOM_PER_ROW;
 use crate::rows::Pool;
 
@@ -198,25 +198,33 @@ impl Queries {
         let query = &mut self.table[row as usize];
         assert!(query.is_open, "only who is open waits or goes into a batch");
         if place == Place::Batch {
+            call.batches += 1;
             query.holders += 1;
+        } else {
+            let waits = place != Place::Nowhere;
+            assert!(!waits || call.batches == 0, "only who is in no batch waits");
         }
         left
     }
 
-    /// A batch with a call is no longer in flight. Says whether anybody waits for that still. If
-    /// not, and no other batch reads the row, it is free now.
+    /// A batch with a call is no longer in flight. If the query is closed, and no other batch reads
+    /// the row, that is free now.
     #[inline]
-    pub fn take_back(&mut self, row: u32, link: u32, pool: &mut Pool) -> bool {
+    pub fn take_back(&mut self, row: u32, link: u32, pool: &mut Pool) -> Back {
         let call = &mut self.calls[row as usize * self.width + link as usize];
-        assert!(call.place == Place::Batch, "a call comes back from a batch");
-        call.place = Place::Nowhere;
+        assert!(call.batches > 0, "a call comes back from a batch");
+        call.batches -= 1;
+        let has_copy = call.batches > 0;
+        if !has_copy {
+            call.place = Place::Nowhere;
+        }
         let is_pending = call.is_pending;
         let query = &mut self.table[row as usize];
         query.holders -= 1;
         if !query.is_open && query.holders == 0 {
             pool.give_back(row);
         }
-        query.is_open && is_pending
+        Back { is_awaited: query.is_open && is_pending, has_copy }
     }
 
     /// A call of an open query is over, with an output that waits or with none. Says how many are
@@ -344,13 +352,35 @@ mod tests {
         links.iter().for_each(|link| {
             queries.put(row, *link, Place::Batch);
         });
-        assert!(queries.take_back(row, links[1], &mut pool));
+        assert!(queries.take_back(row, links[1], &mut pool).is_stranded());
         assert_eq!(queries.put(row, links[1], Place::Batch), Place::Nowhere);
         assert_eq!(queries.close(row, &mut pool).id, 1);
-        assert!(!queries.take_back(row, links[0], &mut pool));
+        assert!(!queries.take_back(row, links[0], &mut pool).is_awaited);
         assert_eq!(pool.in_use(), 1);
-        assert!(!queries.take_back(row, links[1], &mut pool));
+        assert!(!queries.take_back(row, links[1], &mut pool).is_awaited);
         assert_eq!(pool.in_use(), 0);
+    }
+
+    #[test]
+    fn a_call_in_two_batches_is_stranded_when_both_are_back_and_keeps_its_row_until_then() {
+        let (mut queries, mut pool) = rows(1);
+        let row = opened(&mut queries, &mut pool, 1, 10);
+        let link = asked(&mut queries, row);
+        assert_eq!(queries.put(row, link, Place::Batch), Place::Nowhere);
+        assert_eq!(queries.put(row, link, Place::Batch), Place::Batch);
+        let first = queries.take_back(row, link, &mut pool);
+        assert_eq!(first, Back { is_awaited: true, has_copy: true });
+        assert_eq!(queries.call(row, link).place, Place::Batch);
+        assert!(queries.take_back(row, link, &mut pool).is_stranded());
+        (0..2).for_each(|_| {
+            queries.put(row, link, Place::Batch);
+        });
+        queries.close(row, &mut pool);
+        let left = [0, 0].map(|_| {
+            let back = queries.take_back(row, link, &mut pool);
+            (back.is_awaited, back.has_copy, pool.in_use())
+        });
+        assert_eq!(left, [(false, true, 1), (false, false, 0)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cutter_tensor::TensorSpec;
 
-use crate::batching::{Aimd, BatchLimit, FailureShare, ServiceEstimate};
+use crate::batching::{Aimd, BatchLimit, FailureShare, Lateness, ServiceEstimate};
 use crate::call::CallRef;
 use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
@@ -34,6 +34,17 @@ pub struct ReplicaPlan {
     pub stats: Arc<ReplicaStats>,
 }
 
+/// Where the calls of a batch come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Source {
+    #[default]
+    Queue,
+    /// They failed, or their container died.
+    Apart,
+    /// A batch of another replica, which is late.
+    Hedge,
+}
+
 /// A batch in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -43,6 +54,9 @@ pub(crate) struct Batch {
     pub order: u64,
     /// More was waiting when the limit closed the batch.
     pub cut_off: bool,
+    pub source: Source,
+    /// Nothing of it is left to be sent to another replica.
+    pub is_copied: bool,
     pub in_flight: bool,
 }
 
@@ -53,6 +67,8 @@ pub struct Replica {
     pub(crate) ordinal: u32,
     pub(crate) limit: BatchLimit,
     pub(crate) estimate: ServiceEstimate,
+    /// Learns where batches are hedged.
+    pub(crate) lateness: Lateness,
     /// How many of the batches of this incarnation fail.
     pub(crate) failures: FailureShare,
     /// Batches that failed since one succeeded.
@@ -164,9 +180,14 @@ impl Incarnation {
 
     /// When the batch that is running now began.
     pub fn running_since_ns(&self) -> Option<u64> {
+        self.running().map(|(_, since_ns)| since_ns)
+    }
+
+    /// The batch that is running now, and when it began.
+    pub fn running(&self) -> Option<(&Batch, u64)> {
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
         let running = in_flight.min_by_key(|batch| batch.order)?;
-        Some(running.dispatched_ns.max(self.last_completion_ns))
+        Some((running, running.dispatched_ns.max(self.last_completion_ns)))
     }
 
     /// How long until everything in flight is done, if it goes as predicted.
@@ -195,6 +216,7 @@ impl Replica {
             ordinal,
             limit,
             estimate: ServiceEstimate::new(1),
+            lateness: Lateness::default(),
             failures: FailureShare::default(),
             failures_in_a_row: 0,
             pause_until_ns: 0,
@@ -224,6 +246,7 @@ impl Replica {
         let tables = planned.unwrap_or_else(|| Tables::new(depth, items_max));
         self.incarnation = Some(Incarnation::new(output, items_max, now_ns, tables));
         self.estimate.reset();
+        self.lateness.reset();
         self.failures.reset();
         (self.failures_in_a_row, self.pause_until_ns) = (0, 0);
     }
@@ -244,6 +267,14 @@ impl Replica {
         }
     }
 
+    /// When the batch that is running now is late by the history of this replica.
+    pub(crate) fn late_ns(&self) -> Option<u64> {
+        let (running, since_ns) = self.incarnation.as_ref()?.running()?;
+        let learnt_ns = self.estimate.learnt(row_count(&running.calls))?;
+        let after_ns = self.lateness.late_after_ns(learnt_ns)?;
+        Some(since_ns.saturating_add(after_ns).saturating_add(1))
+    }
+
     /// The most rows of its next batch. One that fails gets them one by one, so that a good input
     /// does not suffer for a bad one, and what fails need not be taken apart.
     pub(crate) fn rows_max(&self) -> u32 {
@@ -255,6 +286,12 @@ impl Replica {
 impl Batch {
     fn with_capacity(items_max: u32) -> Self {
         Self { calls: Vec::with_capacity(items_max as usize), ..Self::default() }
+    }
+
+    /// It is formed anew.
+    pub fn begin(&mut self) {
+        self.calls.clear();
+        (self.cut_off, self.is_copied, self.source) = (false, false, Source::Queue);
     }
 }
 

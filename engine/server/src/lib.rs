@@ -7,9 +7,9 @@
 //!
 //! # Beside the way
 //! [`config`] what is to be served · [`policies`] a program's own · [`server`] the threads ·
-//! [`control`] supervision, changes, admin REST · [`counted`] what is counted · [`messages`] between
-//! the two threads · [`asker`] queries from within the process · [`store`] what was learned, on
-//! disk · [`decision_log`] what was decided, in files.
+//! [`control`] supervision, changes, admin REST · [`counted`] what is counted ·
+//! [`messages`] between the two threads · [`asker`] queries from within the process ·
+//! [`store`] what was learned, on disk · [`decision_log`] what was decided, in files.
 
 #![deny(unsafe_code)]
 

@@ -7,8 +7,9 @@
 //! When a replica of the model has room, the engine asks the replica's [`BatchLimit`] how many to
 //! take, and its [`ServiceEstimate`] how long that will be, so that a query which would come too
 //! late is answered at once instead of being sent. When the batch comes back, its size and service
-//! time go to both; whether it failed goes to its [`FailureShare`]. [`service_objective_ns`] turns
-//! the SLOs of the linked applications into what one batch may take.
+//! time go to both; whether it failed goes to its [`FailureShare`], and where batches are hedged,
+//! how well it was predicted goes to its [`Lateness`]. [`service_objective_ns`] turns the SLOs of
+//! the linked applications into what one batch may take.
 //!
 //! ```text
 //!  queries ▸ DeadlineQueue ▸ (late? answer now) ▸ batch of up to limit() ▸ replica
@@ -19,6 +20,7 @@
 
 mod aimd;
 mod failure_share;
+mod lateness;
 mod limiter;
 mod objective;
 mod queue;
@@ -26,6 +28,7 @@ mod service;
 
 pub use aimd::Aimd;
 pub use failure_share::FailureShare;
+pub use lateness::Lateness;
 pub use limiter::BatchLimit;
 pub use objective::service_objective_ns;
 pub use queue::{DeadlineQueue, Full, Queued};

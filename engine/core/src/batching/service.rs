@@ -62,10 +62,19 @@ impl ServiceEstimate {
     /// What a batch of `batch_size` rows would take, in ns, if it began now; 0 if unknown.
     #[must_use]
     pub fn predict(&self, batch_size: u32, now_ns: u64) -> u64 {
-        let Some(last_ns) = self.last_ns else { return 0 };
+        let (Some(last_ns), Some(learnt_ns)) = (self.last_ns, self.learnt(batch_size)) else {
+            return 0;
+        };
         let horizons_of_silence = now_ns.saturating_sub(last_ns) / self.horizon_ns;
         let halvings = u32::try_from(horizons_of_silence).unwrap_or(u32::MAX);
-        whole_ns(self.line(f64::from(batch_size))).checked_shr(halvings).unwrap_or(0)
+        learnt_ns.checked_shr(halvings).unwrap_or(0)
+    }
+
+    /// What a batch of `batch_size` rows took lately, in ns, however long ago that was; `None` if
+    /// unknown.
+    #[must_use]
+    pub fn learnt(&self, batch_size: u32) -> Option<u64> {
+        self.last_ns.map(|_| whole_ns(self.line(f64::from(batch_size))))
     }
 
     /// Learns from a batch of `batch_size` rows that took `service_ns` and finished at `now_ns`.
@@ -132,7 +141,8 @@ mod tests {
 
     #[test]
     fn nothing_known_predicts_nothing() {
-        assert_eq!(ServiceEstimate::new(HORIZON_NS).predict(100, NOW_NS), 0);
+        let estimate = ServiceEstimate::new(HORIZON_NS);
+        assert_eq!((estimate.predict(100, NOW_NS), estimate.learnt(100)), (0, None));
     }
 
     #[test]
@@ -197,6 +207,7 @@ mod tests {
         assert_eq!(estimate.predict(10, NOW_NS + 3 * HORIZON_NS), 2_000_000);
         assert_eq!(estimate.predict(10, NOW_NS + 100 * HORIZON_NS), 0);
         assert_eq!(estimate.predict(10, u64::MAX), 0);
+        assert_eq!(estimate.learnt(10), Some(16_000_000), "it is not forgotten");
     }
 
     #[test]

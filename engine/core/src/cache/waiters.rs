@@ -138,7 +138,8 @@ mod tests {
                 } else {
                     prop_assert_eq!(waiters.pop(list), queue.pop_front());
                 }
-                prop_assert_eq!(lists.map(List::is_empty), queues.each_ref().map(|of| of.is_empty()));
+                let are_empty = queues.each_ref().map(|of| of.is_empty());
+            prop_assert_eq!(lists.map(List::is_empty), are_empty);
                 let waiting: usize = queues.iter().map(|of| of.len()).sum();
                 prop_assert_eq!(waiters.free(), 8 - waiting);
             }

@@ -3,8 +3,8 @@
 //! The rule. Requests are counted in windows, each as long as there are entries: what comes again
 //! later than that would not be found anyway. A window pays if one call at least was saved for each
 //! [`CACHE_PAYS_PARTS`] requests. After one that does not, the cache is off for
-//! [`CACHE_OFF_WINDOWS`] windows, and then it is tried for one. What it holds it keeps meanwhile, so
-//! that each try starts with what those before it have found.
+//! [`CACHE_OFF_WINDOWS`] windows, and then it is tried for one. What it holds it keeps meanwhile,
+//! so that each try starts with what those before it have found.
 //!
 //! ```text
 //!   on │ pays │ pays │ pays not │            off             │ pays not │      off …

@@ -170,7 +170,10 @@ fn scores<'a>(
         }
     }
     let said = Said::Class(largest(scratch.numbers.iter().copied())?);
-    let agrees = |heard: &&Heard<'_>| matches!(heard, Heard::Came(spoken) if spoken.spec == spec && spoken.said == said);
+    let agrees = |heard: &&Heard<'_>| match heard {
+        Heard::Came(spoken) => spoken.spec == spec && spoken.said == said,
+        _ => false,
+    };
     let confidence = heard.iter().filter(agrees).count() as f64 / heard.len() as f64;
     let output = scratch.encode(spec.element);
     Some(Verdict { said, output, spec, weights, confidence })

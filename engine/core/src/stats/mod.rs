@@ -111,6 +111,10 @@ pub struct ModelStats {
     pub restarts: Counter,
     /// Queries sent again because their replica died or their batch failed.
     pub redispatches: Counter,
+    /// Queries sent to a second replica too, because the first was late.
+    pub hedged: Counter,
+    /// Those of them to which the second answered first.
+    pub hedges_won: Counter,
     /// Batches that came back as failed.
     pub batches_failed: Counter,
     /// Queries answered with the model's own error: it failed on them, or on a batch of them alone.
@@ -228,6 +232,8 @@ impl ModelStats {
             batch_size: Histogram::of_batch_sizes(),
             restarts: Counter::new(),
             redispatches: Counter::new(),
+            hedged: Counter::new(),
+            hedges_won: Counter::new(),
             batches_failed: Counter::new(),
             items_failed: Counter::new(),
             queue: Histogram::of_times(),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::fleet::{Input, MachinePlan, Service};
-use super::world::{ApplicationSetup, Event, MS, ModelSetup, Setup, US};
+use super::world::{ApplicationSetup, Event, MS, ModelSetup, Setup, US, World};
 use crate::{Asked, Death, LimitPlan};
 
 /// The same worlds in every run; `PROPTEST_CASES` asks for more of them.
@@ -32,12 +32,14 @@ fn model() -> impl Strategy<Value = ModelSetup> {
         (1_u32..64).prop_map(|max| LimitPlan::Aimd { max }),
         (1_u32..64).prop_map(|max| LimitPlan::Fixed { max }),
     ];
-    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS).prop_map(
-        |(replicas, depth, limit, batch_timeout_ns)| ModelSetup {
+    let hedge = prop_oneof![2 => Just(None), 1 => (0.05..1.0).prop_map(Some), 1 => Just(Some(1.0))];
+    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS, hedge).prop_map(
+        |(replicas, depth, limit, batch_timeout_ns, hedge)| ModelSetup {
             replicas,
             depth,
             limit,
             batch_timeout_ns,
+            hedge,
         },
     )
 }
@@ -69,8 +71,7 @@ fn setup() -> impl Strategy<Value = Setup> {
     })
 }
 
-fn setup_and_changes() -> impl Strategy<Value = (Setup, Vec<(u64, prop::sample::Index, ChangeOf)>)>
-{
+fn setup_and_changes() -> impl Strategy<Value = (Setup, Changes)> {
     setup().prop_flat_map(|setup| {
         let changes = changes(setup.models.len());
         (Just(setup), changes)
@@ -129,7 +130,7 @@ fn event(replica: usize, fault: Fault) -> Event {
 
 /// Changes while queries run: which application, model or replica, and after how long what goes
 /// comes back.
-fn changes(models: usize) -> impl Strategy<Value = Vec<(u64, prop::sample::Index, ChangeOf)>> {
+fn changes(models: usize) -> impl Strategy<Value = Changes> {
     let back = MS..20 * MS;
     let change = prop_oneof![
         3 => links(models).prop_map(|(models, asked)| ChangeOf::Links(models, asked)),
@@ -164,6 +165,65 @@ fn change(setup: &Setup, which: prop::sample::Index, change: ChangeOf) -> Event 
     }
 }
 
+/// What happens in a world.
+#[derive(Clone, Debug)]
+struct Script {
+    arrivals: Vec<(u64, prop::sample::Index, Input, Option<u64>)>,
+    faults: Vec<(u64, prop::sample::Index, Fault)>,
+    departures: Vec<(u64, prop::sample::Index)>,
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    (arrivals(), faults(), departures()).prop_map(|(arrivals, faults, departures)| Script {
+        arrivals,
+        faults,
+        departures,
+    })
+}
+
+/// Plans what happens, from some time on.
+fn play(world: &mut World, setup: &Setup, script: Script, from_ns: u64) {
+    let first = world.oracle.queries.len();
+    let queries = script.arrivals.len();
+    let mut at_ns = from_ns;
+    for (gap_ns, which, input, timeout_ns) in script.arrivals {
+        at_ns += gap_ns;
+        let application = which.index(setup.applications.len());
+        world.at(at_ns, Event::Arrive { application, input, timeout_ns });
+    }
+    for (after_ns, which) in script.departures {
+        world.at(from_ns + after_ns, Event::Abandon { number: first + which.index(queries) });
+    }
+    for (after_ns, which, fault) in script.faults {
+        world.at(from_ns + after_ns, event(which.index(setup.machines.len()), fault));
+    }
+}
+
+type Changes = Vec<(u64, prop::sample::Index, ChangeOf)>;
+
+fn play_changes(world: &mut World, setup: &Setup, changes: Changes, from_ns: u64) {
+    for (after_ns, which, what) in changes {
+        world.at(from_ns + after_ns, change(setup, which, what));
+    }
+}
+
+/// One model of several replicas whose calls are sent twice as often as it helps, and time enough
+/// for all that can come of that.
+fn hedging_setup() -> impl Strategy<Value = Setup> {
+    let machine = prop::collection::vec(machine(), 3);
+    (2_usize..=3, 1_u32..=2, 1_u32..16, 10 * MS..60 * MS, 20 * MS..100 * MS, machine).prop_map(
+        |(replicas, depth, max, batch_timeout_ns, slo_ns, machines)| {
+            let mut setup = Setup::replicas(replicas);
+            (setup.applications[0].rows, setup.applications[0].slo_ns) = (400, slo_ns);
+            let (limit, hedge) = (LimitPlan::Fixed { max }, Some(1.0));
+            let replicas = setup.models[0].replicas;
+            setup.models[0] = ModelSetup { replicas, depth, limit, batch_timeout_ns, hedge };
+            setup.machines = machines.into_iter().take(setup.machines.len()).collect();
+            setup
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -171,30 +231,31 @@ proptest! {
     fn whatever_happens_every_query_is_answered_once_and_in_time(
         (setup, changes) in setup_and_changes(),
         ups in prop::collection::vec(prop_oneof![Just(0), 0..30 * MS], 9),
-        arrivals in arrivals(),
-        faults in faults(),
-        departures in departures(),
+        script in script(),
     ) {
         let mut world = setup.build();
         for (replica, after_ns) in ups.into_iter().take(setup.machines.len()).enumerate() {
             world.at(after_ns, Event::Up { replica });
         }
-        let queries = arrivals.len();
-        let mut at_ns = 0;
-        for (gap_ns, which, input, timeout_ns) in arrivals {
-            at_ns += gap_ns;
-            let application = which.index(setup.applications.len());
-            world.at(at_ns, Event::Arrive { application, input, timeout_ns });
+        play(&mut world, &setup, script, 0);
+        play_changes(&mut world, &setup, changes, 0);
+        world.finish();
+    }
+
+    /// The same where the replicas have a history when it begins, so that they can be late.
+    #[test]
+    fn whatever_happens_to_calls_that_are_sent_twice_they_are_answered_once_and_in_time(
+        setup in hedging_setup(),
+        changes in changes(1),
+        script in script(),
+    ) {
+        let mut world = setup.build_up();
+        for lesson in 0..30 {
+            world.queries_at(lesson * 3 * MS, setup.machines.len());
         }
-        for (after_ns, which) in departures {
-            world.at(after_ns, Event::Abandon { number: which.index(queries) });
-        }
-        for (after_ns, which, what) in changes {
-            world.at(after_ns, change(&setup, which, what));
-        }
-        for (after_ns, which, fault) in faults {
-            world.at(after_ns, event(which.index(setup.machines.len()), fault));
-        }
+        world.run_until(100 * MS);
+        play(&mut world, &setup, script, 100 * MS);
+        play_changes(&mut world, &setup, changes, 100 * MS);
         world.finish();
     }
 }

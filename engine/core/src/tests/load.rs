@@ -34,6 +34,7 @@ fn setup(depth: u32, services: &[Service]) -> Setup {
             depth,
             limit: LimitPlan::Aimd { max: ROWS },
             batch_timeout_ns: SECOND_NS,
+            hedge: None,
         }],
         machines: services.iter().map(machine).collect(),
     }

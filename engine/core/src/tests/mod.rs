@@ -2,8 +2,8 @@
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`several`], [`changes`], [`inspect`] one thing at a time · [`load`] experiments
-//! under load.
+//! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`] one thing at a time · [`load`]
+//! experiments under load.
 
 mod abandoned;
 mod admission;
@@ -13,6 +13,7 @@ mod changes;
 mod failures;
 mod fleet;
 mod halves;
+mod hedging;
 mod inspect;
 mod load;
 mod oracle;

@@ -40,8 +40,15 @@ pub struct Record {
 #[derive(Clone, Debug, Default)]
 pub struct CallRecord {
     pub model: usize,
-    in_flight: bool,
+    /// The replicas that have it: two while it is hedged.
+    held_by: Vec<usize>,
     pub sends: u32,
+    /// It was sent twice at once.
+    pub hedged: bool,
+    /// It is in flight alone, since a container died with it.
+    is_suspect: bool,
+    /// Times that it came back undone and no other batch had it.
+    returns: u32,
     pub crashes: u32,
     pub stops: u32,
     /// Batches that failed with it.
@@ -85,12 +92,16 @@ pub struct Oracle {
     waiting: Vec<BTreeSet<(u64, usize)>>,
     /// Per model, the suspects in flight.
     suspects: Vec<usize>,
+    /// Per model, the largest share of its calls that may be sent twice.
+    hedges: Vec<Option<f64>>,
 }
 
 impl Oracle {
-    pub fn new(models: usize, now_ns: u64) -> Self {
+    /// Of models, of which these shares of the calls may be sent twice.
+    pub fn new(hedges: Vec<Option<f64>>, now_ns: u64) -> Self {
+        let models = hedges.len();
         let waiting = vec![BTreeSet::new(); models];
-        Self { now_ns, waiting, suspects: vec![0; models], ..Self::default() }
+        Self { now_ns, waiting, suspects: vec![0; models], hedges, ..Self::default() }
     }
 
     /// A query arrived; it gets the next number.
@@ -123,7 +134,7 @@ impl Oracle {
         if let Some(previous) = self.rows.insert((application, row), number) {
             let previous = &self.queries[previous];
             assert!(!previous.is_open(), "row {row} was given to two queries");
-            let is_read = previous.calls.iter().any(|call| call.in_flight);
+            let is_read = previous.calls.iter().any(|call| !call.held_by.is_empty());
             assert!(!is_read, "row {row} was given away while a replica reads it");
         }
         let query = &mut self.queries[number];
@@ -148,15 +159,18 @@ impl Oracle {
 
     /// A batch goes to a replica that has `others` batches in flight.
     pub fn sent(&mut self, replica: usize, model: usize, others: usize, queries: &[usize]) {
+        if !self.queries[queries[0]].call(model).held_by.is_empty() {
+            return self.sent_twice(replica, model, others, queries);
+        }
         for &number in queries {
             let query = &mut self.queries[number];
             assert!(query.is_open(), "query {number} was sent though nobody waits for it");
             let deadline_ns = query.deadline_ns;
             let call = query.call(model);
-            assert!(!call.in_flight, "query {number} is twice at one model");
-            (call.in_flight, call.sends) = (true, call.sends + 1);
-            let reasons = call.crashes + call.stops + call.failures;
-            assert!(call.sends <= 1 + reasons, "query {number} was sent again");
+            assert_eq!(call.held_by, [0; 0], "query {number} is twice at one model");
+            call.held_by.push(replica);
+            call.sends += 1;
+            assert!(call.sends <= 1 + call.returns, "query {number} was sent again");
             let most = call.batch_max.unwrap_or(usize::MAX);
             assert!(queries.len() <= most, "query {number} is not in halves");
             self.waiting[model].remove(&(deadline_ns, number));
@@ -171,21 +185,49 @@ impl Oracle {
             assert_eq!((queries.len(), others), (1, 0), "a suspect shares its fate: {queries:?}");
             assert_eq!(self.suspects[model], 0, "two replicas are in quarantine");
             self.suspects[model] += 1;
+            self.queries[queries[0]].call(model).is_suspect = true;
         } else if !again {
             self.check_order(model, queries);
         }
         self.batches.push(Sent { at_ns: self.now_ns, replica, queries: queries.to_vec() });
     }
 
-    /// The batch is no longer in flight.
-    pub fn landed(&mut self, model: usize, queries: &[usize]) {
+    /// A batch that another replica has goes to one that has `others` batches in flight.
+    fn sent_twice(&mut self, replica: usize, model: usize, others: usize, queries: &[usize]) {
+        let hedges = self.hedges[model];
+        assert!(hedges.is_some() && others == 0, "{queries:?} are twice at one model");
+        for &number in queries {
+            let query = &mut self.queries[number];
+            assert!(query.is_open(), "query {number} was sent though nobody waits for it");
+            let call = query.call(model);
+            assert_eq!(call.held_by.len(), 1, "query {number} is with others that are twice");
+            assert_ne!(call.held_by[0], replica, "query {number} is twice at one replica");
+            assert_eq!((call.crashes, call.failures), (0, 0), "query {number} has failed before");
+            assert!(!std::mem::replace(&mut call.hedged, true), "query {number} is hedged again");
+            call.held_by.push(replica);
+        }
+        let deadlines = queries.iter().map(|number| self.queries[*number].deadline_ns);
+        assert!(deadlines.is_sorted(), "a batch out of order");
+        self.batches.push(Sent { at_ns: self.now_ns, replica, queries: queries.to_vec() });
+        let calls = self.queries.iter().flat_map(|query| &query.calls);
+        let calls = || calls.clone().filter(|call| call.model == model);
+        let hedged = calls().filter(|call| call.hedged).count();
+        let sends: u32 = calls().map(|call| call.sends).sum();
+        let most = f64::from(sends) * hedges.unwrap_or(0.0);
+        assert!(hedged as f64 <= most, "{hedged} of {sends} were hedged");
+    }
+
+    /// The batch is no longer in flight at a replica.
+    pub fn landed(&mut self, replica: usize, model: usize, queries: &[usize]) {
         for &number in queries {
             let Record { application, row, .. } = self.queries[number];
             let row = row.expect("it was sent from a row");
             assert_eq!(self.in_row(application, row), number, "the input was overwritten");
             let call = self.queries[number].call(model);
-            call.in_flight = false;
-            if call.crashes > 0 {
+            let before = call.held_by.len();
+            call.held_by.retain(|other| *other != replica);
+            assert_eq!(call.held_by.len() + 1, before, "query {number} was not there");
+            if std::mem::take(&mut call.is_suspect) {
                 self.suspects[model] -= 1;
             }
         }
@@ -201,6 +243,13 @@ impl Oracle {
     pub fn failed(&mut self, model: usize, queries: &[usize], message: &[u8]) {
         for &number in queries {
             let call = self.queries[number].call(model);
+            if queries.len() == 1 {
+                call.own_failure = Some(message.to_vec());
+            }
+            if !call.held_by.is_empty() {
+                continue;
+            }
+            call.returns += 1;
             if call.failures == 0 {
                 call.first_batch = queries.len();
             }
@@ -208,16 +257,13 @@ impl Oracle {
             call.batch_max = Some(queries.len().div_ceil(2));
             let most = FIRST_AND_ALONE + usize::BITS - (call.first_batch - 1).leading_zeros();
             assert!(call.failures <= most, "query {number} failed too often");
-            if queries.len() == 1 {
-                call.own_failure = Some(message.to_vec());
-            }
         }
     }
 
     /// The batch was in flight when its incarnation ended. To be called before the core hears of
     /// it.
-    pub fn lost(&mut self, model: usize, queries: &[usize], death: Death) {
-        self.landed(model, queries);
+    pub fn lost(&mut self, replica: usize, model: usize, queries: &[usize], death: Death) {
+        self.landed(replica, model, queries);
         for &number in queries {
             let query = &mut self.queries[number];
             let (is_open, deadline_ns) = (query.is_open(), query.deadline_ns);
@@ -226,6 +272,10 @@ impl Oracle {
                 Death::Crash => call.crashes += 1,
                 Death::Stopped => call.stops += 1,
             }
+            if !call.held_by.is_empty() {
+                continue;
+            }
+            call.returns += 1;
             if is_open && call.crashes == 0 && call.failures == 0 {
                 self.waiting[model].insert((deadline_ns, number));
             }
@@ -247,7 +297,7 @@ impl Oracle {
     pub fn check_all_answered(&self) {
         for (number, query) in self.queries.iter().enumerate() {
             assert!(!query.is_open(), "query {number} was not answered: {query:?}");
-            let is_in_flight = query.calls.iter().any(|call| call.in_flight);
+            let is_in_flight = query.calls.iter().any(|call| !call.held_by.is_empty());
             assert!(!is_in_flight, "query {number} is still in flight");
         }
     }

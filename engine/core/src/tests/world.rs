@@ -126,6 +126,8 @@ pub struct ModelSetup {
     pub depth: u32,
     pub limit: LimitPlan,
     pub batch_timeout_ns: u64,
+    /// The largest share of calls that are sent twice.
+    pub hedge: Option<f64>,
 }
 
 /// What the world is made of. Models have their machines one after another.
@@ -147,6 +149,7 @@ impl Setup {
                 depth: 2,
                 limit: LimitPlan::Fixed { max: 16 },
                 batch_timeout_ns: 50 * MS,
+                hedge: None,
             }],
             machines: vec![MachinePlan { service, items_max: 64, restart_ns: Some(5 * MS) }],
         }
@@ -226,9 +229,10 @@ impl World {
             .map(|((model, depth), plan)| Machine::new(model, depth, *plan))
             .collect();
         assert_eq!(machines.len(), setup.machines.len());
+        let hedges = setup.models.iter().map(|model| model.hedge);
         let mut world = Self {
             core: Core::new(),
-            oracle: Oracle::new(setup.models.len(), START_NS),
+            oracle: Oracle::new(hedges.collect(), START_NS),
             machines,
             stats,
             rows_in_use_max: 0,
@@ -442,7 +446,7 @@ impl World {
         let (model, restart_ns) = (machine.model, machine.plan.restart_ns);
         let held = machine.end_life();
         for ticket in &held {
-            self.oracle.lost(model, &ticket.queries, death);
+            self.oracle.lost(replica, model, &ticket.queries, death);
         }
         self.core.replica_lost(self.now_ns, id, death, &mut self.oracle);
         for ticket in &held {
@@ -467,7 +471,7 @@ impl World {
         }
         let (model, id) = (machine.model, machine.id.expect("a batch runs there"));
         let ticket = machine.tickets.pop_front().expect("a batch runs");
-        self.oracle.landed(model, &ticket.queries);
+        self.oracle.landed(replica, model, &ticket.queries);
         let inputs = ticket.queries.iter().map(|number| (*number, self.input_at(*number, model)));
         let inputs: Vec<(usize, Input)> = inputs.collect();
         let guilty = inputs.iter().find(|(_, input)| *input == Input::FailsBatch);
@@ -511,6 +515,9 @@ impl World {
     /// Sends what waits, to the least occupied replicas first, as the carrier does.
     fn serve(&mut self) {
         for model in self.core.models().to_vec() {
+            if !self.core.has_waiting(model) {
+                continue;
+            }
             for in_flight in 0..self.core.depth(model) {
                 for replica in 0..self.machines.len() {
                     let Some(id) = self.machines[replica].id else { continue };

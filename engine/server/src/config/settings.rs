@@ -146,7 +146,7 @@ pub(super) fn row_stride(input: &TensorSpec) -> usize {
     input.bytes_max().max(1).next_multiple_of(ROW_ALIGN_BYTES)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub name: String,
     pub version: String,
@@ -164,6 +164,9 @@ pub struct Model {
     pub deterministic: bool,
     /// `None`: its outputs are not kept. One that is not deterministic has none.
     pub cache: Option<Cache>,
+    /// The largest share of its calls that are also sent to a second replica, as the linked
+    /// applications have it; `None`: none are.
+    pub hedge_share: Option<f64>,
     /// After this time a running batch is a hang, and its replica is killed.
     pub batch_timeout_ns: u64,
     /// After this time a container that does not serve yet is given up. `None`: never.

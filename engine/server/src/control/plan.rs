@@ -11,8 +11,8 @@ use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::stats::{ApplicationStats, ModelStats};
 use cutter_core::{
-    Application, ApplicationPlan, Change, LimitPlan, Link, Links, Model, ModelPlan, NewRoom,
-    Replica, ReplicaPlan, Room,
+    Application, ApplicationPlan, Change, HedgePlan, LimitPlan, Link, Links, Model, ModelPlan,
+    NewRoom, Replica, ReplicaPlan, Room,
 };
 use cutter_protocol::limits::{DEPTH_DEFAULT, POOLS_MAX};
 use cutter_protocol::segment::SegmentError;
@@ -127,6 +127,7 @@ pub fn add_model(
     registry.models[id].cache = cache.as_ref().map(|plan| Arc::clone(&plan.stats));
     let plan = ModelPlan {
         cache,
+        hedge: settings.hedge_share.map(|share| HedgePlan { share }),
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
         room: Room::new(0),

@@ -127,7 +127,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_u128..4, 1_u64..3).prop_map(|(input, id_step)| Step::Record { input, id_step }),
         1 => (0_u64..8).prop_map(Step::Wait),
-        2 => (FIRST_ID..FIRST_ID + 60, ending()).prop_map(|(id, ending)| Step::FinishById(id, ending)),
+        2 => (FIRST_ID..FIRST_ID + 60, ending())
+            .prop_map(|(id, ending)| Step::FinishById(id, ending)),
         2 => (0_u128..4, ending()).prop_map(|(input, ending)| Step::FinishByInput(input, ending)),
     ]
 }

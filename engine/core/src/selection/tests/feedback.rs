@@ -5,7 +5,7 @@ use super::*;
 use crate::feedback::{Lesson, Truth};
 use crate::policy::{BetaThompson, EpsilonGreedy, Exp4};
 
-fn label(number: f64) -> Lesson {
+pub(super) fn label(number: f64) -> Lesson {
     Lesson::Label(Truth::number(number, number.to_string().as_bytes()))
 }
 
@@ -20,11 +20,11 @@ impl World {
     }
 
     /// Of a query by its id: in these worlds it is its number.
-    fn tell(&mut self, query: u64, lesson: Lesson) -> Updated {
+    pub(super) fn tell(&mut self, query: u64, lesson: Lesson) -> Updated {
         self.update(Target::Query(query), lesson)
     }
 
-    fn tell_input(&mut self, input: u8, lesson: Lesson) -> Updated {
+    pub(super) fn tell_input(&mut self, input: u8, lesson: Lesson) -> Updated {
         let row = self.core.reserve(self.application).expect("a row is free");
         self.core.row_mut(self.application, row, 4).fill(input);
         let mut budget_bytes = usize::MAX;

@@ -4,6 +4,7 @@ mod answers;
 mod caches;
 mod choices;
 mod feedback;
+mod hedged;
 mod scripts;
 
 use std::collections::BTreeMap;
@@ -248,7 +249,7 @@ impl World {
                 stats: Arc::default(),
             });
             let batch_timeout_ns = 1_000 * MS;
-            let plan = ModelPlan { depth: 1, batch_timeout_ns, room, cache, stats };
+            let plan = ModelPlan { depth: 1, batch_timeout_ns, room, cache, hedge: None, stats };
             let plan = Box::new(Model::new(plan));
             self.change(Change::AddModel { id: model, model: plan });
             let plan = ReplicaPlan {

@@ -12,8 +12,8 @@ use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica};
 use crate::rows::{HeapRows, Pool};
 use crate::slab::Slab;
 use crate::{
-    Application, ApplicationPlan, Asked, Change, Changed, Death, Link, Links, Model, ModelPlan,
-    NewRoom, Replica, ReplicaPlan, Retired, Room,
+    Application, ApplicationPlan, Asked, Change, Changed, Death, HedgePlan, Link, Links, Model,
+    ModelPlan, NewRoom, Replica, ReplicaPlan, Retired, Room,
 };
 
 const ROW_BYTES: usize = 64;
@@ -255,6 +255,7 @@ impl World {
         *rows = 0;
         let plan = ModelPlan {
             cache: None,
+            hedge: setup.hedge.map(|share| HedgePlan { share }),
             depth: setup.depth,
             batch_timeout_ns: setup.batch_timeout_ns,
             room: Room::new(0),

@@ -106,6 +106,9 @@ impl Entry<'_> {
             load_timeout_us: self.load_timeout_us(report),
             deterministic: self.is_deterministic(),
             cache: self.cache(report),
+            hedge_share: linked()
+                .filter_map(|application| application.policy.as_ref()?.hedge_share)
+                .reduce(f64::max),
             input,
             slo_ns,
             applications,

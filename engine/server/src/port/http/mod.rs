@@ -98,7 +98,7 @@ pub struct Frontend {
     /// Where the core's answers go.
     pub replies: Replies,
     /// What the request at hand brings.
-    read: Lists,
+    lists: Lists,
     /// What came of its updates.
     updated: Vec<Updated>,
     spare: Vec<u8>,
@@ -141,7 +141,7 @@ impl Frontend {
         Self {
             inbound: (0..places).map(|_| Inbound::default()).collect(),
             replies: Replies::new(places, limits.output),
-            read: Lists::default(),
+            lists: Lists::default(),
             updated: Vec::new(),
             spare: Vec::new(),
             ledger: Ledger::new(places, limits.input),

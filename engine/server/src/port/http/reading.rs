@@ -124,7 +124,7 @@ impl Frontend {
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
             let mut resources = Resources { endpoints, core, spare };
-            let asked = question::ask((&head, route), body, &mut resources, &mut self.read);
+            let asked = question::ask((&head, route), body, &mut resources, &mut self.lists);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
             match asked {
@@ -135,13 +135,9 @@ impl Frontend {
                     let large = Large { reading, place, consumed, after, omit_body, arrived_ns };
                     return Used::UpTo(Box::new(large));
                 }
-                Ok(Asked::Whole(Wanted::Predictions(question))) => {
+                Ok(Asked::Whole(wanted)) => {
                     inbound.reader.finish_request();
-                    self.admit(connection, after, question, arrived_ns, clock, core);
-                }
-                Ok(Asked::Whole(Wanted::Updates(updates))) => {
-                    inbound.reader.finish_request();
-                    self.learn(connection, (after, omit_body), updates, clock, core);
+                    self.serve(connection, (after, omit_body), wanted, arrived_ns, clock, core);
                 }
                 Err(problem) => {
                     inbound.reader.finish_request();
@@ -187,7 +183,7 @@ impl Frontend {
         let piece = incoming.next_piece();
         self.stats.input_bytes_copied.add(piece as u64);
         let (body, reading) = incoming.parts();
-        let asked = match reading.read_on(body, PIECE_BYTES, &mut resources, &mut self.read) {
+        let asked = match reading.read_on(body, PIECE_BYTES, &mut resources, &mut self.lists) {
             Ok(None) => return,
             Ok(Some(wanted)) => Ok(wanted),
             Err(problem) => Err(problem),
@@ -196,11 +192,9 @@ impl Frontend {
         let Some(incoming) = self.inbound[connection].incoming.take() else { return };
         let (after, omit_body) = (incoming.after, incoming.omit_body);
         match asked {
-            Ok(Wanted::Predictions(question)) => {
-                self.admit(connection, after, question, incoming.arrived_ns, clock, core);
-            }
-            Ok(Wanted::Updates(updates)) => {
-                self.learn(connection, (after, omit_body), updates, clock, core);
+            Ok(wanted) => {
+                let arrived_ns = incoming.arrived_ns;
+                self.serve(connection, (after, omit_body), wanted, arrived_ns, clock, core);
             }
             Err(problem) => self.answer_problem(connection, (after, omit_body), &problem),
         }
@@ -208,6 +202,25 @@ impl Frontend {
         let now_ns = clock.now_ns();
         self.read_on(connection, now_ns, clock, core);
         self.settle(connection, now_ns, core);
+    }
+
+    /// Does what a request asks for that was read whole.
+    #[inline]
+    fn serve(
+        &mut self,
+        connection: usize,
+        after: (Connection, bool),
+        wanted: Wanted,
+        arrived_ns: u64,
+        clock: &impl Clock,
+        core: &mut Core,
+    ) {
+        match wanted {
+            Wanted::Predictions(question) => {
+                self.admit(connection, after.0, question, arrived_ns, clock, core);
+            }
+            Wanted::Updates(updates) => self.learn(connection, after, updates, clock, core),
+        }
     }
 
     /// Owes the answer to a question whose inputs are in the slots, and asks the core.
@@ -220,20 +233,20 @@ impl Frontend {
         clock: &impl Clock,
         core: &mut Core,
     ) {
-        let rows = self.read.slots.iter().map(|slot| match slot {
+        let rows = self.lists.slots.iter().map(|slot| match slot {
             Slot::Row { row, .. } => Some(*row),
             Slot::Overloaded => None,
         });
         let Question { application, timeout_ns, has_policy, .. } = question;
         let owed = self.replies.owe_predictions(connection, after, question, arrived_ns, rows);
         let Ok(reply_to) = owed else {
-            question::cancel(application, &mut self.read.slots, core);
+            question::cancel(application, &mut self.lists.slots, core);
             return self.refuse_overload(connection);
         };
-        let brought = if has_policy { self.read.brought } else { Brought::NOTHING };
+        let brought = if has_policy { self.lists.brought } else { Brought::NOTHING };
         let asking = brought.asking();
         let now_ns = clock.now_ns();
-        for (item, slot) in self.read.slots.iter().enumerate() {
+        for (item, slot) in self.lists.slots.iter().enumerate() {
             let reply_to = reply_to + item as u64;
             let (row, bytes) = match *slot {
                 Slot::Row { row, bytes } => (row, bytes),

@@ -22,8 +22,8 @@ impl Frontend {
     ) {
         let now_ns = clock.now_ns();
         self.updated.clear();
-        for told in &self.read.told {
-            let updated = match target_of(told, &self.read.slots) {
+        for told in &self.lists.told {
+            let updated = match target_of(told, &self.lists.slots) {
                 None => Updated { learning: Learning::Overloaded, query_id: None },
                 Some((target, query_id)) => {
                     let (application, key) = (updates.application, told.key.bytes());
@@ -34,8 +34,8 @@ impl Frontend {
             };
             self.updated.push(updated);
         }
-        self.read.told.clear();
-        self.read.slots.clear();
+        self.lists.told.clear();
+        self.lists.slots.clear();
         let status = match self.updated.as_slice() {
             [only] if !updates.is_batch => only.learning.status(),
             _ => Status::Ok,
