@@ -26,7 +26,7 @@ fn world() -> (World, Ids, ApplicationId) {
 fn endpoint(name: &str, default_output: &str) -> Endpoint {
     let input = TensorSpec::exact(ElementType::Float32, Shape::new(&[2]).unwrap());
     let stats = Arc::new(ApplicationStats::new(name));
-    Endpoint::new(name.to_owned(), input, SLO_NS, default_output, None, stats)
+    Endpoint::new(name.to_owned(), input, SLO_NS, default_output, Vec::new(), stats)
 }
 
 impl World {
