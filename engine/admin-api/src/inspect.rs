@@ -88,6 +88,31 @@ pub struct Application {
     pub next_row: u32,
     /// The open query that is due first; `null` without any.
     pub first_due: Option<Query>,
+    /// Left out without a policy, and while no model is linked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// What chooses among an application's models. What it has chosen and learned is in
+/// [`crate::Selection`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// As configured.
+    pub name: String,
+    /// As configured: `online`, `apprentice` or `log_only`.
+    pub mode: String,
+    /// Contexts whose states are in memory, the application's own included.
+    pub contexts_held: u32,
+    /// Those of them that the store is being asked for.
+    pub contexts_loading: u32,
+    /// Those of them that have changed since they were handed to the store.
+    pub contexts_changed: usize,
+    /// Lessons that were not learned, as there was no room for the state of their context.
+    pub lessons_lost: u64,
+    /// States that gave their place to others and, without a store, are nowhere any more.
+    pub contexts_forgotten: u64,
+    /// Decisions of which it may still be told what they were worth.
+    pub decisions_waiting: usize,
 }
 
 /// A model version: its queue.

@@ -6,6 +6,8 @@
 //!   GET /readyz     readyz     which models and replicas are ready, and why others are not
 //!   GET /stats      stats      everything that is counted since the start, with distributions
 //!   GET /inspect    inspect    how everything stands at this moment, with the two before
+//!   POST /applications/{application}/arms/{model}
+//!                   arms       takes a model out of what a policy chooses from, or back in
 //! ```
 //!
 //! Names of fields are a contract. Fields are added, never renamed, and not taken away under the
@@ -43,14 +45,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod arms;
 pub mod health;
 pub mod histogram;
 pub mod inspect;
 pub mod readyz;
+pub mod selection;
 pub mod stats;
 
 pub use health::Health;
 pub use histogram::Histogram;
 pub use inspect::Inspection;
 pub use readyz::Readiness;
+pub use selection::Selection;
 pub use stats::Stats;

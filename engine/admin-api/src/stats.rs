@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Histogram;
+use crate::{Histogram, Selection};
 
 /// The version of the format.
 pub const SCHEMA: &str = "cutter-stats/1";
@@ -23,6 +23,34 @@ pub struct Stats {
     pub applications: Vec<Application>,
     /// In the order of the configuration.
     pub models: Vec<Model>,
+    /// Where what is learned outlives the server; left out when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
+    /// Left out when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_log: Option<DecisionLog>,
+}
+
+/// The file with what policies have learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// States written.
+    pub saved: u64,
+    /// States asked for, and answered with what is there.
+    pub answered: u64,
+    /// Writes and reads that failed, and were or are tried again.
+    pub failures: u64,
+    /// States that could not be used: damaged, or of another version of the policy.
+    pub unusable: u64,
+}
+
+/// The files with what was decided and what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionLog {
+    /// Decisions and lessons that are in files.
+    pub records_written: u64,
+    /// Those that are not, since the disk did not take them in time.
+    pub records_dropped: u64,
 }
 
 /// The server as a whole.
@@ -68,7 +96,7 @@ pub struct SystemCalls {
 
 /// An application. When all is answered, `queries` are `predictions`, all `defaults` and
 /// `cancelled` together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Application {
     pub name: String,
     /// As configured.
@@ -98,6 +126,9 @@ pub struct Application {
     pub parse: Histogram,
     /// ns from the output to the answer handed to the kernel.
     pub reply: Histogram,
+    /// How it chooses among its models; left out without a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
 }
 
 /// A model version.
@@ -138,6 +169,38 @@ pub struct Model {
     pub service: Histogram,
     /// By their numbers.
     pub replicas: Vec<Replica>,
+    /// Left out without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+}
+
+/// The prediction cache of a model version. A call of the model is one of `hits`, `joined`,
+/// `misses` and `bypassed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Calls answered from it.
+    pub hits: u64,
+    /// Calls that waited for the output of an identical one.
+    pub joined: u64,
+    /// Calls that were evaluated, and their outputs kept if they could be.
+    pub misses: u64,
+    /// Calls that were evaluated and left no output there: it was off, or had no room for them, or
+    /// the identical call under way was to come too late.
+    pub bypassed: u64,
+    /// Outputs found for feedback.
+    pub fetched: u64,
+    /// Outputs that gave their place to others, or found none.
+    pub evicted: u64,
+    /// Outputs that were too old when they were asked for.
+    pub expired: u64,
+    /// Inputs and outputs that are too large for it.
+    pub too_large: u64,
+    /// Outputs that are there or awaited, now.
+    pub entries: u64,
+    /// All memory that it has taken, used or not.
+    pub bytes: u64,
+    /// Whether it is off now, since it does not pay.
+    pub off: bool,
 }
 
 /// A replica of a model version.

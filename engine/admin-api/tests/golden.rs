@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails here")]
 
+use cutter_admin_api::arms::{Switch, Switched};
 use cutter_admin_api::inspect::EngineAnswer;
 use cutter_admin_api::{Health, Inspection, Readiness, Stats};
 use serde::Serialize;
@@ -76,11 +77,27 @@ fn what_an_older_server_does_not_send_has_a_default() {
         "violations",
         "last_error",
         "retries",
+        "selection",
+        "cache",
+        "store",
+        "decision_log",
+        "policy",
     ];
     let older = without(value(INSPECT), &added);
     let read: Inspection = serde_json::from_value(older).unwrap();
     let softmax = &read.stats.models[0];
     assert_eq!((softmax.batches_failed, softmax.failed_share), (0, 0.0));
     assert_eq!((&softmax.last_error, softmax.replicas[1].failing), (&None, false));
+    assert_eq!((&read.stats.applications[0].selection, read.stats.models[1].cache), (&None, None));
+    assert_eq!((read.stats.store, read.stats.decision_log), (None, None));
     assert_eq!((read.stats.engine.log_lines_dropped, read.readiness.reasons.len()), (0, 0));
+}
+
+#[test]
+fn a_switch_is_read_as_it_is_meant_and_not_with_anything_besides() {
+    assert_eq!(round_trip::<Switch>(r#"{"enabled":false}"#), "{\n  \"enabled\": false\n}\n");
+    assert!(serde_json::from_str::<Switch>(r#"{"enabled":false,"cap":0.5}"#).is_err());
+    let said = json!({ "application": "digits", "model": "softmax:2", "enabled": false });
+    let read: Switched = serde_json::from_value(said.clone()).unwrap();
+    assert_eq!((read.enabled, serde_json::to_value(&read).unwrap()), (false, said));
 }

@@ -82,7 +82,9 @@ pub use ids::Id;
 pub use model::{Availability, Model, ModelPlan, Room};
 pub use query::ReplyTo;
 pub use replica::{LimitPlan, Replica, ReplicaPlan};
-pub use view::{ApplicationView, BatchView, CoreView, LifeView, ModelView, QueryView, ReplicaView};
+pub use view::{
+    ApplicationView, BatchView, CoreView, LearnerView, LifeView, ModelView, QueryView, ReplicaView,
+};
 
 use call::{Back, Call, CallRef, LeftOver, Place, Waiting};
 use change::Drain;
@@ -268,6 +270,7 @@ impl Core {
         }
         for (_, state) in self.models.iter() {
             state.stats.queued.set(state.waiting() as u64);
+            state.cache.iter().for_each(|cache| cache.publish_gauges());
         }
         for (_, state) in self.replicas.iter() {
             state.stats.batch_limit.set(u64::from(state.limit.limit()));

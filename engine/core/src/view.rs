@@ -5,9 +5,11 @@
 //! the monotonic clock.
 
 use crate::application::{Application, Asked, Link};
+use crate::contexts::ContextCounts;
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::model::{Availability, Model};
 use crate::replica::{Batch, Incarnation, Replica};
+use crate::selection::Learner;
 use crate::{Core, is_live};
 
 /// Everything, in the order of the ids' places.
@@ -32,6 +34,15 @@ pub struct ApplicationView {
     pub next_row: u32,
     /// The open query that is due first.
     pub first_due: Option<QueryView>,
+    /// Of one with a policy, while models are linked.
+    pub learner: Option<LearnerView>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearnerView {
+    pub contexts: ContextCounts,
+    /// Decisions that wait for feedback.
+    pub decisions_waiting: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +123,8 @@ impl Core {
 
     fn view_application(&self, id: ApplicationId, state: &Application) -> ApplicationView {
         let first_due = state.queries.find_due();
+        let selector = state.selector.as_ref();
+        let learner = selector.and_then(|selector| selector.learner.as_deref());
         ApplicationView {
             links: state.links.models.clone(),
             asked: state.links.asked,
@@ -120,6 +133,7 @@ impl Core {
             rows_in_use: state.pool.in_use(),
             next_row: state.pool.cursor(),
             first_due: first_due.map(|row| self.view_query(id, row)),
+            learner: learner.map(view_learner),
         }
     }
 
@@ -185,5 +199,12 @@ impl Core {
             deadline_ns: known.deadline_ns,
             is_answered: !known.is_open,
         }
+    }
+}
+
+fn view_learner(learner: &Learner) -> LearnerView {
+    LearnerView {
+        contexts: learner.context_counts(),
+        decisions_waiting: learner.decisions_waiting(),
     }
 }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use cutter_core::stats::{ApplicationStats, EngineStats, ModelStats};
+use cutter_core::cache::CacheStats;
+use cutter_core::policy::Models;
+use cutter_core::stats::{ApplicationStats, EngineStats, ModelStats, SelectionStats};
+
+use crate::decision_log::LogCounts;
+use crate::store::StoreCounts;
 
 /// The counts of what there is: the engine thread goes on counting in them. Taken again, it has
 /// what came meanwhile, and not what went.
@@ -13,4 +18,22 @@ pub struct Counted {
     pub applications: Vec<Arc<ApplicationStats>>,
     /// The same.
     pub models: Vec<Arc<ModelStats>>,
+    /// Of applications with a policy that is linked to models.
+    pub selections: Vec<CountedSelection>,
+    /// Of models that have one.
+    pub caches: Vec<(Arc<ModelStats>, Arc<CacheStats>)>,
+    pub store: Option<Arc<StoreCounts>>,
+    pub decision_log: Option<Arc<LogCounts>>,
+}
+
+/// What is counted of an application's choices among its models, the *arms*.
+#[derive(Clone, Debug)]
+pub struct CountedSelection {
+    pub application: Arc<ApplicationStats>,
+    /// In the order of the arms.
+    pub models: Vec<Arc<ModelStats>>,
+    /// Those that may not be chosen.
+    pub off: Models,
+    pub is_apprentice: bool,
+    pub stats: Arc<SelectionStats>,
 }

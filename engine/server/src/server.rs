@@ -124,6 +124,7 @@ impl Server {
             registry: Arc::clone(&registry),
             engine: mailbox.clone(),
             inbox: from_engine,
+            changes: changes.clone(),
             requests,
             admin: sockets.admin,
             containers: sockets.containers,
@@ -252,7 +253,8 @@ fn open_kept(config: &Config, mailbox: &EngineMailbox) -> Result<Kept, StartErro
         })
     });
     let (log, log_thread) = log.transpose()?.unzip();
-    let run = Run { first_query_id: epoch_us(), store: thread };
+    let decision_log = log_thread.as_ref().map(LogThread::counts).cloned();
+    let run = Run { first_query_id: epoch_us(), store: thread, decision_log };
     Ok(Kept { store, run, log, log_thread })
 }
 

@@ -76,6 +76,7 @@ impl Served {
             registry: Arc::new(Mutex::new(registry)),
             engine: engine_mailbox,
             inbox: from_engine,
+            changes: changes.clone(),
             requests,
             admin: TcpListener::bind("127.0.0.1:0").unwrap(),
             containers: None,

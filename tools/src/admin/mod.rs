@@ -3,12 +3,14 @@
 //! ```text
 //!   client   GET /stats, GET /inspect; what they say is in `cutter-admin-api`
 //!   window   what happened between two answers of /stats
+//!   arms     what is shown of the models that a policy chooses from
 //!   sampler  a thread that asks again and again, for the engine's part of a load's result
 //! ```
 //!
 //! The engine counts from its start and keeps no windows; whoever reads computes them. So any
 //! number of readers see the same, and none costs the engine more than a copy of its counters.
 
+pub(crate) mod arms;
 mod client;
 mod sampler;
 #[cfg(test)]

@@ -116,6 +116,45 @@ pub(crate) fn busy_json(half_seconds: u64) -> Value {
     stats
 }
 
+/// A busy server whose application learns beside softmax. Its second model has a cache, and is taken
+/// out.
+pub(crate) fn choosing_json() -> Value {
+    let mut stats = busy_json(1);
+    let mut trees = stats["models"][0].clone();
+    trees["model"] = json!("trees");
+    trees["cache"] = json!({
+        "hits": 30, "joined": 10, "misses": 50, "bypassed": 10, "fetched": 0, "evicted": 0,
+        "expired": 0, "too_large": 0, "entries": 50, "bytes": 65_536, "off": true,
+    });
+    stats["models"].as_array_mut().unwrap().push(trees);
+    stats["applications"][0]["selection"] = json!({
+        "policy": "exp3", "mode": "apprentice", "decisions": 400, "combined": 200,
+        "confidence": 0.75, "judged": 100, "effective_accuracy": 0.775, "regret": -2.5,
+        "apprentice": { "judged": 50, "agreement": 0.8, "earned": 0.9 },
+        "feedback": {
+            "learned": 100, "share": 0.25, "late": 0, "duplicate": 0, "unknown": 0, "withdrawn": 0,
+            "expired": 0, "evaluated": 0, "unusable": 0,
+            "join_delay": {
+                "count": 100, "sum": 200_000_000, "max": 2_000_000, "buckets": [[2_000_000, 100]],
+            },
+        },
+        "arms": [
+            {
+                "model": 0, "enabled": true, "weight": 0.6, "asked": 300, "share": 0.75,
+                "came": 290, "stragglers": 10, "predicted_late": 0, "agreed": 150,
+                "agreement": 0.75, "learned": 100,
+                "reward": { "mean": 0.8, "interval": [0.721205, 0.878795] },
+            },
+            {
+                "model": 1, "enabled": false, "weight": 0.4, "asked": 100, "share": 0.25,
+                "came": 100, "stragglers": 0, "predicted_late": 7, "agreed": 0, "agreement": 0.0,
+                "learned": 0, "reward": null,
+            },
+        ],
+    });
+    stats
+}
+
 pub(crate) fn stats_of(json: Value) -> Stats {
     serde_json::from_value(json).unwrap()
 }

@@ -3,18 +3,18 @@
 //!
 //! As tables for people; `--json` gives what the engine said, byte for byte, for everyone else.
 
+mod policies;
 mod table;
 
 use cutter_admin_api::inspect::{Engine, EngineAnswer, Life, Query, Replica, Ticket};
 use cutter_admin_api::{Inspection, Readiness, stats};
 
+use crate::admin::arms::NONE;
 use crate::admin::words::{time, time_to};
 use crate::admin::{ADMIN_DEFAULT, AdminClient, AdminError};
 use crate::printing::{PrintError, print};
 use crate::text::times;
 use table::Table;
-
-const NONE: &str = "–";
 
 /// What to inspect.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,6 +59,8 @@ pub fn dump(inspection: &Inspection) -> String {
     }
     text += &processes(&inspection.readiness);
     text += &failures(&inspection.stats.models);
+    text += &policies::worth(&inspection.stats);
+    text += &policies::choices(&inspection.stats);
     text
 }
 
@@ -79,6 +81,7 @@ fn engine_text(engine: &Engine) -> String {
     text +=
         &format!("  io_uring: {} calls, {} overflows\n", engine.ring_enters, engine.ring_overflows);
     text += &applications(engine);
+    text += &policies::policies(engine);
     text += &models(engine);
     text += &replicas(engine);
     text += &tickets(engine);
@@ -278,7 +281,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::admin::testing::{answering, busy_json, http};
+    use crate::admin::testing::{answering, busy_json, choosing_json, http};
 
     /// One batch runs and hangs in replica 0, three queries wait, replica 1 has gone.
     fn stalled_json() -> Value {
@@ -369,6 +372,32 @@ mod tests {
         model["last_error"] = json!("no weights");
         let row = "  softmax:1  12              48            75 %         no weights";
         assert_holds(&dumped(failing), &["softmax:1/0  loading", "FAILURES", row]);
+    }
+
+    #[test]
+    fn a_policy_is_shown_with_what_it_holds_and_what_it_makes_of_its_models() {
+        assert!(
+            !["POLICIES", "WORTH", "ARMS"].iter().any(|it| dumped(stalled_json()).contains(it))
+        );
+        let mut choosing = stalled_json();
+        choosing["stats"] = choosing_json();
+        choosing["engine"]["applications"][0]["policy"] = json!({
+            "name": "exp3", "mode": "apprentice", "contexts_held": 30, "contexts_loading": 2,
+            "contexts_changed": 3, "lessons_lost": 1, "contexts_forgotten": 0,
+            "decisions_waiting": 60,
+        });
+        assert_holds(
+            &dumped(choosing),
+            &[
+                "  digits       exp3    apprentice  30        2        3        60 decisions",
+                "60 decisions  1 lesson",
+                "  digits       400        100     77.5 %             -2.5    75.0 %",
+                "25.0 %    80.0 %             90.0 %",
+                "  digits       softmax:1  yes        0.600   75.0 %  0.800 (0.721 to 0.879)",
+                "  digits       trees:1    taken out  0.400   25.0 %  –",
+                "40.0 %, off",
+            ],
+        );
     }
 
     #[test]

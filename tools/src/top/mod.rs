@@ -12,6 +12,7 @@
 mod history;
 mod page;
 mod screen;
+mod selection;
 #[cfg(test)]
 mod tests;
 

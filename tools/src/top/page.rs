@@ -8,6 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::history::{History, Windows};
+use crate::admin::arms::NONE;
 use crate::admin::words::{byte_rate, figure, left, right, time};
 use crate::admin::{ApplicationWindow, CallsPerQuery, ModelWindow, ReplicaWindow, Window};
 use crate::limits::TOP_SAMPLES_BEYOND;
@@ -16,10 +17,8 @@ use crate::text::counted;
 const LEVELS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const BAR_COLUMNS: usize = 12;
-const INDENT: usize = 2;
+pub(super) const INDENT: usize = 2;
 const GAP: usize = 3;
-/// What stands where there is no figure.
-const NONE: &str = "–";
 /// A utilisation from which on queues grow fast.
 const NEARLY_FULL: f64 = 0.9;
 
@@ -61,11 +60,11 @@ pub(super) fn text(view: &View<'_>, columns: u16) -> String {
 }
 
 /// One figure with its name, which is not broken apart.
-type Figure = Vec<Span<'static>>;
+pub(super) type Figure = Vec<Span<'static>>;
 
 /// How a page is drawn.
 #[derive(Clone, Copy, Debug)]
-struct Ink {
+pub(super) struct Ink {
     coloured: bool,
     columns: usize,
 }
@@ -143,6 +142,9 @@ impl Ink {
         rows.push(Span::raw(format!(" {} of {}", app.rows_in_use, app.rows)));
         lines.extend(self.flow(INDENT, vec![rows]));
         lines.extend(self.sparkline(history, index, app.slo_ns));
+        let stats = history.latest();
+        let selection = stats.applications.get(index).and_then(|app| app.selection.as_ref());
+        lines.extend(selection.into_iter().flat_map(|it| self.selection(stats, it)));
         lines
     }
 
@@ -274,7 +276,7 @@ impl Ink {
     }
 
     /// Figures one after another, in as many lines as they take.
-    fn flow(self, indent: usize, figures: Vec<Figure>) -> Vec<Line<'static>> {
+    pub(super) fn flow(self, indent: usize, figures: Vec<Figure>) -> Vec<Line<'static>> {
         let mut lines: Vec<Line<'static>> = Vec::new();
         for figure in figures {
             let width: usize = figure.iter().map(Span::width).sum();
@@ -293,7 +295,7 @@ impl Ink {
         lines
     }
 
-    fn named(self, name: &str, figure: String) -> Figure {
+    pub(super) fn named(self, name: &str, figure: String) -> Figure {
         vec![Span::styled(format!("{name} "), self.dim()), Span::raw(figure)]
     }
 
@@ -314,7 +316,7 @@ impl Ink {
         self.coloured_as(Color::Green)
     }
 
-    fn bad(self) -> Style {
+    pub(super) fn bad(self) -> Style {
         self.coloured_as(Color::Red)
     }
 
@@ -441,6 +443,6 @@ fn whole_time(ns: f64) -> String {
     time(ns as u64)
 }
 
-fn time_or_none(ns: Option<u64>) -> String {
+pub(super) fn time_or_none(ns: Option<u64>) -> String {
     ns.map_or_else(|| NONE.to_owned(), time)
 }

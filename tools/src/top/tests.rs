@@ -13,7 +13,7 @@ use super::history::History;
 use super::page::{self, View};
 use super::screen::{Deed, deed_of, draw};
 use super::*;
-use crate::admin::testing::{answering_each, busy_json, http, stats_json, stats_of};
+use crate::admin::testing::{answering_each, busy_json, choosing_json, http, stats_json, stats_of};
 
 /// Twelve half seconds of a busy server; `change` is made to the last answer.
 fn history(change: impl FnOnce(&mut Value)) -> History {
@@ -93,6 +93,30 @@ fn a_model_that_fails_says_so_in_red_and_within_the_width() {
     let told =
         ["failed queries ", "90 % of the last", "no weights", "after the deadline", "dropped"];
     assert_holds(&red, &told);
+}
+
+#[test]
+fn a_policy_is_shown_with_what_it_makes_of_each_of_its_models() {
+    let mut earlier = choosing_json();
+    earlier["at_ns"] = json!(1_000_000_000);
+    let mut history = History::new(stats_of(earlier));
+    history.push(stats_of(choosing_json()));
+    let shown = page::text(&view(&history), 120);
+    assert_holds(
+        &shown,
+        &[
+            "  policy exp3, apprentice   right and in time 77.5 %   regret −2.50   feedback",
+            "feedback 25.0 %   after 2.00 ms",
+            "confidence 75.0 %   would have agreed 80.0 %   would have earned 90.0 %",
+            "  arm softmax:1   weight 0.600   share 75.0 %   reward 0.800 (0.721 to 0.879)",
+            "agrees 75.0 %   stragglers 10",
+            "  arm trees:1     weight 0.400   share 25.0 %   reward –   cached 40.0 %, off",
+            "taken out   predicted late 7",
+        ],
+    );
+    assert!(!page::text(&view(&self::history(|_| {})), 120).contains("policy"));
+    let widest = |text: String| text.lines().map(|line| line.chars().count()).max();
+    assert!(widest(page::text(&view(&history), 50)) <= Some(50));
 }
 
 #[test]

@@ -118,6 +118,7 @@ pub struct Decisions {
     recorded: u64,
     /// Those of a lower number wait no more.
     looked_at: u64,
+    waiting: usize,
 }
 
 /// What is kept of a decision besides the rows for its models.
@@ -164,6 +165,7 @@ impl Decisions {
             left_id: None,
             recorded: 0,
             looked_at: 0,
+            waiting: 0,
         }
     }
 
@@ -194,6 +196,7 @@ impl Decisions {
         self.by_id.put(spread(decision.query_id), place);
         self.list(place);
         self.recorded += 1;
+        self.waiting += 1;
         self.looked_at = self.looked_at.max(self.oldest());
     }
 
@@ -217,6 +220,11 @@ impl Decisions {
         let is_there = self.looked_at < self.recorded;
         let record = &self.records[index(self.place_of(self.looked_at))];
         is_there.then(|| record.answered_ns.saturating_add(self.wait_ns))
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// The decision with an id.
@@ -277,6 +285,7 @@ impl Decisions {
         let record = &mut self.records[index(place.0)];
         assert_eq!(record.ending, None, "a decision ends once");
         record.ending = Some(ending);
+        self.waiting -= 1;
         // The latest of its input stays the first of the list.
         if record.newer.is_some() {
             self.unlink(place.0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::means::Means;
-use crate::contexts::{ContextKey, Contexts, ContextsPlan, Series};
+use crate::contexts::{ContextCounts, ContextKey, Contexts, ContextsPlan, Series};
 use crate::feedback::{Decisions, Loss, Losses, Reading, Unrewarded, Vector};
 use crate::policy::{Ask, Models, PerModel, Policy, PolicyError, Random, Selection, State};
 use crate::stats::SelectionStats;
@@ -143,6 +143,16 @@ impl Learner {
 
     pub fn models(&self) -> usize {
         self.plan.models
+    }
+
+    /// What is counted of its contexts.
+    pub(crate) fn context_counts(&self) -> ContextCounts {
+        self.contexts.counts()
+    }
+
+    /// Decisions of which somebody may still tell what they were worth.
+    pub(crate) fn decisions_waiting(&self) -> usize {
+        self.decisions.waiting()
     }
 
     pub(super) fn is_on(&self, arm: usize) -> bool {

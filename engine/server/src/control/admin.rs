@@ -1,4 +1,5 @@
-//! The admin HTTP: `/healthz`, `/readyz`, `/metrics`, `/stats`, `/inspect`. All of it only reads.
+//! The admin HTTP: `/healthz`, `/readyz`, `/metrics`, `/stats`, `/inspect`, which only read; and
+//! the switch by which an operator takes a model out of what a policy chooses from.
 //!
 //! Every connection is one request: it lives for a bounded time, may send a bounded number of
 //! bytes, and is closed with the answer. So slow or greedy clients cost little, and none keeps
@@ -11,11 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use cutter_admin_api::arms::{Switch, Switched};
 use cutter_admin_api::inspect::{self, EngineAnswer};
 use cutter_admin_api::{Health, Inspection, Stats};
 use cutter_core::stats::EngineStats;
@@ -27,19 +30,23 @@ use tokio::time::timeout;
 
 use super::admin_listener::AdminListener;
 use super::answers::{self, Process};
+use super::changes::Changes;
+use super::plan::ChangeError;
 use super::registry::Registry;
 use crate::control::prometheus::{self, Format, ProcessCounts};
 use crate::limits::{INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
 use crate::messages::{EngineMailbox, ToEngine};
 
-const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect"];
+const ARM: &str = "/applications/{application}/arms/{model}";
+const PATHS: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect", ARM];
 
-/// What the handlers read.
+/// What the handlers read, and ask.
 #[derive(Clone, Debug)]
 pub(super) struct Admin {
     pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) stats: Arc<EngineStats>,
     pub(super) engine: EngineMailbox,
+    pub(super) changes: Changes,
     pub(super) log_lines_dropped: fn() -> u64,
     pub(super) started_ns: u64,
     pub(super) inspected: Arc<tokio::sync::Mutex<Option<Inspected>>>,
@@ -64,6 +71,7 @@ fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/stats", get(stats))
         .route("/inspect", get(inspected))
+        .route(ARM, post(switch_arm).fallback(only_post))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(admin)
@@ -147,6 +155,40 @@ async fn look(admin: &Admin) -> serde_json::Result<String> {
     serde_json::to_string(&Inspection { schema, readiness, engine, stats })
 }
 
+/// Takes a model out of what an application's policy chooses from, or back in.
+///
+/// A browser tells of each request that may change something from which page it comes, and other
+/// programs do not: so no page that somebody looks at here can do this behind their back.
+async fn switch_arm(
+    State(admin): State<Admin>,
+    Path((application, model)): Path<(String, String)>,
+    asked: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if asked.contains_key(ORIGIN) {
+        return refused(StatusCode::FORBIDDEN, "no page of a browser may change anything here");
+    }
+    let enabled = match serde_json::from_slice(&body) {
+        Ok(Switch { enabled }) => enabled,
+        Err(error) => {
+            let cause = format!("{error}; send {{\"enabled\": false}}, or true");
+            return refused(StatusCode::BAD_REQUEST, &cause);
+        }
+    };
+    match admin.changes.switch_arm(application.clone(), model.clone(), enabled).await {
+        Ok(()) => written(StatusCode::OK, &Switched { application, model, enabled }),
+        Err(error) => refused(status_of(&error), &error.to_string()),
+    }
+}
+
+fn status_of(error: &ChangeError) -> StatusCode {
+    match error {
+        ChangeError::NoApplication { .. } | ChangeError::NoArm { .. } => StatusCode::NOT_FOUND,
+        ChangeError::Ending => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::CONFLICT,
+    }
+}
+
 impl Admin {
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
@@ -170,6 +212,10 @@ async fn method_not_allowed() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, &body)
 }
 
+async fn only_post() -> Response {
+    refused(StatusCode::METHOD_NOT_ALLOWED, "only POST is possible here")
+}
+
 fn written(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(body) => answer(status, &body),
@@ -178,7 +224,11 @@ fn written(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 fn failed(cause: &str) -> Response {
-    answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": cause }))
+    refused(StatusCode::INTERNAL_SERVER_ERROR, cause)
+}
+
+fn refused(status: StatusCode, cause: &str) -> Response {
+    answer(status, &json!({ "error": cause }))
 }
 
 fn answer(status: StatusCode, body: &impl Display) -> Response {

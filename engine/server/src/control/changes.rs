@@ -4,6 +4,7 @@
 //!   add model           noted ▸ engine: model, replicas ▸ its containers start
 //!   add application     rows ▸ engine: application, which asks nobody yet
 //!   link                inputs agree ▸ replicas map the rows ▸ engine: all links at once
+//!   switch arm          noted ▸ engine, which asks it no more, or again
 //!   remove application  engine drains ▸ replicas unmap the rows ▸ engine removes ▸ freed
 //!   remove model        nobody is linked ▸ engine drains ▸ replicas end ▸ engine removes ▸ freed
 //! ```
@@ -29,6 +30,7 @@ use super::registry::{Registry, Slot, State};
 use super::shared::{Phase, Shared};
 use super::slot;
 use crate::config;
+use crate::messages::ToEngine;
 
 /// Asks a running server for changes. Each call waits until its change is done, which is when all
 /// before it are, too: not for tasks of an asynchronous runtime.
@@ -89,12 +91,31 @@ impl Changes {
         self.ask(What::RemoveModel(name.to_owned()))
     }
 
+    /// Takes a model out of what an application's policy chooses from, or back in: from the next
+    /// query on. That stays so until other models are linked. A call for a task, which waits.
+    pub(super) async fn switch_arm(
+        &self,
+        application: String,
+        model: String,
+        on: bool,
+    ) -> Result<(), ChangeError> {
+        let is_done = self.request(What::SwitchArm { application, model, on })?;
+        is_done.await.unwrap_or(Err(ChangeError::Ending))
+    }
+
     fn ask(&self, what: What) -> Result<(), ChangeError> {
+        self.request(what)?.blocking_recv().unwrap_or(Err(ChangeError::Ending))
+    }
+
+    fn request(&self, what: What) -> Result<IsDone, ChangeError> {
         let (done, is_done) = oneshot::channel();
         self.requests.send(Request { what, done }).map_err(|_| ChangeError::Ending)?;
-        is_done.blocking_recv().unwrap_or(Err(ChangeError::Ending))
+        Ok(is_done)
     }
 }
+
+/// What becomes of a request.
+type IsDone = oneshot::Receiver<Result<(), ChangeError>>;
 
 /// Something that is to be changed.
 #[derive(Debug)]
@@ -108,6 +129,7 @@ enum What {
     AddModel(Box<config::Model>),
     AddApplication { settings: Box<config::Application>, links_max: usize },
     Link { application: String, models: Vec<String> },
+    SwitchArm { application: String, model: String, on: bool },
     RemoveApplication(String),
     RemoveModel(String),
 }
@@ -187,6 +209,7 @@ async fn make(
             shared.change(step).await.map(drop)
         }
         What::Link { application, models } => link(shared, &application, &models).await,
+        What::SwitchArm { application, model, on } => switch_arm(shared, &application, &model, on),
         What::RemoveApplication(name) => remove_application(shared, &name).await,
         What::RemoveModel(name) => remove_model(shared, &name).await,
     }
@@ -216,6 +239,18 @@ async fn link(shared: &Rc<Shared>, name: &str, models: &[String]) -> Result<(), 
         shared.change_pool(model, PoolChange::Map { pool }).await;
     }
     shared.change(planned.step).await.map(drop)
+}
+
+fn switch_arm(shared: &Shared, name: &str, model: &str, on: bool) -> Result<(), ChangeError> {
+    let mut registry = shared.registry();
+    let application = plan::application(&registry, name)?;
+    let arm = plan::arm(&registry, application, model)?;
+    let entry = &mut registry.applications[application];
+    let off = entry.arms_off;
+    entry.arms_off = if on { off.without(arm) } else { off.with(arm) };
+    shared.send_to_engine(ToEngine::SwitchArm { application, arm, on });
+    tracing::info!(application = name, model, on, "an operator switched a model");
+    Ok(())
 }
 
 async fn remove_application(shared: &Rc<Shared>, name: &str) -> Result<(), ChangeError> {

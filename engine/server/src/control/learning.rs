@@ -12,7 +12,7 @@ use cutter_core::selection::{Learner, LearnerPlan, Mode, Substitute};
 use cutter_core::stats::SelectionStats;
 
 use crate::config::{self, Policy};
-use crate::decision_log::LogHeader;
+use crate::decision_log::{LogCounts, LogHeader};
 use crate::store::StoreThread;
 
 /// What learners of one run of a server have in common.
@@ -22,12 +22,14 @@ pub struct Run {
     pub first_query_id: u64,
     /// Where what is learned outlives the server.
     pub store: Option<StoreThread>,
+    /// What is counted of the log of decisions.
+    pub decision_log: Option<Arc<LogCounts>>,
 }
 
 impl Default for Run {
     /// The first that there ever was, and nothing of it stays.
     fn default() -> Self {
-        Self { first_query_id: 1, store: None }
+        Self { first_query_id: 1, store: None, decision_log: None }
     }
 }
 
@@ -38,6 +40,8 @@ pub(super) struct Made {
     pub stats: Arc<SelectionStats>,
     pub series: Option<Series>,
     pub header: Box<LogHeader>,
+    /// The models that it may not choose.
+    pub off: Models,
 }
 
 /// Makes what is to choose among models with these labels, in the order in which the settings have
@@ -86,7 +90,8 @@ pub(super) fn make(
         first_query_id: run.first_query_id,
         stats: Arc::clone(&stats),
     };
-    Ok(Made { learner: Box::new(Learner::new(plan)), stats, series, header: Box::new(header) })
+    let (learner, header) = (Box::new(Learner::new(plan)), Box::new(header));
+    Ok(Made { learner, stats, series, header, off: policy.arms.off })
 }
 
 /// A number that nobody outside knows.

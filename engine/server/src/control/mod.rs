@@ -8,7 +8,7 @@
 //!        └───────── shared ◀── slot (one task a replica)     spawn ▸ greet ▸ life ▸ reap ▸ backoff
 //!                     │    ◀── by_hand (one task a container) accept ▸ greet ▸ life
 //!                     ▼
-//!                 registry ──▶ admin: /healthz /readyz /metrics /stats /inspect
+//!                 registry ──▶ admin: /healthz /readyz /metrics /stats /inspect, arms ──▶ changes
 //! ```
 //!
 //! One thread, one current-thread runtime: tasks share state without locks, and all children are
@@ -26,6 +26,7 @@ mod answers;
 mod backoff;
 mod by_hand;
 pub mod changes;
+mod estimates;
 mod greet;
 mod health;
 pub mod learning;
@@ -66,7 +67,7 @@ use crate::limits::{
     REPLICA_STOP_NS,
 };
 use crate::messages::{EngineMailbox, ToControl, ToEngine};
-use changes::Request;
+use changes::{Changes, Request};
 use cutter_core::stats::EngineStats;
 use registry::Registry;
 use shared::{Phase, Shared};
@@ -80,6 +81,8 @@ pub struct ControlPlan {
     pub registry: Arc<Mutex<Registry>>,
     pub engine: EngineMailbox,
     pub inbox: UnboundedReceiver<ToControl>,
+    /// The way to ask for changes, for the admin HTTP.
+    pub changes: Changes,
     /// What is to come and to go while the server runs.
     pub requests: UnboundedReceiver<Request>,
     pub admin: TcpListener,
@@ -141,6 +144,7 @@ async fn control(plan: ControlPlan, timing: Timing) -> io::Result<()> {
         registry: Arc::clone(&registry),
         stats,
         engine: engine.clone(),
+        changes: plan.changes,
         log_lines_dropped,
         started_ns: monotonic_ns(),
         inspected: Arc::default(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cutter_core::cache::CachePlan;
 use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
+use cutter_core::policy::Models;
 use cutter_core::stats::{ApplicationStats, ModelStats};
 use cutter_core::{
     Application, ApplicationPlan, Change, HedgePlan, LimitPlan, Link, Links, Model, ModelPlan,
@@ -79,6 +80,10 @@ pub enum ChangeError {
     PolicyModels { application: String, made_for: usize, named: usize },
     #[error("the policy of application {application} cannot be made: {why}")]
     Policy { application: String, why: String },
+    #[error("application {application} asks no model {name}; it asks: {known}")]
+    NoArm { application: String, name: String, known: String },
+    #[error("application {application} has no policy, or no models: nothing is chosen there")]
+    NoPolicy { application: String },
     #[error("the server is ending")]
     Ending,
 }
@@ -184,6 +189,7 @@ pub fn add_application(
         links_max,
         selection: None,
         series: None,
+        arms_off: Models::NONE,
     };
     let id = registry.applications.insert(entry).map_err(|_| ChangeError::Applications)?;
     let (slo_ns, has_policy) = (settings.slo_ns, settings.policy.is_some());
@@ -233,6 +239,7 @@ pub fn link(
     if let Some(made) = learner {
         let before = std::mem::replace(&mut entry.series, made.series);
         entry.selection = Some(made.stats);
+        entry.arms_off = made.off;
         (links.learner, header) = (Some(made.learner), Some(made.header));
         if let (Some(store), Some(series)) = (&registry.run.store, before) {
             store.forget(series);
@@ -286,6 +293,28 @@ pub fn application(registry: &Registry, name: &str) -> Result<ApplicationId, Cha
     registry.application_named(name).ok_or_else(|| {
         let known = registry.applications.iter().map(|(_, entry)| entry.settings.name.clone());
         ChangeError::NoApplication { name: name.to_owned(), known: listed(known) }
+    })
+}
+
+/// The place of a model among those that an application's policy chooses from. Its name is enough
+/// where no other version of it is among them.
+pub fn arm(
+    registry: &Registry,
+    application: ApplicationId,
+    name: &str,
+) -> Result<usize, ChangeError> {
+    let entry = &registry.applications[application];
+    let application = || entry.settings.name.clone();
+    if entry.chooser().is_none() {
+        return Err(ChangeError::NoPolicy { application: application() });
+    }
+    let linked = || entry.links.iter().map(|model| &registry.models[*model].settings);
+    let exact = linked().position(|settings| settings.label() == name);
+    let mut named = linked().enumerate().filter(|(_, settings)| settings.name == name);
+    let only = named.next().filter(|_| named.next().is_none()).map(|(place, _)| place);
+    exact.or(only).ok_or_else(|| {
+        let known = listed(linked().map(|settings| settings.label()));
+        ChangeError::NoArm { application: application(), name: name.to_owned(), known }
     })
 }
 

@@ -4,6 +4,9 @@
 //! Names begin with `cutter_` and carry their unit; the crate adds `_total` to counters. Times are
 //! in seconds, in buckets at 1 µs times the powers of two.
 
+mod kept;
+mod selection;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -124,13 +127,15 @@ impl Collector for ProcessCounts {
 
 impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Self { engine, applications, models } = self;
+        let Self { engine, applications, models, .. } = self;
         let mut families = Families { encoder };
         encode_answers(&mut families, applications)?;
         encode_application_times(&mut families, applications)?;
         encode_model_counts(&mut families, models)?;
         encode_model_distributions(&mut families, models)?;
         encode_replicas(&mut families, models)?;
+        selection::encode(&mut families, &self.selections)?;
+        kept::encode(&mut families, self)?;
         encode_connections(&mut families, engine)?;
         encode_engine(&mut families, engine)
     }
@@ -415,6 +420,13 @@ impl Families<'_> {
             .encode_counter::<NoLabelSet, u64, f64>(&counter.get(), None)
     }
 
+    /// A counter that is kept elsewhere.
+    fn count(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+        self.encoder
+            .encode_descriptor(name, help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, u64, f64>(&count, None)
+    }
+
     fn gauge(&mut self, name: &str, help: &str, gauge: &Gauge) -> fmt::Result {
         self.encoder
             .encode_descriptor(name, help, None, MetricType::Gauge)?
@@ -444,6 +456,20 @@ impl Families<'_> {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         samples.into_iter().try_for_each(|(labels, gauge)| {
             family.encode_family(&labels)?.encode_gauge(&gauge.get())
+        })
+    }
+
+    /// Gauges that follow from others, those that are known.
+    fn numbers<'s, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([Label<'s>; N], Option<f64>)>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        samples.into_iter().try_for_each(|(labels, number)| {
+            let Some(number) = number else { return Ok(()) };
+            family.encode_family(&labels)?.encode_gauge(&number)
         })
     }
 

@@ -7,6 +7,8 @@
 //! theirs, since the HTTP stack wants its state to be `Send`, and is never waited for. Pure: time
 //! is passed in.
 
+mod counted;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -16,14 +18,14 @@ use cutter_core::cache::CacheStats;
 use cutter_core::contexts::Series;
 use cutter_core::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, ReplicaId};
 use cutter_core::limits::{APPLICATIONS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
+use cutter_core::policy::Models;
 use cutter_core::slab::Slab;
-use cutter_core::stats::{ApplicationStats, EngineStats, ModelStats, SelectionStats};
+use cutter_core::stats::{ApplicationStats, ModelStats, SelectionStats};
 use cutter_protocol::limits::POOLS_MAX;
 
 use super::health::{Counts, Health};
 use super::learning::Run;
 use crate::config;
-use crate::counted::Counted;
 
 /// What a replica slot is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,8 @@ pub struct ApplicationEntry {
     /// Of one with a policy that is linked to models.
     pub selection: Option<Arc<SelectionStats>>,
     pub series: Option<Series>,
+    /// The models, by their places among the links, that the policy may not choose.
+    pub arms_off: Models,
 }
 
 /// A model version.
@@ -248,15 +252,6 @@ impl Registry {
         let settings = &self.models[model].settings;
         let has_others = self.models_named(&settings.name).len() > 1;
         if has_others { settings.label() } else { settings.name.clone() }
-    }
-
-    /// What is counted of all that there is.
-    pub fn counted(&self, engine: &Arc<EngineStats>) -> Counted {
-        Counted {
-            engine: Arc::clone(engine),
-            applications: self.applications.iter().map(|(_, it)| Arc::clone(&it.stats)).collect(),
-            models: self.models.iter().map(|(_, it)| Arc::clone(&it.stats)).collect(),
-        }
     }
 
     /// Notes a slot's state. Says what is to be told to the engine thread, when that changes.

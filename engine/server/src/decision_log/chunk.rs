@@ -29,29 +29,32 @@ impl Chunk {
     }
 }
 
-/// Both threads add, anyone reads. Each stands for itself, so that relaxed accesses are enough.
+/// What is counted of the log. Both threads add, anyone reads. Each number stands for itself, so
+/// that relaxed accesses are enough.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub struct LogCounts {
     written: AtomicU64,
     dropped: AtomicU64,
 }
 
-impl Counts {
-    pub fn add_written(&self, records: u64) {
+impl LogCounts {
+    pub(crate) fn add_written(&self, records: u64) {
         // Pairs with the load in `written`.
         self.written.fetch_add(records, Relaxed);
     }
 
-    pub fn add_dropped(&self, records: u64) {
+    pub(crate) fn add_dropped(&self, records: u64) {
         // Pairs with the load in `dropped`.
         self.dropped.fetch_add(records, Relaxed);
     }
 
+    /// Decisions and lessons that are in files.
     pub fn written(&self) -> u64 {
         // Pairs with the addition in `add_written`.
         self.written.load(Relaxed)
     }
 
+    /// Those that are not, because the thread did not keep up, or the disk did not take them.
     pub fn dropped(&self) -> u64 {
         // Pairs with the addition in `add_dropped`.
         self.dropped.load(Relaxed)

@@ -40,6 +40,7 @@ use std::sync::mpsc::sync_channel;
 
 use thiserror::Error;
 
+pub use chunk::LogCounts;
 pub use frame::FileHeader;
 pub use reader::{Damage, ReadError, Records, is_log, read};
 pub use record::{Decision, Lesson, LogHeader, Record};
@@ -47,7 +48,7 @@ pub use thread::LogThread;
 pub use writer::LogWriter;
 
 use crate::limits::{LOG_CHUNKS, LOG_FILE_BYTES_MIN};
-use chunk::{Chunk, Counts};
+use chunk::Chunk;
 use files::Files;
 
 /// Where a decision log lies, and how much of it there is.
@@ -110,7 +111,7 @@ impl DecisionLog {
         for _ in 0..LOG_CHUNKS {
             written.try_send(Chunk::new()).expect("there is room for each");
         }
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(LogCounts::default());
         let writer = LogWriter::new(sample, full, free, Arc::clone(&counts));
         let thread = LogThread::start(files, to_write, written, counts);
         Ok((writer, thread.map_err(LogError::Thread)?))

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use cutter_machine::clock::monotonic_ns;
 
-use super::chunk::{Chunk, Counts};
+use super::chunk::{Chunk, LogCounts};
 use super::files::Files;
 use crate::limits::LOG_FAILED_TOLD_NS;
 
@@ -18,7 +18,7 @@ use crate::limits::LOG_FAILED_TOLD_NS;
 #[derive(Debug)]
 pub struct LogThread {
     thread: JoinHandle<()>,
-    counts: Arc<Counts>,
+    counts: Arc<LogCounts>,
 }
 
 impl LogThread {
@@ -26,7 +26,7 @@ impl LogThread {
         files: Files,
         to_write: Receiver<Chunk>,
         written: SyncSender<Chunk>,
-        counts: Arc<Counts>,
+        counts: Arc<LogCounts>,
     ) -> io::Result<Self> {
         let thread = std::thread::Builder::new().name("cutter-decisions".to_owned());
         let counted = Arc::clone(&counts);
@@ -34,14 +34,8 @@ impl LogThread {
         Ok(Self { thread, counts })
     }
 
-    /// Decisions and lessons that are in files.
-    pub fn records_written(&self) -> u64 {
-        self.counts.written()
-    }
-
-    /// Those that are not, because the thread did not keep up, or the disk did not take them.
-    pub fn records_dropped(&self) -> u64 {
-        self.counts.dropped()
+    pub fn counts(&self) -> &Arc<LogCounts> {
+        &self.counts
     }
 
     /// Waits for its end; the writer has to be dropped before.
@@ -56,7 +50,7 @@ pub(super) fn store(
     mut files: Files,
     to_write: &Receiver<Chunk>,
     written: &SyncSender<Chunk>,
-    counts: &Counts,
+    counts: &LogCounts,
 ) {
     let mut told_ns = None;
     while let Ok(mut chunk) = to_write.recv() {

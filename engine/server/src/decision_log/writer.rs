@@ -8,7 +8,7 @@ use cutter_core::ids::ApplicationId;
 use cutter_core::limits::APPLICATIONS_MAX;
 use cutter_core::policy::Random;
 
-use super::chunk::{Chunk, Counts};
+use super::chunk::{Chunk, LogCounts};
 use super::frame;
 use super::record::{LogHeader, write_decided, write_header, write_learned};
 use crate::limits::{LOG_CHUNK_AGE_NS, LOG_CONTEXT_BYTES_MAX, LOG_RECORD_BYTES_MAX};
@@ -28,7 +28,7 @@ pub struct LogWriter {
     chunk: Option<Chunk>,
     full: SyncSender<Chunk>,
     free: Receiver<Chunk>,
-    counts: Arc<Counts>,
+    counts: Arc<LogCounts>,
 }
 
 /// An application that is logged.
@@ -46,7 +46,7 @@ impl LogWriter {
         sample: f64,
         full: SyncSender<Chunk>,
         free: Receiver<Chunk>,
-        counts: Arc<Counts>,
+        counts: Arc<LogCounts>,
     ) -> Self {
         let applications = std::array::from_fn(|_| None);
         Self { sample, applications, chunk: None, full, free, counts }
@@ -129,7 +129,7 @@ impl LogWriter {
 }
 
 /// There is room for every chunk that there is: only an ended thread takes none.
-fn send(full: &SyncSender<Chunk>, chunk: Chunk, counts: &Counts) {
+fn send(full: &SyncSender<Chunk>, chunk: Chunk, counts: &LogCounts) {
     let records = chunk.records;
     if full.try_send(chunk).is_err() {
         counts.add_dropped(records);

@@ -213,6 +213,8 @@ fn check(decisions: &Decisions, oracle: &mut Oracle) {
         let kept = oracle.by_input(input).map_or("Unknown".to_owned(), |kept| expected(kept));
         assert_eq!(shown(decisions, decisions.find_by_input(input)), kept, "input {input}");
     }
+    let waiting = oracle.ring().iter().filter(|kept| kept.ending.is_none()).count();
+    assert_eq!(decisions.waiting(), waiting);
 }
 
 proptest! {

@@ -140,3 +140,17 @@ fn a_model_that_is_late_is_taken_to_say_what_it_said_of_the_input_before() {
     world.say(1, &0.0_f32.to_le_bytes());
     world.assert_empty();
 }
+
+#[test]
+fn how_full_the_caches_are_is_published_with_the_other_gauges() {
+    let mut world = cached(Setup::vote(2));
+    world.ask_of(1, &PLAIN);
+    let entries = |world: &World| {
+        world.core.publish_gauges();
+        world.caches.iter().map(|cache| cache.entries.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(entries(&world), [1, 1]);
+    [0, 1].into_iter().for_each(|model| world.answer(model, 5.0));
+    world.ask_of(2, &PLAIN);
+    assert_eq!(entries(&world), [2, 2]);
+}

@@ -295,3 +295,22 @@ fn who_has_no_policy_learns_nothing() {
     assert_eq!(world.tell_input(1, label(1.0)), Updated::NoPolicy);
     assert_eq!(world.core.view().applications[0].1.rows_in_use, 0);
 }
+
+#[test]
+fn a_look_shows_what_a_learner_holds_and_what_it_waits_for() {
+    let mut world = World::new(Setup { contexts: 4, ..hedge(2) });
+    let queries = [(); 3].map(|()| world.round(&[1.0, 2.0]));
+    world.tell(queries[1], label(1.0));
+    let asking = Asking { key: b"ann", vector: None, explain: false };
+    let of_context = world.ask_of(7, &asking);
+    [0, 1].into_iter().for_each(|model| world.answer(model, 1.0));
+    let look = |world: &World| world.core.view().applications[0].1.learner.unwrap();
+    assert_eq!((look(&world).decisions_waiting, look(&world).contexts.held), (3, 1));
+    world.tell(of_context, label(1.0));
+    assert_eq!((look(&world).decisions_waiting, look(&world).contexts.held), (2, 2));
+    world.advance(WAIT_NS);
+    world.core.expire_decisions(world.now_ns);
+    assert_eq!(look(&world).decisions_waiting, 0);
+    world.link(Vec::new(), None);
+    assert_eq!(world.core.view().applications[0].1.learner, None);
+}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cutter_tensor::{ElementType, Item, OutputBytes, RowRef, TensorSpec};
 
 use super::{Asking, Learner, LearnerPlan, Mode, Substitute};
-use crate::cache::CachePlan;
+use crate::cache::{CachePlan, CacheStats};
 use crate::feedback::{Decided, Learned, Loss, Reading, Said, Unrewarded};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::limits::{CACHE_BYTES_MIN, LINKS_MAX};
@@ -192,6 +192,8 @@ struct World {
     replicas: Vec<ReplicaId>,
     heard: Heard,
     stats: Arc<SelectionStats>,
+    /// Of the models that have one.
+    caches: Vec<Arc<CacheStats>>,
     now_ns: u64,
     queries: u64,
     /// What each replica holds: the rows of one batch.
@@ -218,6 +220,7 @@ impl World {
             replicas: (0..models).map(|place| ReplicaId::new(whole(place), 0)).collect(),
             heard: Heard::default(),
             stats: Arc::clone(&stats),
+            caches: Vec::new(),
             now_ns: 1_000 * MS,
             queries: 0,
             holds: vec![None; models],
@@ -248,6 +251,7 @@ impl World {
                 seed: 1,
                 stats: Arc::default(),
             });
+            self.caches.extend(cache.iter().map(|plan| Arc::clone(&plan.stats)));
             let batch_timeout_ns = 1_000 * MS;
             let plan = ModelPlan { depth: 1, batch_timeout_ns, room, cache, hedge: None, stats };
             let plan = Box::new(Model::new(plan));

@@ -3,11 +3,13 @@
 //! Ids become names, and instants become ages and times to go (negative once they are past),
 //! since a reader has no clock to compare them with.
 
-use cutter_admin_api::inspect::{Application, Engine, Life, Model, Query, Replica, Rings, Ticket};
+use cutter_admin_api::inspect::{
+    Application, Engine, Life, Model, Policy, Query, Replica, Rings, Ticket,
+};
 use cutter_core::ids::{ApplicationId, ModelId, ReplicaId};
 use cutter_core::{
-    ApplicationView, Availability, BatchView, CoreView, LifeView, Link, ModelView, QueryView,
-    ReplicaView,
+    ApplicationView, Availability, BatchView, CoreView, LearnerView, LifeView, Link, ModelView,
+    QueryView, ReplicaView,
 };
 use cutter_protocol::entry;
 
@@ -75,7 +77,23 @@ impl Names<'_> {
             rows_in_use: view.rows_in_use,
             next_row: view.next_row,
             first_due: view.first_due.map(|query| self.query(query)),
+            policy: view.learner.and_then(|learner| self.policy(id, learner)),
         }
+    }
+
+    fn policy(self, id: ApplicationId, view: LearnerView) -> Option<Policy> {
+        let policy = self.registry.applications.get(id)?.settings.policy.as_ref()?;
+        let LearnerView { contexts, decisions_waiting } = view;
+        Some(Policy {
+            name: policy.name.clone(),
+            mode: policy.learning.mode.name().to_owned(),
+            contexts_held: contexts.held,
+            contexts_loading: contexts.loading,
+            contexts_changed: contexts.changed,
+            lessons_lost: contexts.lessons_lost,
+            contexts_forgotten: contexts.forgotten,
+            decisions_waiting,
+        })
     }
 
     fn model(self, id: ModelId, view: &ModelView) -> Model {

@@ -6,6 +6,7 @@
 
 mod histogram;
 mod inspect;
+mod selection;
 mod stats;
 
 pub(crate) use histogram::distribution;

@@ -3,12 +3,18 @@
 //! All numbers count from the start of the server. A reader takes two answers and computes what
 //! happened in between; nothing here knows who reads, or how often.
 
-use cutter_admin_api::stats::{Application, Engine, Model, Replica, SCHEMA, Stats, SystemCalls};
+use cutter_admin_api::stats::{
+    Application, Cache, DecisionLog, Engine, Model, Replica, SCHEMA, Stats, Store, SystemCalls,
+};
+use cutter_core::cache::CacheStats;
 use cutter_core::ids::ModelId;
 use cutter_core::stats::{EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats};
 
 use super::super::registry::{ApplicationEntry, ModelEntry, Registry};
 use super::distribution;
+use super::selection::selection;
+use crate::decision_log::LogCounts;
+use crate::store::{StoreCounts, StoreThread};
 
 /// What is known of the process.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +38,22 @@ pub(in super::super) fn stats(
         engine: engine(process, counted),
         applications: applications.map(|(_, entry)| application(entry, registry)).collect(),
         models: models.map(|(id, entry)| model(entry, registry.failures(id), registry)).collect(),
+        store: registry.run.store.as_ref().map(StoreThread::counts).map(|counted| store(counted)),
+        decision_log: registry.run.decision_log.as_deref().map(decision_log),
     }
+}
+
+fn store(counted: &StoreCounts) -> Store {
+    Store {
+        saved: counted.saved.get(),
+        answered: counted.answered.get(),
+        failures: counted.failures.get(),
+        unusable: counted.unusable.get(),
+    }
+}
+
+fn decision_log(counted: &LogCounts) -> DecisionLog {
+    DecisionLog { records_written: counted.written(), records_dropped: counted.dropped() }
 }
 
 fn engine(process: Process, counted: &EngineStats) -> Engine {
@@ -81,6 +102,7 @@ fn application(entry: &ApplicationEntry, registry: &Registry) -> Application {
         end_to_end: distribution(&counted.end_to_end),
         parse: distribution(&counted.parse),
         reply: distribution(&counted.reply),
+        selection: selection(entry, place),
     }
 }
 
@@ -110,6 +132,23 @@ fn model(
         batch_wait: distribution(&counted.batch_wait),
         service: distribution(&counted.service),
         replicas: replicas.map(|(id, counted)| replica(counted, registry.replica(*id))).collect(),
+        cache: entry.cache.as_deref().map(cache),
+    }
+}
+
+fn cache(counted: &CacheStats) -> Cache {
+    Cache {
+        hits: counted.hits.get(),
+        joined: counted.joined.get(),
+        misses: counted.misses.get(),
+        bypassed: counted.bypassed.get(),
+        fetched: counted.fetched.get(),
+        evicted: counted.evicted.get(),
+        expired: counted.expired.get(),
+        too_large: counted.too_large.get(),
+        entries: counted.entries.get(),
+        bytes: counted.bytes.get(),
+        off: counted.is_off.get() == 1,
     }
 }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use cutter_admin_api as said;
 use cutter_admin_api::inspect::{Connections, EngineAnswer};
-use cutter_core::stats::{EngineStats, Reason};
+use cutter_core::contexts::ContextCounts;
+use cutter_core::policy::Models;
+use cutter_core::stats::{EngineStats, Reason, SelectionStats};
 use cutter_core::{
-    ApplicationView, Asked, Availability, BatchView, CoreView, Id, LifeView, Link, ModelView,
-    QueryView, ReplicaView,
+    ApplicationView, Asked, Availability, BatchView, CoreView, Id, LearnerView, LifeView, Link,
+    ModelView, QueryView, ReplicaView,
 };
 use cutter_protocol::engine::EndView;
 use cutter_protocol::entry::Ticket;
@@ -27,6 +29,7 @@ use crate::counted::Counted;
 use crate::engine::Engine;
 use crate::inspection::{Inspection, Pulse};
 use crate::port::http::PortLimits;
+use crate::store;
 
 const PAGE: &str = include_str!("../../../../API.md");
 const READYZ: &str = include_str!("../../../../admin-api/tests/golden/readyz.json");
@@ -38,12 +41,15 @@ const VERSION: &str = "0.1.0";
 const MS: u64 = 1_000_000;
 const NOW_NS: u64 = 9_000 * MS;
 
-const CONFIG: &str = "[[application]]\nname = \"digits\"\nmodels = [\"softmax\"]\nslo_us = 20000\n\
-    input = { type = \"floats\", shape = [4] }\n\
+const CONFIG: &str = "[[application]]\nname = \"digits\"\nmodels = [\"softmax\", \"trees\"]\n\
+    slo_us = 20000\ninput = { type = \"floats\", shape = [4] }\n\
+    policy = { name = \"exp3\", mode = \"apprentice\", baseline = \"softmax\" }\n\
     [[application]]\nname = \"orphans\"\ninput.type = \"strings\"\n\
-    [[model]]\nname = \"softmax\"\nversion = \"2\"\ncommand = [\"softmax\"]\nreplicas = 2\n";
+    [[model]]\nname = \"softmax\"\nversion = \"2\"\ncommand = [\"softmax\"]\nreplicas = 2\n\
+    [[model]]\nname = \"trees\"\ncommand = [\"trees\"]\ncache = { bytes = 65536 }\n";
 
-/// The first replica is up, though not where it was to be; the second waits to be started again.
+/// The first replica of the first model is up, though not where it was to be; the second waits to
+/// be started again. The other model is up, and taken out.
 fn registry() -> (Registry, EngineStats) {
     let (config, _) = Config::from_toml(CONFIG, Path::new("/srv"), "c").unwrap();
     let made = Engine::new(&config, PortLimits::default(), 1_000 * MS, &|| false).unwrap();
@@ -56,15 +62,90 @@ fn registry() -> (Registry, EngineStats) {
     registry.note_unpinned(slots[0], Some("core 9 is not there".to_owned()));
     registry.set(slots[1], State::BackingOff { until_ns: NOW_NS + 90 * MS }, 8_990 * MS);
     registry.note_error(slots[1], "it ended by signal 9");
+    registry.set(slots[2], State::Up { pid: 78 }, 5_000 * MS);
     registry.next_incarnation(slots[1]);
     registry.look_at_model(model, Counts { batches: 8, failed: 2 });
     registry.note_model_failed(model, "7 is not a probability");
     let totals = EngineStats::new();
-    count(&totals, &registry.counted(&Arc::new(EngineStats::new())));
+    keep(&mut registry);
+    let counted = registry.counted(&Arc::new(EngineStats::new()));
+    count(&totals, &counted);
+    count_choices(&counted.selections[0].stats);
+    count_kept(&counted);
+    registry.applications[made.ids.applications[0]].arms_off = Models::only(1);
     (registry, totals)
 }
 
-/// Counts something of everything.
+/// What is learned and decided is kept, or seems to be.
+fn keep(registry: &mut Registry) {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, store) = store::open(&folder.path().join("state.redb"), Box::new(|| {})).unwrap();
+    registry.run.store = Some(store);
+    registry.run.decision_log = Some(Arc::default());
+}
+
+fn count_kept(counted: &Counted) {
+    let (_, cache) = &counted.caches[0];
+    let counts = [
+        &cache.hits,
+        &cache.joined,
+        &cache.misses,
+        &cache.bypassed,
+        &cache.fetched,
+        &cache.evicted,
+        &cache.expired,
+        &cache.too_large,
+    ];
+    counts.into_iter().zip(401..).for_each(|(counter, count)| counter.add(count));
+    cache.entries.set(40);
+    cache.bytes.set(65_000);
+    cache.is_off.set(1);
+    let store = counted.store.as_ref().unwrap();
+    let counts = [&store.saved, &store.answered, &store.failures, &store.unusable];
+    counts.into_iter().zip(411..).for_each(|(counter, count)| counter.add(count));
+    let log = counted.decision_log.as_ref().unwrap();
+    log.add_written(421);
+    log.add_dropped(422);
+}
+
+/// Of 400 decisions 200 were votes and 100 were judged.
+fn count_choices(counted: &SelectionStats) {
+    counted.decisions.add(400);
+    counted.combined.add(200);
+    counted.confidence.add(150_000_000);
+    counted.judged.add(100);
+    counted.earned.add(77_500_000);
+    counted.beside_judged.add(50);
+    counted.beside_earned.add(45_000_000);
+    counted.beside_agreed.add(40);
+    let feedback = &counted.feedback;
+    let counts = [
+        &feedback.learned,
+        &feedback.late,
+        &feedback.duplicate,
+        &feedback.unknown,
+        &feedback.withdrawn,
+        &feedback.expired,
+        &feedback.evaluated,
+        &feedback.unusable,
+    ];
+    counts.into_iter().zip(100..).for_each(|(counter, count)| counter.add(count));
+    feedback.join_delay.record(2_000_000);
+    let softmax = &counted.arms[0];
+    softmax.asked.add(300);
+    softmax.came.add(290);
+    softmax.stragglers.add(10);
+    softmax.predicted_late.add(5);
+    softmax.agreed.add(150);
+    // 80 right, 20 wrong.
+    softmax.learned.add(100);
+    softmax.losses.add(20_000_000);
+    softmax.squared_losses.add(20_000_000);
+    softmax.weight.set(600_000);
+    counted.arms[1].asked.add(100);
+}
+
+/// Counts something of everything else.
 fn count(stats: &EngineStats, counted: &Counted) {
     let totals = [
         &stats.connections_accepted,
@@ -139,6 +220,16 @@ fn seen() -> Inspection {
         rows_in_use: 5,
         next_row: 6,
         first_due: Some(query),
+        learner: Some(LearnerView {
+            contexts: ContextCounts {
+                held: 30,
+                loading: 2,
+                changed: 3,
+                lessons_lost: 4,
+                forgotten: 5,
+            },
+            decisions_waiting: 60,
+        }),
     };
     let orphans = ApplicationView {
         links: Vec::new(),
@@ -148,6 +239,7 @@ fn seen() -> Inspection {
         rows_in_use: 0,
         next_row: 0,
         first_due: None,
+        learner: None,
     };
     let softmax = ModelView {
         availability: Availability::Expected,

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use cutter_core::policy::Models;
+use cutter_core::stats::SelectionStats;
+
 use super::*;
+use crate::counted::CountedSelection;
 
 const KINDS: &[&str] = &["stamp", "slot"];
 
@@ -13,7 +17,27 @@ fn stats() -> Counted {
         engine: Arc::new(EngineStats::new()),
         applications: ["digits", "words"].map(|name| Arc::new(ApplicationStats::new(name))).into(),
         models: [("softmax", "1", 2), ("noop", "v\"2\\\n", 1)].map(model).into(),
+        selections: Vec::new(),
+        caches: Vec::new(),
+        store: None,
+        decision_log: None,
     }
+}
+
+/// The first application has a policy for both models, of which the second is taken out and has a
+/// cache, and all is kept.
+fn choosing() -> Counted {
+    let stats = stats();
+    let selection = CountedSelection {
+        application: Arc::clone(&stats.applications[0]),
+        models: stats.models.clone(),
+        off: Models::only(1),
+        is_apprentice: true,
+        stats: Arc::new(SelectionStats::new(2)),
+    };
+    let caches = vec![(Arc::clone(&stats.models[1]), Arc::default())];
+    let (store, decision_log) = (Some(Arc::default()), Some(Arc::default()));
+    Counted { selections: vec![selection], caches, store, decision_log, ..stats }
 }
 
 fn samples(stats: &Counted) -> BTreeMap<String, f64> {
@@ -193,6 +217,120 @@ fn batch_sizes_are_exposed_in_rows() {
 }
 
 #[test]
+fn what_a_policy_chose_and_what_came_of_it_is_told_by_application() {
+    let stats = choosing();
+    let counted = &stats.selections[0].stats;
+    counted.decisions.add(40);
+    counted.combined.add(20);
+    counted.confidence.add(15_000_000);
+    counted.judged.add(10);
+    counted.earned.add(7_000_000);
+    counted.arms[1].learned.add(2);
+    counted.arms[1].losses.add(200_000);
+    counted.beside_judged.add(5);
+    counted.beside_agreed.add(4);
+    counted.beside_earned.add(1_000_000);
+    counted.feedback.learned.add(10);
+    counted.feedback.expired.add(3);
+    counted.feedback.join_delay.record(5_000_000);
+    let app = r#"application="digits""#;
+    let expected = [
+        (format!("cutter_decisions_total{{{app}}}"), 40.0),
+        (format!("cutter_combined_answers_total{{{app}}}"), 20.0),
+        (format!("cutter_judged_answers_total{{{app}}}"), 10.0),
+        (format!("cutter_confidence{{{app}}}"), 0.75),
+        (format!("cutter_effective_accuracy{{{app}}}"), 0.7),
+        (format!("cutter_regret{{{app}}}"), 2.0),
+        (format!("cutter_apprentice_judged_answers_total{{{app}}}"), 5.0),
+        (format!("cutter_apprentice_agreement{{{app}}}"), 0.8),
+        (format!("cutter_apprentice_earned{{{app}}}"), 0.2),
+        (format!(r#"cutter_feedback_total{{{app},outcome="learned"}}"#), 10.0),
+        (format!(r#"cutter_feedback_total{{{app},outcome="expired"}}"#), 3.0),
+        (format!(r#"cutter_feedback_total{{{app},outcome="late"}}"#), 0.0),
+        (format!("cutter_feedback_share{{{app}}}"), 0.25),
+        (format!("cutter_feedback_join_delay_seconds_sum{{{app}}}"), 0.005),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+}
+
+#[test]
+fn each_arm_shows_its_choices_and_its_rewards() {
+    let stats = choosing();
+    let counted = &stats.selections[0].stats;
+    counted.decisions.add(40);
+    counted.combined.add(20);
+    let arm = &counted.arms[0];
+    arm.asked.add(10);
+    arm.came.add(9);
+    arm.stragglers.add(1);
+    arm.predicted_late.add(3);
+    arm.agreed.add(5);
+    arm.learned.add(2);
+    arm.losses.add(1_000_000);
+    arm.squared_losses.add(520_000);
+    arm.weight.set(600_000);
+    let label = r#"application="digits",model="softmax",version="1""#;
+    let expected = [
+        (format!("cutter_arm_asked_total{{{label}}}"), 10.0),
+        (format!("cutter_arm_came_total{{{label}}}"), 9.0),
+        (format!("cutter_arm_stragglers_total{{{label}}}"), 1.0),
+        (format!("cutter_arm_predicted_late_total{{{label}}}"), 3.0),
+        (format!("cutter_arm_agreed_total{{{label}}}"), 5.0),
+        (format!("cutter_arm_learned_total{{{label}}}"), 2.0),
+        (format!("cutter_arm_enabled{{{label}}}"), 1.0),
+        (format!("cutter_arm_weight{{{label}}}"), 0.6),
+        (format!("cutter_arm_share{{{label}}}"), 0.25),
+        (format!("cutter_arm_agreement{{{label}}}"), 0.25),
+        (format!("cutter_arm_reward{{{label}}}"), 0.5),
+        (format!("cutter_arm_reward_low{{{label}}}"), 0.304),
+        (format!("cutter_arm_reward_high{{{label}}}"), 0.696),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+    let other = r#"application="digits",model="noop",version="v\"2\\\n""#;
+    assert_samples(&stats, &[(&format!("cutter_arm_enabled{{{other}}}"), 0.0)]);
+    assert!(!samples(&stats).contains_key(&format!("cutter_arm_reward{{{other}}}")));
+}
+
+#[test]
+fn what_is_kept_is_told_of_whatever_keeps_it() {
+    let stats = choosing();
+    let (_, cache) = &stats.caches[0];
+    cache.hits.add(7);
+    cache.misses.add(8);
+    cache.evicted.add(2);
+    cache.bytes.set(65_000);
+    cache.is_off.set(1);
+    stats.store.as_ref().unwrap().saved.add(4);
+    stats.decision_log.as_ref().unwrap().add_dropped(6);
+    let model = r#"model="noop",version="v\"2\\\n""#;
+    let expected = [
+        (format!(r#"cutter_cache_requests_total{{{model},found="hit"}}"#), 7.0),
+        (format!(r#"cutter_cache_requests_total{{{model},found="missed"}}"#), 8.0),
+        (format!("cutter_cache_evicted_total{{{model}}}"), 2.0),
+        (format!("cutter_cache_bytes{{{model}}}"), 65_000.0),
+        (format!("cutter_cache_off{{{model}}}"), 1.0),
+        ("cutter_store_saved_total".to_owned(), 4.0),
+        ("cutter_decision_log_records_written_total".to_owned(), 0.0),
+        ("cutter_decision_log_records_dropped_total".to_owned(), 6.0),
+    ];
+    let expected = expected.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_samples(&stats, &expected);
+}
+
+#[test]
+fn who_has_no_policy_and_keeps_nothing_has_none_of_those_families() {
+    let text = encode(stats(), ProcessCounts::default(), Format::Text).unwrap();
+    let words = ["cutter_arm_", "cutter_decision", "cutter_feedback", "cutter_cache", "_store_"];
+    assert_eq!(words.map(|word| text.contains(word)), [false; 5]);
+    let mut online = choosing();
+    online.selections[0].is_apprentice = false;
+    let text = encode(online, ProcessCounts::default(), Format::Text).unwrap();
+    assert!(text.contains("cutter_arm_") && !text.contains("cutter_apprentice"), "{text}");
+}
+
+#[test]
 fn label_values_are_escaped() {
     let stats = stats();
     stats.models[1].queued.set(6);
@@ -202,7 +340,7 @@ fn label_values_are_escaped() {
 
 #[test]
 fn each_family_is_described_once_before_its_samples() {
-    let text = encode(stats(), ProcessCounts::default(), Format::OpenMetrics).unwrap();
+    let text = encode(choosing(), ProcessCounts::default(), Format::OpenMetrics).unwrap();
     let described = |word: &str| -> Vec<String> {
         text.lines()
             .filter_map(|line| line.strip_prefix(word))
@@ -287,7 +425,7 @@ fn assert_described(text: &str, format: Format) {
 #[test]
 fn every_metric_is_described_in_both_formats() {
     for format in [Format::Text, Format::OpenMetrics] {
-        let text = encode(stats(), ProcessCounts::default(), format).unwrap();
+        let text = encode(choosing(), ProcessCounts::default(), format).unwrap();
         assert_described(&text, format);
         assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
         assert_eq!(text.contains("# UNIT"), format == Format::OpenMetrics);
@@ -296,7 +434,7 @@ fn every_metric_is_described_in_both_formats() {
 
 #[test]
 fn both_formats_say_the_same() {
-    let stats = stats();
+    let stats = choosing();
     stats.applications[0].queries.add(10);
     stats.models[0].batches_failed.add(3);
     let process = ProcessCounts { log_lines_dropped: 7 };

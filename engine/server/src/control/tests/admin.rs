@@ -64,7 +64,8 @@ fn other_paths_and_methods_are_told_what_there_is() {
     let (status, _, body) = world.request("GET /admin");
     assert_eq!(status, 404);
     let expected = "{\"error\":\"there is nothing at this path\",\
-                    \"paths\":[\"/healthz\",\"/readyz\",\"/metrics\",\"/stats\",\"/inspect\"]}\n";
+                    \"paths\":[\"/healthz\",\"/readyz\",\"/metrics\",\"/stats\",\"/inspect\",\
+                    \"/applications/{application}/arms/{model}\"]}\n";
     assert_eq!(body, expected);
     let (status, head, body) = world.request("DELETE /readyz");
     assert_eq!(status, 405);

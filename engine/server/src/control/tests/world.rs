@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::super::changes::{self, Changes};
+use super::super::changes;
 use super::super::{ControlPlan, Signals, Timing, bind_containers, run_with};
 use crate::config::Config;
 use crate::counted::Counted;
@@ -46,7 +46,6 @@ pub struct World {
     stop: Option<oneshot::Sender<()>>,
     pub admin: SocketAddr,
     pub stats: Counted,
-    _changes: Changes,
     log: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     folder: TempDir,
@@ -60,6 +59,7 @@ pub enum Told {
     Up { replica: usize, incarnation: u64 },
     Lost { replica: usize, incarnation: u64, death: Death },
     Availability { model: usize, availability: Availability },
+    Switched { application: usize, arm: usize, on: bool },
     Drain,
     EndNow,
 }
@@ -108,6 +108,7 @@ impl World {
             registry: Arc::new(Mutex::new(registry)),
             engine,
             inbox: from_engine,
+            changes,
             requests,
             admin,
             containers: config.server.socket.as_deref().map(|path| bind_containers(path).unwrap()),
@@ -132,7 +133,6 @@ impl World {
             stop: Some(stop),
             admin: address,
             stats: counted,
-            _changes: changes,
             log,
             view,
             thread: Some(thread),
@@ -166,6 +166,9 @@ impl World {
             ToEngine::Availability { model, availability } => {
                 let model = model.place();
                 (Told::Availability { model, availability }, None)
+            }
+            ToEngine::SwitchArm { application, arm, on } => {
+                (Told::Switched { application: application.place(), arm, on }, None)
             }
             ToEngine::Change { .. }
             | ToEngine::SwitchArm { .. }
@@ -300,6 +303,14 @@ pub fn json_of(admin: SocketAddr, path: &str) -> Value {
 
 fn request_of(admin: SocketAddr, request: &str, fields: &str) -> (u16, String, String) {
     answer_on(ask(admin, request, fields))
+}
+
+/// Status, head and body of the answer to a request with a body.
+pub fn post(admin: SocketAddr, path: &str, fields: &str, body: &str) -> (u16, String, String) {
+    let fields = format!("Content-Length: {}\r\n{fields}", body.len());
+    let mut stream = ask(admin, &format!("POST {path}"), &fields);
+    stream.write_all(body.as_bytes()).unwrap();
+    answer_on(stream)
 }
 
 /// A connection with a request that is not answered yet.

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::sync::mpsc::sync_channel;
 
 use super::super::LogError;
-use super::super::chunk::{Chunk, Counts};
+use super::super::chunk::{Chunk, LogCounts};
 use super::super::files::Files;
 use super::super::frame;
 use super::super::record::{write_header, write_learned};
@@ -32,11 +32,11 @@ fn run_slowly(settings: LogSettings, records: &[Record]) {
         writer.flush(u64::MAX);
         let is_header = |record: &&Record| matches!(record, Record::Application(..));
         logged += (some.len() - some.iter().filter(is_header).count()) as u64;
-        while thread.records_written() < logged {
+        while thread.counts().written() < logged {
             std::thread::yield_now();
         }
     }
-    assert_eq!(thread.records_dropped(), 0);
+    assert_eq!(thread.counts().dropped(), 0);
     drop(writer);
     thread.join();
 }
@@ -157,7 +157,7 @@ fn what_a_full_disk_does_not_take_is_counted_and_the_log_goes_on_with_its_header
     full.send(chunk(1, true)).unwrap();
     full.send(chunk(2, false)).unwrap();
     drop(full);
-    let counts = Counts::default();
+    let counts = LogCounts::default();
     store(files, &to_write, &written, &counts);
     assert_eq!((counts.dropped(), counts.written()), (1, 1));
     assert_eq!(free.try_iter().map(|chunk| chunk.bytes.len()).collect::<Vec<_>>(), [0, 0]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::super::chunk::{Chunk, Counts};
+use super::super::chunk::{Chunk, LogCounts};
 use super::*;
 use crate::limits::{LOG_CHUNK_AGE_NS, LOG_CHUNK_BYTES, LOG_CONTEXT_BYTES_MAX};
 
@@ -12,14 +12,14 @@ struct Ends {
     writer: LogWriter,
     full: Receiver<Chunk>,
     free: SyncSender<Chunk>,
-    counts: Arc<Counts>,
+    counts: Arc<LogCounts>,
 }
 
 fn ends(sample: f64, chunks: usize) -> Ends {
     let (full, to_write) = sync_channel(chunks);
     let (written, free) = sync_channel(chunks);
     (0..chunks).for_each(|_| written.try_send(Chunk::new()).unwrap());
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(LogCounts::default());
     let mut writer = LogWriter::new(sample, full, free, Arc::clone(&counts));
     writer.add_application(application(), &header());
     Ends { writer, full: to_write, free: written, counts }
