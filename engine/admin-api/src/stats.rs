@@ -150,6 +150,11 @@ pub struct Model {
     /// Queries answered with the model's own error.
     #[serde(default)]
     pub items_failed: u64,
+    /// Calls that were also sent to a second replica, and those that it answered first.
+    #[serde(default)]
+    pub hedged: u64,
+    #[serde(default)]
+    pub hedges_won: u64,
     /// Ways in which its replicas broke the protocol, by kind; those that never occurred are left
     /// out.
     #[serde(default)]
@@ -187,8 +192,6 @@ pub struct Cache {
     /// Calls that were evaluated and left no output there: it was off, or had no room for them, or
     /// the identical call under way was to come too late.
     pub bypassed: u64,
-    /// Outputs found for feedback.
-    pub fetched: u64,
     /// Outputs that gave their place to others, or found none.
     pub evicted: u64,
     /// Outputs that were too old when they were asked for.

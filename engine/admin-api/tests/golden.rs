@@ -72,6 +72,8 @@ fn what_an_older_server_does_not_send_has_a_default() {
         "log_lines_dropped",
         "batches_failed",
         "items_failed",
+        "hedged",
+        "hedges_won",
         "failed_share",
         "failing",
         "violations",

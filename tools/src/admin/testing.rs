@@ -123,7 +123,7 @@ pub(crate) fn choosing_json() -> Value {
     let mut trees = stats["models"][0].clone();
     trees["model"] = json!("trees");
     trees["cache"] = json!({
-        "hits": 30, "joined": 10, "misses": 50, "bypassed": 10, "fetched": 0, "evicted": 0,
+        "hits": 30, "joined": 10, "misses": 50, "bypassed": 10, "evicted": 0,
         "expired": 0, "too_large": 0, "entries": 50, "bytes": 65_536, "off": true,
     });
     stats["models"].as_array_mut().unwrap().push(trees);

@@ -259,6 +259,18 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[Arc<ModelStats>]) 
         per_model(|model| &model.items_failed),
     )?;
     families.counters(
+        "cutter_hedged_calls",
+        "Calls that were also sent to a second replica, since the first was late.",
+        None,
+        per_model(|model| &model.hedged),
+    )?;
+    families.counters(
+        "cutter_hedges_won",
+        "Calls that the second replica answered first.",
+        None,
+        per_model(|model| &model.hedges_won),
+    )?;
+    families.counters(
         "cutter_protocol_violations",
         "Completions that broke the protocol, by kind; each ends its replica.",
         None,

@@ -91,7 +91,6 @@ fn count_kept(counted: &Counted) {
         &cache.joined,
         &cache.misses,
         &cache.bypassed,
-        &cache.fetched,
         &cache.evicted,
         &cache.expired,
         &cache.too_large,
@@ -189,6 +188,8 @@ fn count(stats: &EngineStats, counted: &Counted) {
         &softmax.replicas[0].batches,
         &softmax.replicas[0].rows,
         &softmax.replicas[0].service_ns,
+        &softmax.hedged,
+        &softmax.hedges_won,
     ];
     counts.into_iter().zip(301..).for_each(|(counter, count)| counter.add(count));
     softmax.queued.set(4);

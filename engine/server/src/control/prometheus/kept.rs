@@ -44,12 +44,6 @@ fn encode_cache_counts(families: &mut Families<'_>, caches: &[Cached]) -> fmt::R
         }),
     )?;
     families.counters(
-        "cutter_cache_fetched",
-        "Outputs that the cache had for feedback.",
-        None,
-        per_cache(|cache| &cache.fetched),
-    )?;
-    families.counters(
         "cutter_cache_evicted",
         "Outputs that gave their place in the cache to others, or found none.",
         None,

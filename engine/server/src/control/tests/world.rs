@@ -171,7 +171,6 @@ impl World {
                 (Told::Switched { application: application.place(), arm, on }, None)
             }
             ToEngine::Change { .. }
-            | ToEngine::SwitchArm { .. }
             | ToEngine::ChangePool { .. }
             | ToEngine::StopReplica { .. } => unreachable!("nothing comes or goes here"),
             ToEngine::Ask(_) => unreachable!("nobody asks here"),
