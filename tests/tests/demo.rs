@@ -14,11 +14,14 @@ use serde_json::Value;
 
 const RATE: u64 = 300;
 const SECONDS: u64 = 2;
+/// Digits that each policy learns from: enough for the failure to be seen.
+const LEARN: u64 = 600;
 
 /// Runs a short demo in a folder of its own, whose temporary files would go there, too.
 fn demo(folder: &Path, under_cargo: bool) -> Ended {
     let mut command = cutter(&["demo", "--json", "figures.json", "--report", "report.html"]);
     command.args(["--rate", &RATE.to_string(), "--seconds", &SECONDS.to_string()]);
+    command.args(["--learn", &LEARN.to_string()]);
     command.current_dir(folder).env("TMPDIR", folder).env_remove("CARGO");
     if under_cargo {
         let cutter = binary("cutter");
@@ -28,7 +31,7 @@ fn demo(folder: &Path, under_cargo: bool) -> Ended {
     run_within(&mut command, INSTALL_TIME)
 }
 
-/// Processes of the demo's model that are still there: they were given a file of the demo.
+/// Processes of the demo's models that are still there: they were given a file of the demo.
 fn left(demo: &Ended) -> usize {
     let weights = format!("/proc/{}/fd/", demo.pid);
     let processes = fs::read_dir("/proc").unwrap().flatten();
@@ -68,18 +71,45 @@ fn the_demo_is_as_accurate_as_its_weights_and_leaves_nothing_behind() {
     }
     assert!(number("/batch/mean") >= 1.0 && number("/batch/max") >= number("/batch/mean"));
     assert!(number("/batch/limit") >= 1.0);
+    assert_eq!(number("/selection/queries"), LEARN as f64);
+    let [linear, forest, failing] =
+        ["linear", "forest", "mlp-large"].map(|arm| number(&format!("/selection/arms/{arm}")));
+    assert!(failing < 0.8 && failing < forest, "{failing}: it fails for a third of the time");
+    assert_eq!(number("/selection/best_single"), forest);
+    for policy in ["exp3", "exp4", "thompson"] {
+        let accuracy = number(&format!("/selection/{policy}"));
+        assert!(accuracy > failing, "{policy}: {accuracy}");
+    }
+    assert!(number("/selection/exp4") > linear);
+    let stragglers = |name: &str| number(&format!("/stragglers/{name}"));
+    assert_eq!(stragglers("queries"), 500.0);
+    assert!(stragglers("asked") >= 1.0);
+    assert_eq!(stragglers("missing"), stragglers("asked"));
+    assert!(stragglers("unsure") >= 1.0);
+    assert!(stragglers("accuracy_sure") > stragglers("accuracy_unsure"));
     for word in ["accuracy", "p50", "p99.9", "max", "/s in", "batch", "limit", "defaults"] {
         assert!(ended.stdout.to_lowercase().contains(word), "{word}: {}", ended.stdout);
     }
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
-    for word in ["<svg", "Latency over time", "softmax:1", "batch_wait"] {
+    for word in ["Selection", "exp3", "exp4", "thompson", "to beat", "Stragglers", "unsure"] {
+        assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
+    }
+    for word in [
+        "<svg",
+        "Latency over time",
+        "softmax:1",
+        "batch_wait",
+        "Accuracy of the policies over the queries",
+        "Shares of the models in thompson",
+        "While a model was too slow",
+    ] {
         assert!(page.contains(word), "{word} is not on the page");
     }
     assert!(!page.contains("<script"));
 }
 
 #[test]
-fn the_demo_builds_its_model_when_cargo_runs_it() {
+fn the_demo_builds_its_models_when_cargo_runs_it() {
     let folder = tempfile::tempdir().unwrap();
     let ended = demo(folder.path(), true);
     assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);

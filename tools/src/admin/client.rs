@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use cutter_admin_api::{Inspection, Stats, inspect, stats};
+use cutter_admin_api::{Inspection, Readiness, Stats, inspect, stats};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -44,6 +44,9 @@ pub enum AdminError {
     Restarted { address: SocketAddr },
 }
 
+/// A server that is not ready says so in the status, too.
+const READINESS_STATUSES: [u16; 2] = [200, 503];
+
 /// The way to one admin port.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminClient {
@@ -73,6 +76,16 @@ impl AdminClient {
         self.read("/inspect", inspect::SCHEMA)
     }
 
+    /// Which models and replicas are ready.
+    pub fn readiness(&self) -> Result<Readiness, AdminError> {
+        let (address, path) = (self.address, "/readyz");
+        let body = self.get(path, &READINESS_STATUSES)?;
+        serde_json::from_str(&body).map_err(|error| {
+            let why = format!("no readiness ({error})");
+            AdminError::NotAdmin { address, path, why }
+        })
+    }
+
     fn read<T: DeserializeOwned>(
         &self,
         path: &'static str,
@@ -83,7 +96,7 @@ impl AdminClient {
             schema: String,
         }
         let not_admin = |why: String| AdminError::NotAdmin { address: self.address, path, why };
-        let body = self.get(path)?;
+        let body = self.get(path, &[200])?;
         let named: Named = serde_json::from_str(&body)
             .map_err(|error| not_admin(format!("no JSON with a schema ({error})")))?;
         if named.schema != expected {
@@ -96,7 +109,7 @@ impl AdminClient {
         Ok((answer, body))
     }
 
-    fn get(&self, path: &'static str) -> Result<String, AdminError> {
+    fn get(&self, path: &'static str, statuses: &[u16]) -> Result<String, AdminError> {
         let address = self.address;
         let answer = exchange(address, path).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -104,7 +117,7 @@ impl AdminClient {
             }
             _ => AdminError::Unreachable { address, why: error.to_string() },
         })?;
-        body_of(&answer).map_err(|why| AdminError::NotAdmin { address, path, why })
+        body_of(&answer, statuses).map_err(|why| AdminError::NotAdmin { address, path, why })
     }
 }
 
@@ -138,7 +151,7 @@ fn left(until: Instant) -> io::Result<Duration> {
 }
 
 /// The body of an answer that was received whole. Else: what was wrong with it.
-fn body_of(answer: &[u8]) -> Result<String, String> {
+fn body_of(answer: &[u8], statuses: &[u16]) -> Result<String, String> {
     if answer.len() > ADMIN_ANSWER_BYTES_MAX {
         return Err(format!("more than {ADMIN_ANSWER_BYTES_MAX} bytes"));
     }
@@ -150,7 +163,7 @@ fn body_of(answer: &[u8]) -> Result<String, String> {
         Err(error) => return Err(format!("something that is not HTTP ({error})")),
     };
     let status = head.code.unwrap_or_default();
-    if status != 200 {
+    if !statuses.contains(&status) {
         return Err(format!("HTTP status {status}"));
     }
     let body = &answer[head_bytes..];
@@ -179,6 +192,17 @@ mod tests {
         let stats = answering(&http(200, &stats_json().to_string()), |client| client.stats());
         let stats = stats.unwrap();
         assert_eq!((stats.applications[0].name.as_str(), stats.at_ns), ("digits", 1_000_000_000));
+    }
+
+    #[test]
+    fn a_server_that_is_not_ready_tells_what_is_missing() {
+        let body = r#"{"status": "not_ready", "models": [{"name": "a", "version": "1",
+            "replicas": [{"replica": 0, "state": "loading", "for_ms": 1, "pid": 7,
+            "incarnation": 1, "restarts": 0}]}]}"#;
+        let found = answering(&http(503, body), |client| client.readiness()).unwrap();
+        assert_eq!((found.is_ready(), found.models[0].replicas[0].pid), (false, Some(7)));
+        let error = answering(&http(500, "{}"), |client| client.readiness()).unwrap_err();
+        assert!(error.to_string().contains("HTTP status 500"), "{error}");
     }
 
     #[test]

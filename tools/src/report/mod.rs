@@ -24,6 +24,7 @@ mod html;
 mod numbers;
 mod percentiles;
 mod plot;
+mod selection;
 mod stages;
 mod svg;
 mod text;
@@ -70,6 +71,7 @@ pub fn page(results: &[ResultFile]) -> String {
                 text::capacity(&mut page, capacity);
                 page.charts([(capacity::chart(capacity), CAPACITY_CAPTION)]);
             }
+            Finding::Selection(selection) => selection::section(&mut page, selection),
             Finding::Compare(compare) => {
                 text::compare(&mut page, compare);
                 page.charts([(compare::runs(compare), ""), (compare::ratio(compare), "")]);

@@ -9,8 +9,10 @@ use crate::result::load::{
     Accuracy, Counts, Distribution, EngineSample, EngineSeries, ModelSample, PlanResult,
     QuantileResult, QuantileState, Slice, Slices, StageResult, Validity, WarmUp,
 };
+use crate::result::selection::{ArmResult, PolicyResult, StragglersResult};
 use crate::result::{
-    Environment, Finding, FloorFigure, Floors, Hiccups, LoadResult, ResultFile, SCHEMA, Tool,
+    Environment, Finding, FloorFigure, Floors, Hiccups, LoadResult, ResultFile, SCHEMA,
+    SelectionResult, Tool,
 };
 
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -297,7 +299,54 @@ pub fn all() -> Vec<ResultFile> {
         file(Finding::Floor(Floors::default())),
         file(Finding::Capacity(Box::new(capacity()))),
         file(Finding::Compare(Box::new(compare()))),
+        file(Finding::Selection(Box::new(selection()))),
     ]
+}
+
+/// Two policies over two models, of which the better one fails in the middle.
+pub fn selection() -> SelectionResult {
+    let policy = |name: &str, shares: [[f64; 3]; 2]| PolicyResult {
+        name: name.into(),
+        accuracy: 0.9,
+        phases: [0.95, 0.8, 0.95],
+        over_time: vec![0.95, 0.8, 0.95],
+        shares: shares.map(Vec::from).into(),
+    };
+    let arm = |model: &str, accuracy: f64, phases: [f64; 3]| ArmResult {
+        model: model.into(),
+        accuracy,
+        phases,
+        over_time: phases.into(),
+    };
+    SelectionResult {
+        queries: 3_000,
+        failing: "large".into(),
+        failing_from: 1_000,
+        failing_until: 2_000,
+        window: 1_000,
+        policies: vec![
+            policy("exp3", [[0.3, 0.9, 0.5], [0.7, 0.1, 0.5]]),
+            policy("exp4", [[0.1, 0.9, 0.2], [0.9, 0.1, 0.8]]),
+        ],
+        arms: vec![arm("small", 0.8, [0.8; 3]), arm("large", 0.68, [0.97, 0.1, 0.97])],
+        stragglers: StragglersResult {
+            model: "large".into(),
+            slo_ns: 20_000_000,
+            queries: 500,
+            in_time: 500,
+            p50_ns: 350_000,
+            p99_ns: 20_100_000,
+            max_ns: 20_300_000,
+            asked: 102,
+            missing: 102,
+            confidence: 0.7,
+            unsure_below: 0.6,
+            sure: 441,
+            sure_correct: 424,
+            unsure: 59,
+            unsure_correct: 29,
+        },
+    }
 }
 
 /// A run that was ended before its first request.

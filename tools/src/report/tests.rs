@@ -266,3 +266,24 @@ fn steps_that_the_generator_spoiled_neither_pass_nor_fail() {
     assert_eq!(page.matches(r#"<circle class="undecided""#).count(), 2, "a step and the legend");
     assert!(page.contains("generator too slow"));
 }
+
+#[test]
+fn policies_that_learn_have_their_accuracies_and_shares_and_the_line_to_beat() {
+    let result = samples::selection();
+    let page = page(&[samples::file(Finding::Selection(Box::new(result.clone())))]);
+    assert_eq!(
+        drawings(&page)[..4],
+        [
+            "Accuracy of the policies over the queries",
+            "Accuracy of the models over the queries",
+            "Shares of the models in exp3",
+            "Shares of the models in exp4",
+        ]
+    );
+    assert!(page.contains("small 80.0 %") && page.contains("large failed from query 1,001"));
+    assert!(page.contains("102 of 102"));
+    let mut nothing = result;
+    nothing.policies.iter_mut().for_each(|policy| policy.over_time.clear());
+    let page = super::page(&[samples::file(Finding::Selection(Box::new(nothing)))]);
+    assert!(!drawings(&page).contains(&"Accuracy of the policies over the queries".to_owned()));
+}

@@ -24,6 +24,7 @@ pub fn heading(at: usize, result: &ResultFile) -> String {
         Finding::Floor(_) => "floor".to_owned(),
         Finding::Capacity(capacity) => format!("capacity of {}", capacity.target),
         Finding::Compare(compare) => format!("compare {} with {}", compare.a, compare.b),
+        Finding::Selection(_) => "policies that learn".to_owned(),
     };
     format!("{}: {what}", at + 1)
 }
@@ -40,6 +41,7 @@ pub fn overview(page: &mut Page, results: &[ResultFile]) {
             Finding::Floor(_) => vec![],
             Finding::Capacity(capacity) => vec![super::capacity::answer(capacity)],
             Finding::Compare(compare) => vec![verdict_words(compare.verdict).to_owned()],
+            Finding::Selection(selection) => vec![super::selection::answer(selection)],
         });
         // Rates and quantiles are of loads alone.
         row.resize(LOAD_SUMMARY.len() + 1, String::new());

@@ -6,13 +6,14 @@
 //! ```text
 //!  ResultFile ─┬─ schema, tool, started_at, command
 //!              ├─ environment   kernel, CPU, cores, load average, floors
-//!              └─ kind, finding  load | floor | capacity | compare
+//!              └─ kind, finding  load | floor | capacity | compare | selection
 //! ```
 
 pub mod environment;
 pub mod hgrm;
 pub mod hlog;
 pub mod load;
+pub mod selection;
 mod stamp;
 
 use hdrhistogram::Histogram;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use environment::{Environment, FloorFigure, Floors, Hiccups};
 pub use load::LoadResult;
+pub use selection::SelectionResult;
 pub use stamp::Stamp;
 
 use crate::capacity::CapacityResult;
@@ -58,6 +60,7 @@ pub enum Finding {
     Floor(Floors),
     Capacity(Box<CapacityResult>),
     Compare(Box<CompareResult>),
+    Selection(Box<SelectionResult>),
 }
 
 /// Digits that a histogram tells apart.

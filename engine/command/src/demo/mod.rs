@@ -1,4 +1,4 @@
-//! `cutter demo`: a whole server, a real model and a client, in one command.
+//! `cutter demo`: a whole server, real models and a client, in one command.
 //!
 //! ```text
 //!  main thread      container ▸ server ▸ first prediction ▸ samples, progress line ▸ report
@@ -7,17 +7,23 @@
 //!  softmax          a process, started by the server        reads rows, names digits
 //! ```
 //!
+//! Then, on the main thread, the acts of `learning`: policies that choose among five models.
+//!
 //! What is measured is what a client sees: time from when a query should have been sent to its
 //! complete answer. What is checked is every class, against the same weights computed here. No
 //! file is written (but the one that was asked for) and no process is left: the weights are handed
-//! over as a memfd, and the server ends its replicas before it ends.
+//! over as memfds, and the server ends its replicas before it ends.
 
 mod container;
+mod figures;
 mod interrupt;
+mod learning;
 mod limits;
+mod models;
 mod options;
 mod plot;
 mod report;
+mod serving;
 mod tally;
 
 use std::io::{self, IsTerminal, Write};
@@ -49,6 +55,7 @@ use cutter_tools::target::{Address, Target};
 use cutter_tools::text::grouped;
 use cutter_tools::{load, report as pages};
 
+use learning::{LearningError, Stage as LearningStage};
 use limits::{ANSWER_NS_MAX, READY_NS_MAX, SAMPLE_PERIOD_MS, SLO_US};
 use report::{BatchSizes, Cores, Report, StageTime};
 use tally::{Known, Tally};
@@ -65,8 +72,8 @@ pub enum DemoError {
     #[error("cannot build the container with {command}:\n{why}")]
     Build { command: String, why: String },
     #[error(
-        "the container is not at {}; build it with: cargo build --release -p cutter-examples \
-         --bin softmax, or run the demo with: cargo run --release -- demo", path.display()
+        "the container is not at {}; build it with: cargo build --release -p cutter-examples, \
+         or run the demo with: cargo run --release -- demo", path.display()
     )]
     NoContainer { path: PathBuf },
     #[error("the path {} is not UTF-8; move the container elsewhere", .0.display())]
@@ -88,6 +95,8 @@ pub enum DemoError {
     Replay(#[from] LoadError),
     #[error("the server does not say how it is: {0}")]
     Admin(#[from] AdminError),
+    #[error("the policies could not be shown: {0}")]
+    Learning(#[from] LearningError),
     #[error("{0}")]
     System(#[source] io::Error),
     #[error(transparent)]
@@ -110,12 +119,12 @@ pub enum DemoError {
 /// weights give offline, or when a query ended in an error.
 pub fn run(options: &Options) -> Result<(), DemoError> {
     let line = ProgressLine::new();
-    line.show("building the softmax container");
-    let program = container::find();
+    line.show("building the containers");
+    let programs = container::find();
     line.clear();
     let cores = choose_cores(&affinity::allowed().map_err(DemoError::System)?);
-    let weights = container::Weights::new().map_err(DemoError::System)?;
-    let config = container::configure(&program?, &weights.path(), &cores)?;
+    let models = serving::load().map_err(DemoError::System)?;
+    let config = serving::configure(&programs?, &models, &cores)?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress).map_err(DemoError::System)?;
     let stamp = options.report.as_ref().map(|_| take_stamp(&line)).transpose()?;
@@ -133,8 +142,10 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
         write(path, &report.to_json())?;
     }
     if let (Some(path), Some(stamp)) = (&options.report, stamp) {
-        let file = stamp.file(Finding::Load(Box::new(result)));
-        write(path, &pages::page(&[file]))?;
+        let learned = report.selection.clone().map(|found| Finding::Selection(Box::new(found)));
+        let findings = [Finding::Load(Box::new(result))].into_iter().chain(learned);
+        let files: Vec<_> = findings.map(|finding| stamp.file(finding)).collect();
+        write(path, &pages::page(&files))?;
     }
     judge(&report)
 }
@@ -175,7 +186,7 @@ fn measure(
     let Some(Listen::Tcp(address)) = server.addresses().first() else {
         unreachable!("the demo's configuration has one TCP address");
     };
-    let target = format!("http://{address}/{}/predict", container::APPLICATION);
+    let target = format!("http://{address}/{}/predict", serving::APPLICATION);
     let (questions, known) = questions(&target)?;
     let rate_qps = u64::from(options.rate);
     let queries = rate_qps * u64::from(options.seconds);
@@ -193,8 +204,8 @@ fn measure(
         cpu: cores.client,
     };
     line.show("waiting for the first prediction");
-    wait_until_ready(&plan, progress)?;
     let admin = AdminClient::new(&server.admin().to_string())?;
+    wait_until_ready(&plan, admin, progress)?;
     let before = admin.stats()?;
     let sampler = Sampler::start(admin, SAMPLE_PERIOD_MS)?;
     let (recording, limits) = replay_and_watch(&plan, queries, &server.counted(), progress, line)?;
@@ -203,6 +214,11 @@ fn measure(
     let window = window.ok_or(AdminError::Restarted { address: admin.address() })?;
     let reading = reading(&plan, target, &arrivals);
     let result = LoadResult { engine, ..analyse(&recording, reading) };
+    let queries_of_each = u64::from(options.learn);
+    let show = |text: &str| line.show(text);
+    let stage =
+        LearningStage { query: *address, admin, queries: queries_of_each, progress, show: &show };
+    let selection = learning::run(&stage)?;
     let report = Report {
         cores,
         connections: plan.connections,
@@ -213,6 +229,7 @@ fn measure(
         stages: stage_times(&window),
         batch: batch_sizes(&window),
         limits,
+        selection,
     };
     Ok((report, result))
 }
@@ -259,8 +276,8 @@ fn questions(target: &str) -> Result<(Questions, Vec<Known>), DemoError> {
     Ok((questions.with_labels(offline), known))
 }
 
-/// Asks until there is a prediction.
-fn wait_until_ready(plan: &Plan, progress: &Progress) -> Result<(), DemoError> {
+/// Asks until every model is ready and there is a prediction.
+fn wait_until_ready(plan: &Plan, admin: AdminClient, progress: &Progress) -> Result<(), DemoError> {
     let until_ns = monotonic_ns() + READY_NS_MAX;
     let once = Plan {
         pace: Pace::Closed { requests: Some(1), duration_ns: None },
@@ -271,7 +288,9 @@ fn wait_until_ready(plan: &Plan, progress: &Progress) -> Result<(), DemoError> {
         if progress.is_interrupted() {
             return Err(DemoError::Interrupted);
         }
+        let readiness = admin.readiness()?;
         let last = match load::run(&once, &Progress::default()) {
+            _ if !readiness.is_ready() => readiness.reasons.join("; "),
             Ok(recording) => match recording.samples.first() {
                 Some(sample) if sample.outcome == Outcome::Answered => return Ok(()),
                 _ => told(&recording),

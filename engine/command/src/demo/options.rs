@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::limits::{RATE_QPS_MAX, SECONDS_MAX};
+use super::limits::{LEARNING_QUERIES_MAX, RATE_QPS_MAX, SECONDS_MAX};
 
 /// The options of `cutter demo`.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +24,15 @@ pub struct Options {
         value_parser = clap::value_parser!(u32).range(1..=RATE_QPS_MAX)
     )]
     pub rate: u32,
+
+    /// Digits that each policy of the second act learns from.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3_000,
+        value_parser = clap::value_parser!(u32).range(1..=LEARNING_QUERIES_MAX)
+    )]
+    pub learn: u32,
 
     /// Also write the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
@@ -55,6 +64,7 @@ mod tests {
     fn it_runs_for_ten_seconds_unless_asked_otherwise() {
         let options = parse(&[]).unwrap();
         assert_eq!((options.seconds, options.rate, options.json), (10, 2_000, None));
+        assert_eq!(options.learn, 3_000);
         let options = parse(&["--seconds", "3", "--rate", "50", "--json", "a.json"]).unwrap();
         assert_eq!((options.seconds, options.rate), (3, 50));
         assert_eq!((options.json, options.report), (Some("a.json".into()), None));
@@ -68,6 +78,8 @@ mod tests {
             ["--seconds", "1.5"],
             ["--rate", "0"],
             ["--rate", "1000001"],
+            ["--learn", "0"],
+            ["--learn", "1000001"],
         ] {
             assert!(parse(&words).is_err(), "{words:?}");
         }

@@ -7,6 +7,8 @@
 //!        0 s           10.0 s
 //! ```
 //!
+//! A [`Strip`] is one in a single line, for several below each other.
+//!
 //! Samples are taken at even distances. When there are more of them than columns, a column shows
 //! the mean of its own.
 
@@ -29,9 +31,11 @@ pub struct Plot<'a> {
 
 impl Display for Plot<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let columns = columns(self.samples);
+        let samples: Vec<f64> = self.samples.iter().map(|sample| *sample as f64).collect();
+        let columns = columns(&samples, COLUMNS_MAX);
         let top = round_up(self.samples.iter().copied().max().unwrap_or(0));
-        let heights: Vec<usize> = columns.iter().map(|mean| height(*mean, top)).collect();
+        let heights: Vec<usize> =
+            columns.iter().map(|mean| height(mean / top as f64, LINES)).collect();
         for line in (0..LINES).rev() {
             let label = if line + 1 == LINES { top.to_string() } else { String::new() };
             let cell = |height: &usize| BLOCKS[height.saturating_sub(line * EIGHTHS).min(EIGHTHS)];
@@ -46,26 +50,43 @@ impl Display for Plot<'_> {
     }
 }
 
+/// Shares over time in one line: empty at `low` and below, full at 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Strip<'a> {
+    pub values: &'a [f64],
+    pub low: f64,
+    pub columns: usize,
+}
+
+impl Display for Strip<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let columns = columns(self.values, self.columns);
+        let of_range = |mean: &f64| ((mean - self.low) / (1.0 - self.low)).max(0.0);
+        let cells = columns.iter().map(|mean| BLOCKS[height(of_range(mean), 1).min(EIGHTHS)]);
+        write!(f, "{:<width$}", cells.collect::<String>(), width = self.columns)
+    }
+}
+
 /// The mean of each column's samples; no column is without any.
-fn columns(samples: &[u64]) -> Vec<f64> {
-    let width = samples.len().min(COLUMNS_MAX);
+fn columns(samples: &[f64], columns_max: usize) -> Vec<f64> {
+    let width = samples.len().min(columns_max);
     let of_column = |column: usize| {
         let first = column * samples.len() / width;
         let own = &samples[first..(column + 1) * samples.len() / width];
-        own.iter().sum::<u64>() as f64 / own.len() as f64
+        own.iter().sum::<f64>() / own.len() as f64
     };
     (0..width).map(of_column).collect()
 }
 
-/// How many eighths of a line a value is high. Only nothing is nothing.
+/// How many eighths a part of so many lines is high. Only nothing is nothing.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "between 0 and all eighths of all lines"
 )]
-fn height(value: f64, top: u64) -> usize {
-    let eighths = (value / top as f64 * (LINES * EIGHTHS) as f64).round() as usize;
-    if value > 0.0 { eighths.max(1) } else { 0 }
+fn height(part: f64, lines: usize) -> usize {
+    let eighths = (part * (lines * EIGHTHS) as f64).round() as usize;
+    if part > 0.0 { eighths.max(1) } else { 0 }
 }
 
 /// The next number that is easy to read: 1, 2 or 5, and zeros.
@@ -119,6 +140,14 @@ mod tests {
         let lines = lines(&[1; 60], 10.0);
         assert_eq!(lines[4], format!("       0 ┼{}", "─".repeat(60)));
         assert_eq!(lines[5], format!("          0 s{}10.0 s", " ".repeat(51)));
+    }
+
+    #[test]
+    fn a_strip_is_one_line_between_its_low_and_all() {
+        let strip = |values: &[f64], low| Strip { values, low, columns: 6 }.to_string();
+        assert_eq!(strip(&[0.0, 0.01, 0.5, 1.0], 0.0), " ▁▄█  ");
+        assert_eq!(strip(&[0.2, 0.5, 0.75, 1.0], 0.5), "  ▄█  ");
+        assert_eq!(strip(&[1.0, 0.0].repeat(6), 0.0), "▄".repeat(6));
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::fmt::{self, Display, Formatter};
 
 use cutter_core::stats::Stage;
+use cutter_tools::result::SelectionResult;
 use cutter_tools::text::{grouped, time};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::figures::{Selection, Stragglers};
+use super::learning;
 use super::limits::SLO_US;
 use super::plot::Plot;
 use super::tally::Tally;
@@ -49,10 +52,12 @@ pub struct Report {
     pub batch: BatchSizes,
     /// The AIMD limit, sampled at even distances.
     pub limits: Vec<u64>,
+    /// What policies learned; absent when the demo was ended before.
+    pub selection: Option<SelectionResult>,
 }
 
 #[derive(Serialize)]
-struct Json {
+struct Json<'a> {
     queries: u64,
     predictions: u64,
     defaults: u64,
@@ -64,6 +69,8 @@ struct Json {
     stages_us: Stages,
     batch: Batch,
     send_lag_us: Lag,
+    selection: Option<Selection<'a>>,
+    stragglers: Option<Stragglers<'a>>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +138,8 @@ impl Report {
             },
             batch: Batch { mean: self.batch.mean, max: self.batch.max, limit: self.limit() },
             send_lag_us: Lag { p50: lag_p50, p99: lag_p99, max: lag_max },
+            selection: self.selection.as_ref().map(Selection::of),
+            stragglers: self.selection.as_ref().map(|found| Stragglers::of(&found.stragglers)),
         };
         let text = serde_json::to_string_pretty(&json);
         text.expect("numbers under fixed names are always JSON") + "\n"
@@ -230,7 +239,8 @@ impl Display for Report {
         self.write_heading(f)?;
         self.write_counts(f)?;
         self.write_times(f)?;
-        self.write_batches(f)
+        self.write_batches(f)?;
+        self.selection.iter().try_for_each(|found| write!(f, "{}", learning::Text(found)))
     }
 }
 
@@ -281,6 +291,7 @@ mod tests {
             stages: [1_500, 2_500, 3_500, 4_500, 5_500].map(stage),
             batch: BatchSizes { mean: 1.25, max: 7 },
             limits: vec![1, 3, 5, 7, 9],
+            selection: None,
         }
     }
 
@@ -364,7 +375,7 @@ Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++
                         latency_us p50 p99 p999 max \
                         stages_us parse p50 p99 queue p50 p99 batch_wait p50 p99 service p50 p99 \
                         reply p50 p99 \
-                        batch mean max limit send_lag_us p50 p99 max";
+                        batch mean max limit send_lag_us p50 p99 max selection stragglers";
         assert_eq!(names, Vec::from_iter(expected.split_whitespace()));
     }
 
