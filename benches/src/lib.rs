@@ -4,13 +4,15 @@
 //! Each bench is a program of its own: `cargo bench -p cutter-benches --bench NAME`. It prints a
 //! table and, with `-- --json FILE`, writes the same as a JSON array. What is compared is measured
 //! in one run, in rounds that take turns, and each figure is the median of its rounds: absolute
-//! times are those of one machine and day, ratios travel better. A bench takes well under a minute.
+//! times are those of one machine and day, ratios travel better. A bench takes well under a
+//! minute, but for `paper_selection`, which takes a few.
 //!
 //! # Rooms
 //! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and
 //! JSON · [`cores`] who runs where · [`processes`] children that end with the bench ·
 //! [`containers`] the example models · [`inputs`] rows and bodies · [`floor`] a row there and
-//! its sum back without Cutter · [`served`] what is served over HTTP, and how it is asked.
+//! its sum back without Cutter · [`served`] what is served over HTTP, and how it is asked ·
+//! [`recovery`] how long a policy takes to be good again.
 
 pub mod containers;
 pub mod cores;
@@ -19,6 +21,7 @@ pub mod inputs;
 pub mod measurement;
 pub mod options;
 pub mod processes;
+pub mod recovery;
 pub mod report;
 pub mod served;
 

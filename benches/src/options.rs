@@ -29,7 +29,7 @@ impl Options {
 
 /// Cargo runs a bench in the folder of its package. A file named on the command line is meant from
 /// where cargo itself was called.
-fn caller_folder() -> PathBuf {
+pub fn caller_folder() -> PathBuf {
     let of_parent = |file: &str| format!("/proc/{}/{file}", std::os::unix::process::parent_id());
     let name = std::fs::read_to_string(of_parent("comm")).unwrap_or_default();
     let folder = (name.trim_end() == "cargo").then(|| std::fs::read_link(of_parent("cwd")).ok());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// No bench takes as long as this, once all is built, unless it hangs.
+/// No bench takes as long as this, once all is built, unless it hangs or says otherwise.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// A child that is killed when it is dropped.
@@ -50,9 +50,14 @@ impl Drop for Running {
 /// Ends this process if it is still there after the time limit: something hangs, or others take the
 /// cores. Its children notice.
 pub fn limit_time() {
-    std::thread::spawn(|| {
-        std::thread::sleep(TIME_LIMIT);
-        eprintln!("given up after {TIME_LIMIT:?}: something hangs, or others take the cores");
+    limit_time_to(TIME_LIMIT);
+}
+
+/// The same with a time limit of its own.
+pub fn limit_time_to(time_limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time_limit);
+        eprintln!("given up after {time_limit:?}: something hangs, or others take the cores");
         std::process::exit(1);
     });
 }

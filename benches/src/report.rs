@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::measurement::Measurement;
 use crate::options::Options;
 
@@ -50,7 +52,7 @@ pub fn print_note(text: &str) {
 }
 
 /// Writes the measurements where the options ask for them.
-pub fn write_json(options: &Options, measurements: &[Measurement]) -> std::io::Result<()> {
+pub fn write_json(options: &Options, measurements: &[impl Serialize]) -> std::io::Result<()> {
     let Some(file) = &options.json else { return Ok(()) };
     write(file, measurements).map_err(|error| {
         let text = format!("cannot write {}: {error}; give another --json", file.display());
@@ -74,7 +76,7 @@ pub fn qps(measurement: &Measurement) -> f64 {
     measurement.qps
 }
 
-fn write(file: &Path, measurements: &[Measurement]) -> std::io::Result<()> {
+fn write(file: &Path, measurements: &[impl Serialize]) -> std::io::Result<()> {
     let mut json = serde_json::to_vec_pretty(measurements)?;
     json.push(b'\n');
     std::fs::write(file, json)

@@ -50,7 +50,7 @@ wait = "{wait}"
 
 /// All inputs, as queries over HTTP.
 pub fn requests() -> Vec<Vec<u8>> {
-    bodies().iter().map(|body| request(body)).collect()
+    bodies().iter().map(|body| request("/bench/predict", body)).collect()
 }
 
 /// A load on one connection, by a client that is pinned nowhere.
@@ -93,11 +93,11 @@ pub fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A query over HTTP with this body.
-fn request(body: &[u8]) -> Vec<u8> {
+/// A request over HTTP with this body.
+pub fn request(path: &str, body: &[u8]) -> Vec<u8> {
     let bytes = body.len();
     let mut request = format!(
-        "POST /bench/predict HTTP/1.1\r\nHost: localhost\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n\
          Content-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
     )
     .into_bytes();

@@ -116,8 +116,8 @@ pub(crate) fn busy_json(half_seconds: u64) -> Value {
     stats
 }
 
-/// A busy server whose application learns beside softmax. Its second model has a cache, and is taken
-/// out.
+/// A busy server whose application learns beside softmax. Its second model has a cache, and is
+/// taken out.
 pub(crate) fn choosing_json() -> Value {
     let mut stats = busy_json(1);
     let mut trees = stats["models"][0].clone();

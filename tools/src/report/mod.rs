@@ -12,7 +12,7 @@
 //! Pure. Nothing is drawn that was not measured: a chart without data is absent, a value without
 //! support is words. All text of a file is escaped; it may come from anywhere.
 
-mod axis;
+pub mod axis;
 mod bars;
 mod capacity;
 mod cdf;
@@ -20,13 +20,13 @@ mod compare;
 mod engine;
 mod floors;
 mod heat;
-mod html;
-mod numbers;
+pub mod html;
+pub mod numbers;
 mod percentiles;
-mod plot;
+pub mod plot;
 mod selection;
 mod stages;
-mod svg;
+pub mod svg;
 mod text;
 mod throughput;
 

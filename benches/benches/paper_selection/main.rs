@@ -1,0 +1,117 @@
+//! `cargo bench -p cutter-benches --bench paper_selection [-- PART …]`: the figures of the Clipper
+//! paper (NSDI '17) that are about choosing among models, drawn again by this server, with the
+//! paper's numbers beside them. Each part prints a table and what it aims at; `-- --json FILE`
+//! writes the figures as an array, and `-- --html FILE` one page with charts.
+//!
+//! - `fig7`: what an ensemble errs, and what it errs where many of its models agree.
+//! - `fig8`: policies that learn while the best of five models fails and heals.
+//! - `exp3_regret`: the paper's Exp3 over its five arms, simulated.
+//! - `fig9`: ensembles of 1 to 20 models, of which some are late, within 20 ms.
+//! - `fig10`: what is learned of a user, beside what is learned of all.
+//! - `feedback`: observations a second with four models, with their caches and without.
+//! - `cache_hit`: predictions that a cache knows, beside an echo of the same bytes.
+//!
+//! All but `exp3_regret` is served: real models, each a process of its own, asked over HTTP by
+//! clients that share a core with them, while the engine has the other. The models are those of
+//! `container-sdk/examples/digits`, and the questions the 500 digits that none of them has seen.
+//! The paper's own models and data cannot be had: its numbers are a scale, not a duel.
+//!
+//! # Rooms
+//! `finding` what a part has found out, and how it is shown · `stage` a server and its models ·
+//! `client` one who asks · `asked` what is asked · a room for each part.
+
+mod asked;
+mod cache_hit;
+mod client;
+mod exp3_regret;
+mod feedback;
+mod fig10;
+mod fig7;
+mod fig8;
+mod fig9;
+mod finding;
+mod stage;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use cutter_benches::cores::Cores;
+use cutter_benches::options::{Options, caller_folder};
+use cutter_benches::processes::limit_time_to;
+use cutter_benches::report::{print_note, write_json};
+use cutter_tools::floor::cores::pin;
+use finding::Finding;
+use stage::Programs;
+
+/// All parts together take about half of this.
+const TIME_LIMIT: Duration = Duration::from_secs(900);
+
+#[derive(Clone, Debug, Parser)]
+struct Command {
+    #[command(flatten)]
+    options: Options,
+    /// Write a page with all charts to this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Only these parts; all, if none is named.
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Part {
+    Fig7,
+    Fig8,
+    Exp3Regret,
+    Fig9,
+    Fig10,
+    Feedback,
+    CacheHit,
+}
+
+fn main() -> io::Result<()> {
+    let mut command = Command::parse();
+    for file in [&mut command.options.json, &mut command.html].into_iter().flatten() {
+        *file = caller_folder().join(&*file);
+    }
+    let cores = Cores::choose()?;
+    let programs = Programs::build()?;
+    limit_time_to(TIME_LIMIT);
+    pin(cores.other)?;
+    let parts = match command.parts.as_slice() {
+        [] => Part::value_variants(),
+        named => named,
+    };
+    let mut findings = Vec::new();
+    for part in parts {
+        let finding = part.run(cores, &programs)?;
+        finding.print();
+        findings.push(finding);
+    }
+    let records: Vec<_> = findings.iter().flat_map(|finding| &finding.records).collect();
+    write_json(&command.options, &records)?;
+    if let Some(file) = &command.html {
+        std::fs::write(file, finding::page(&findings)).map_err(|error| {
+            let text = format!("cannot write {}: {error}; give another --html", file.display());
+            io::Error::new(error.kind(), text)
+        })?;
+        print_note(&format!("written to {}", file.display()));
+    }
+    Ok(())
+}
+
+impl Part {
+    fn run(self, cores: Cores, programs: &Programs) -> io::Result<Finding> {
+        match self {
+            Self::Fig7 => fig7::find(cores, programs),
+            Self::Fig8 => fig8::find(cores, programs),
+            Self::Exp3Regret => exp3_regret::find(),
+            Self::Fig9 => fig9::find(cores, programs),
+            Self::Fig10 => fig10::find(cores, programs),
+            Self::Feedback => feedback::find(cores, programs),
+            Self::CacheHit => cache_hit::find(cores, programs),
+        }
+    }
+}
