@@ -39,6 +39,9 @@ const SPEC: TensorSpec = TensorSpec::at_most(ElementType::Float32, 40);
 
 const COLUMNS: [&str; 4] = ["cost_ns", "memory_bytes", "allowed_bytes", "entries_kept"];
 
+/// What a request meets.
+type Way = fn(&mut Bench) -> Round;
+
 /// A full cache, and inputs of which no two are alike.
 struct Bench {
     cache: Cache<u64>,
@@ -61,7 +64,7 @@ fn main() -> io::Result<()> {
 
 fn measure(input_bytes: usize) -> [Measurement; 3] {
     let mut bench = Bench::new(input_bytes);
-    let ways: [(&str, fn(&mut Bench) -> Round); 3] =
+    let ways: [(&str, Way); 3] =
         [("miss", Bench::misses), ("hit", Bench::hits), ("join", Bench::joins)];
     ways.map(|(name, way)| {
         let mut rounds = Rounds::new(&format!("{name}_{input_bytes}"));

@@ -33,6 +33,9 @@ const WINDOW: usize = 8;
 const WAIT_NS: u64 = 1_000 * MS;
 const FLOAT: TensorSpec = TensorSpec::scalar(ElementType::Float32);
 
+/// Which model said what, when and with what weight.
+type Spoke = (usize, Option<Vec<u8>>, Option<u64>, f64);
+
 /// What was told of a query.
 #[derive(Clone, Debug, PartialEq)]
 struct Told {
@@ -40,8 +43,7 @@ struct Told {
     /// The output, or why there is none.
     output: Result<Vec<u8>, Reason>,
     confidence: Option<f64>,
-    /// Which models said what, when and with what weight.
-    members: Vec<(usize, Option<Vec<u8>>, Option<u64>, f64)>,
+    members: Vec<Spoke>,
 }
 
 /// A decision as it was noted.
@@ -54,13 +56,15 @@ struct Noted {
     answer: Said,
 }
 
+/// From which query something was learned, the losses, and that of its answer.
+type Taught = (u64, Vec<Option<f64>>, Option<f64>);
+
 /// Who hears of everything.
 #[derive(Debug, Default)]
 struct Heard {
     told: BTreeMap<u64, Told>,
     noted: BTreeMap<u64, Noted>,
-    /// The ids of queries from which something was learned, and the losses.
-    learned: Vec<(u64, Vec<Option<f64>>, Option<f64>)>,
+    learned: Vec<Taught>,
 }
 
 impl Sink for Heard {

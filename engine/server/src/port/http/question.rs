@@ -170,14 +170,14 @@ pub struct Reading {
 #[derive(Debug)]
 enum Reader {
     Predict(PredictReader),
-    Update(Box<UpdateReader>),
+    Update(UpdateReader),
 }
 
 impl Reading {
     fn new(application: ApplicationId, input: TensorSpec, verb: Verb) -> Self {
         let reader = match verb {
             Verb::Predict => Reader::Predict(PredictReader::new(input, INPUT_BATCH_MAX)),
-            Verb::Update => Reader::Update(Box::new(UpdateReader::new(input, INPUT_BATCH_MAX))),
+            Verb::Update => Reader::Update(UpdateReader::new(input, INPUT_BATCH_MAX)),
         };
         let lists = Lists::default();
         Self { application, input, reader, row: None, lists, read: None, cleared: 0 }
