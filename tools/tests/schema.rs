@@ -94,7 +94,7 @@ fn files_of_every_kind_are_valid() {
         assert_eq!(errors, [""; 0], "{}", file["kind"]);
     }
     let kinds: BTreeSet<&str> = files.iter().map(|file| file["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, BTreeSet::from(["capacity", "compare", "floor", "load"]));
+    assert_eq!(kinds, BTreeSet::from(["capacity", "compare", "floor", "load", "selection"]));
 }
 
 #[test]

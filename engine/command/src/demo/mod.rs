@@ -15,6 +15,7 @@
 //! over as memfds, and the server ends its replicas before it ends.
 
 mod container;
+mod cores;
 mod figures;
 mod interrupt;
 mod learning;
@@ -55,9 +56,10 @@ use cutter_tools::target::{Address, Target};
 use cutter_tools::text::grouped;
 use cutter_tools::{load, report as pages};
 
+use cores::Cores;
 use learning::{LearningError, Stage as LearningStage};
 use limits::{ANSWER_NS_MAX, READY_NS_MAX, SAMPLE_PERIOD_MS, SLO_US};
-use report::{BatchSizes, Cores, Report, StageTime};
+use report::{BatchSizes, Report, StageTime};
 use tally::{Known, Tally};
 
 pub use options::Options;

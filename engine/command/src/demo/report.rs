@@ -8,19 +8,12 @@ use cutter_tools::text::{grouped, time};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::cores::Cores;
 use super::figures::{Selection, Stragglers};
 use super::learning;
 use super::limits::SLO_US;
 use super::plot::Plot;
 use super::tally::Tally;
-
-/// Where the threads ran.
-#[derive(Clone, Copy, Debug)]
-pub struct Cores {
-    pub engine: Option<usize>,
-    pub model: Option<usize>,
-    pub client: Option<usize>,
-}
 
 /// The time that queries spent in one stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

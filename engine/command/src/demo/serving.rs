@@ -13,9 +13,9 @@ use cutter_server::config::Config;
 
 use super::DemoError;
 use super::container::Programs;
+use super::cores::Cores;
 use super::limits::{LEARNING_ROWS, LEARNING_SLO_US, SLO_US, UNSURE_BELOW};
 use super::models::{ARMS, Handed, Model, SOFTMAX};
-use super::report::Cores;
 
 /// The application of the first act.
 pub const APPLICATION: &str = "digits";

@@ -13,7 +13,7 @@
 //!
 //! Invariants:
 //! - The engine thread never waits: a record that finds no empty chunk is dropped, and counted.
-//! - There are [`LOG_CHUNKS`](crate::limits::LOG_CHUNKS) chunks, made at the start: nothing is
+//! - There are [`LOG_CHUNKS`] chunks, made at the start: nothing is
 //!   allocated afterwards but by the log thread, for what it has to say again in each file.
 //! - A decision and what is learned of it are both in the log or both not: whether they are follows
 //!   from the id of the query.

@@ -147,8 +147,8 @@ mod tests {
                 {"status": "learned", "query_id": 2},
                 {"status": "late", "query_id": 3},
             ],
-            "learned": 1, "withdrawn": 0, "evaluating": 0, "late": 2, "duplicate": 0, "unknown": 0, "other_label": 0,
-            "overloaded": 0, "not_ready": 0,
+            "learned": 1, "withdrawn": 0, "evaluating": 0, "late": 2, "duplicate": 0, "unknown": 0,
+            "other_label": 0, "overloaded": 0, "not_ready": 0,
         });
         assert_eq!(value, expected);
     }
