@@ -34,7 +34,7 @@ struct Subject {
 
 pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     let command = [word(&programs.noop)];
-    let script = Script::new(cores)
+    let script = Script::new(cores, "adaptive")
         .application("bench", &["noop"], SLO_US, "name = \"static\"")
         .model("noop", &command, cores, "cache = {}");
     let stage = Stage::start(&script)?;
