@@ -22,7 +22,7 @@ const CROWDS: [usize; 3] = [1, 32, 128];
 const CROWD: usize = 32;
 const SLO_US: u64 = 1_000_000;
 /// Of one round.
-const TIME_LIMIT_NS: u64 = 10_000_000_000;
+const TIME_LIMIT_NS: u64 = 60_000_000_000;
 const SHARE_MIN: f64 = 0.9;
 
 /// Rounds of one crowd.
@@ -34,7 +34,7 @@ struct Subject {
 
 pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     let command = [word(&programs.noop)];
-    let script = Script::new(cores)
+    let script = Script::new(cores, "adaptive")
         .application("bench", &["noop"], SLO_US, "name = \"static\"")
         .model("noop", &command, cores, "cache = {}");
     let stage = Stage::start(&script)?;

@@ -39,7 +39,7 @@ const PAPER: [&str; 5] = ["36.2 %", "31.2 %", "", "30.4 %", "30.0 %"];
 
 pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     let folder = tempfile::tempdir()?;
-    let mut script = Script::new(cores)
+    let mut script = Script::new(cores, "adaptive")
         .application("personal", &MODELS, SLO_US, &format!("{POLICY}contexts = 1000"))
         .application("global", &MODELS, SLO_US, &format!("{POLICY}contexts = 0"));
     for (turns, model) in MODELS.into_iter().enumerate() {

@@ -17,8 +17,6 @@ use super::finding::{Aim, Finding, percent, rounded, share};
 use super::stage::{MODELS, Programs, Script, Stage};
 
 const SLO_US: u64 = 1_000_000;
-/// Slow enough that the second best models still count after 250 images.
-const EXP4: &str = "name = \"exp4\"\neta = 0.05\nshare = 0.001";
 
 /// One image.
 #[derive(Debug)]
@@ -29,9 +27,9 @@ struct Judged {
 
 pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     let asked = held_out()?;
-    let mut script = Script::new(cores)
+    let mut script = Script::new(cores, "adaptive")
         .application("vote", &MODELS, SLO_US, "name = \"vote\"")
-        .application("exp4", &MODELS, SLO_US, EXP4);
+        .application("exp4", &MODELS, SLO_US, "name = \"exp4\"");
     for model in MODELS {
         script = script.model(model, &programs.of_model(model), cores, "");
     }

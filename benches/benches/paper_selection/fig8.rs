@@ -50,7 +50,7 @@ struct Course {
 
 pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     let asked = held_out()?;
-    let mut script = Script::new(cores);
+    let mut script = Script::new(cores, "adaptive");
     for (name, policy) in POLICIES {
         script = script.application(name, &MODELS, SLO_US, policy);
     }

@@ -78,11 +78,12 @@ pub fn digits_file(name: &str) -> PathBuf {
 }
 
 impl Script {
-    pub fn new(cores: Cores) -> Self {
+    /// `wait` is what the engine does while there is nothing to do.
+    pub fn new(cores: Cores, wait: &str) -> Self {
         let engine = cores.engine;
         Self(format!(
             "[server]\nquery = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\ncpu = {engine}\n\
-             state = \"none\"\n"
+             wait = \"{wait}\"\nstate = \"none\"\n"
         ))
     }
 
