@@ -106,9 +106,10 @@ impl Application {
         Self {
             slo_ns,
             pool,
-            queries: Queries::new(rows, links_max),
+            queries: Queries::new(rows, width(links_max, has_policy)),
             links: Box::default(),
-            selector: has_policy.then(|| Box::new(Selector::new(rows, links_max))),
+            selector: has_policy
+                .then(|| Box::new(Selector::new(rows, width(links_max, has_policy)))),
             stats,
             is_draining: false,
         }
@@ -116,12 +117,19 @@ impl Application {
 
     /// The bytes of the tables of one with so many rows, whose queries can ask so many models.
     pub const fn table_bytes(rows: u32, links_max: usize, has_policy: bool) -> usize {
-        let decided = if has_policy { Selector::table_bytes(rows, links_max) } else { 0 };
-        Queries::table_bytes(rows, links_max) + Pool::table_bytes(rows) + decided
+        let width = width(links_max, has_policy);
+        let decided = if has_policy { Selector::table_bytes(rows, width) } else { 0 };
+        Queries::table_bytes(rows, width) + Pool::table_bytes(rows) + decided
     }
 
     /// Whether nothing of it is under way: no query open, no row in use.
     pub(crate) fn is_idle(&self) -> bool {
         self.queries.open_count() == 0 && self.pool.in_use() == 0
     }
+}
+
+/// How many calls a query has room for. With more than one there is room for outputs that wait,
+/// which a policy's answers may do even where one model is asked.
+const fn width(links_max: usize, has_policy: bool) -> usize {
+    if has_policy && links_max < 2 { 2 } else { links_max }
 }

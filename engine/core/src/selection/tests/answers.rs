@@ -173,3 +173,12 @@ fn queries_decided_under_other_links_are_answered_by_who_comes_first() {
     assert_eq!(world.heard.noted.len(), 0, "nobody knows what was decided");
     world.assert_empty();
 }
+
+#[test]
+fn one_model_alone_is_explained_too() {
+    let mut world = World::new(Setup::vote(1));
+    let query = world.ask_with(&Asking { explain: true, ..Asking::default() });
+    world.answer(0, 2.0);
+    assert_eq!((world.number(query), world.told(query).members.len()), (2.0, 1));
+    world.assert_empty();
+}
