@@ -81,3 +81,36 @@ impl<'a> Stragglers<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::super::learning::found;
+    use super::*;
+
+    #[test]
+    fn policies_and_arms_stand_by_their_names() {
+        let expected = json!({
+            "queries": 3_000,
+            "failing": "large",
+            "exp4": 0.9,
+            "best_single": 0.8,
+            "arms": { "small": 0.8, "large": 0.68 },
+        });
+        assert_eq!(to_value(Selection::of(&found())).unwrap(), expected);
+    }
+
+    #[test]
+    fn of_no_answers_there_is_no_accuracy() {
+        let mut found = found().stragglers;
+        let json = to_value(Stragglers::of(&found)).unwrap();
+        assert_eq!(
+            (&json["accuracy_sure"], &json["accuracy_unsure"]),
+            (&0.975.into(), &0.5.into())
+        );
+        assert_eq!(json["latency_us"]["p50"], 350.0);
+        (found.unsure, found.unsure_correct) = (0, 0);
+        assert!(to_value(Stragglers::of(&found)).unwrap()["accuracy_unsure"].is_null());
+    }
+}

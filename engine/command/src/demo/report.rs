@@ -358,6 +358,17 @@ Handwritten digits: 784 floats as JSON over HTTP to a softmax in C++
     }
 
     #[test]
+    fn what_was_learned_stands_behind_the_first_act() {
+        let learned = Report { selection: Some(learning::found()), ..report() };
+        assert!(learned.to_string().ends_with(&learning::Text(&learning::found()).to_string()));
+        let json: serde_json::Value = serde_json::from_str(&learned.to_json()).unwrap();
+        assert_eq!(
+            (&json["selection"]["exp4"], &json["stragglers"]["sure"]),
+            (&0.9.into(), &440.into())
+        );
+    }
+
+    #[test]
     fn the_json_has_exactly_these_keys_in_this_order() {
         let names: Vec<String> = report()
             .to_json()

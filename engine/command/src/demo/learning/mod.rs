@@ -38,6 +38,8 @@ use faults::{Fault, toggle};
 use pupil::{Question, ask_and_tell};
 
 pub use text::Text;
+#[cfg(test)]
+pub use text::tests::found;
 
 /// Why the acts failed.
 #[derive(Debug, thiserror::Error)]

@@ -50,7 +50,7 @@ impl Text<'_> {
             write!(f, "  {name:<NAME_WIDTH$}{}", percent(all))?;
             phases.iter().try_for_each(|share| f.write_str(&percent(*share)))?;
             let strip = Strip { values: over, low: ACCURACY_LOW, columns: ACCURACY_COLUMNS };
-            writeln!(f, "   {strip}")
+            writeln!(f, "   {}", strip.to_string().trim_end())
         };
         for one in &self.0.policies {
             row(f, &one.name, one.accuracy, one.phases, &one.over_time)?;
@@ -68,11 +68,11 @@ impl Text<'_> {
     }
 
     fn write_shares(self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "\n  {:<NAME_WIDTH$}", "share of")?;
+        let mut head = format!("  {:<NAME_WIDTH$}", "share of");
         for policy in &self.0.policies {
-            write!(f, "   {:<SHARE_COLUMNS$}", policy.name)?;
+            head += &format!("   {:<SHARE_COLUMNS$}", policy.name);
         }
-        writeln!(f)?;
+        writeln!(f, "\n{}", head.trim_end())?;
         for (arm, one) in self.0.arms.iter().enumerate() {
             let mut line = format!("  {:<NAME_WIDTH$}", one.model);
             for policy in &self.0.policies {
@@ -114,4 +114,80 @@ impl Text<'_> {
 
 fn percent(share: f64) -> String {
     format!("{:>7.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use cutter_tools::result::selection::{ArmResult, PolicyResult, StragglersResult};
+
+    use super::*;
+
+    /// A policy over two models, of which the better one fails in the middle.
+    pub fn found() -> SelectionResult {
+        let arm = |model: &str, accuracy: f64, phases: [f64; 3]| ArmResult {
+            model: model.to_owned(),
+            accuracy,
+            phases,
+            over_time: phases.to_vec(),
+        };
+        SelectionResult {
+            queries: 3_000,
+            failing: "large".to_owned(),
+            failing_from: 1_000,
+            failing_until: 2_000,
+            window: 1_000,
+            policies: vec![PolicyResult {
+                name: "exp4".to_owned(),
+                accuracy: 0.9,
+                phases: [0.95, 0.8, 0.95],
+                over_time: vec![0.95, 0.8, 0.95],
+                shares: vec![vec![0.1, 1.0, 0.2], vec![0.9, 0.0, 0.8]],
+            }],
+            arms: vec![arm("small", 0.8, [0.8; 3]), arm("large", 0.68, [0.97, 0.1, 0.97])],
+            stragglers: StragglersResult {
+                model: "large".to_owned(),
+                slo_ns: 20_000_000,
+                queries: 500,
+                in_time: 499,
+                p50_ns: 350_000,
+                p99_ns: 20_100_000,
+                max_ns: 21_300_000,
+                asked: 6,
+                missing: 6,
+                confidence: 0.7,
+                unsure_below: 0.6,
+                sure: 440,
+                sure_correct: 429,
+                unsure: 60,
+                unsure_correct: 30,
+            },
+        }
+    }
+
+    #[test]
+    fn the_text_shows_every_figure() {
+        let expected = "
+Selection: 2 models in C++, the same 3,000 digits to each policy
+  large answers at random from 1,001 to 2,000; each label is told at once
+
+  accuracy          all   before  failing   healed   over time, 50 to 100 %
+  exp4           90.0 %   95.0 %   80.0 %   95.0 %   ▇▅▇
+  small          80.0 %   80.0 %   80.0 %   80.0 %   ▅▅▅
+  large          68.0 %   97.0 %   10.0 %   97.0 %   █ █
+  to beat        80.0 %   small
+
+  share of       exp4
+  small          ▁█▂
+  large          ▇ ▆
+
+Stragglers: large takes longer than the SLO of 20.0 ms, exp4
+
+  queries           500   the mean confidence is 0.70
+  in time           499   p50 350 µs, p99 20.1 ms, max 21.3 ms
+  asked it            6   6 of them answered without it
+  sure              440   97.5 % right
+  unsure             60   no agreement of 60 % or more; the vote was right in 50.0 %
+";
+        assert_eq!(Text(&found()).to_string(), expected);
+    }
 }
