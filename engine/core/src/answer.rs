@@ -129,13 +129,15 @@ impl Core {
         self.models[model].moved(left, Place::Nowhere);
         let queries = &mut self.applications[application].queries;
         let pending = queries.finish(row, link, None);
-        let calls = queries.calls(row);
-        let first_pending = calls.iter().position(|call| call.is_pending).unwrap_or(calls.len());
-        let is_decided = queries.first_kept(row).is_some_and(|first| first < first_pending);
-        let is_decided = self.applications[application]
-            .selector
-            .as_ref()
-            .map_or(is_decided, |selector| selector.open(row).baseline == Some(arm.into()));
+        let Application { queries, selector, .. } = &*self.applications[application];
+        let is_decided = if let Some(selector) = selector {
+            selector.open(row).baseline == Some(arm.into())
+        } else {
+            let mut calls = queries.calls(row).iter();
+            let first_pending = calls.position(|call| call.is_pending);
+            let first_kept = queries.first_kept(row);
+            first_kept.is_some_and(|kept| first_pending.is_none_or(|pending| kept < pending))
+        };
         if is_decided || pending == 0 {
             self.answer_with_what_is_there(now_ns, application, row, why, sink);
         }

@@ -146,8 +146,6 @@ cutter_limits::limits! {
         CACHE_OFF_WINDOWS: u32 = 15, "windows";
     }
     "Feedback" {
-        /// The most bytes of the key of a context that is kept with a decision.
-        DECISION_KEY_BYTES_MAX: usize = CONTEXT_KEY_BYTES_MAX, "bytes";
         /// Slots of an index that are looked at for one decision. With half of them taken, a run of
         /// so many comes up once in 10^10 decisions.
         DECISION_PROBES_MAX: usize = 128, "slots";

@@ -32,7 +32,7 @@ mod tests;
 
 use self::index::Index;
 use super::said::Said;
-use crate::limits::DECISION_KEY_BYTES_MAX;
+use crate::contexts::ContextKey;
 use crate::policy::Models;
 
 /// What was decided.
@@ -44,7 +44,7 @@ pub struct Decision<'a> {
     pub arrived_ns: u64,
     pub answered_ns: u64,
     /// The key of the context that the query named; empty for the application itself. At most
-    /// [`DECISION_KEY_BYTES_MAX`] bytes.
+    /// [`CONTEXT_KEY_BYTES_MAX`](crate::limits::CONTEXT_KEY_BYTES_MAX) bytes.
     pub context: &'a [u8],
     /// The linked models that could have been asked, and those that were.
     pub servable: Models,
@@ -128,8 +128,7 @@ struct Record {
     input: u128,
     arrived_ns: u64,
     answered_ns: u64,
-    key: [u8; DECISION_KEY_BYTES_MAX],
-    key_bytes: u8,
+    key: ContextKey,
     servable: Models,
     asked: Models,
     answer: Said,
@@ -258,7 +257,7 @@ impl Decisions {
             input: record.input,
             arrived_ns: record.arrived_ns,
             answered_ns: record.answered_ns,
-            context: &record.key[..usize::from(record.key_bytes)],
+            context: record.key.bytes(),
             servable: record.servable,
             asked: record.asked,
             propensities: &self.propensities[row.clone()],
@@ -375,8 +374,7 @@ impl Record {
         input: 0,
         arrived_ns: 0,
         answered_ns: 0,
-        key: [0; DECISION_KEY_BYTES_MAX],
-        key_bytes: 0,
+        key: ContextKey::APPLICATION,
         servable: Models::NONE,
         asked: Models::NONE,
         answer: Said::Nothing,
@@ -387,15 +385,12 @@ impl Record {
     };
 
     fn of(decision: &Decision<'_>) -> Self {
-        let mut key = [0; DECISION_KEY_BYTES_MAX];
-        key[..decision.context.len()].copy_from_slice(decision.context);
         Self {
             query_id: decision.query_id,
             input: decision.input,
             arrived_ns: decision.arrived_ns,
             answered_ns: decision.answered_ns,
-            key,
-            key_bytes: u8::try_from(decision.context.len()).expect("within the key"),
+            key: ContextKey::new(decision.context).expect("it is one that was read"),
             servable: decision.servable,
             asked: decision.asked,
             answer: decision.answer,

@@ -81,7 +81,7 @@ impl Choice {
     pub(crate) fn draw(self, servable: Models, random: &mut Random) -> Selection {
         let propensities = match self {
             Self::All => {
-                return Selection { models: servable, propensities: servable.map(|_| 1.0) };
+                return Selection { models: servable, propensities: servable.certain() };
             }
             Self::One(propensities) => propensities,
         };

@@ -65,6 +65,11 @@ impl Models {
         std::array::from_fn(|model| if self.contains(model) { number(model) } else { 0.0 })
     }
 
+    /// The propensities of those that are asked for certain.
+    pub fn certain(self) -> PerModel {
+        self.map(|_| 1.0)
+    }
+
     /// One part in so many for each of these.
     pub(super) fn equal_shares(self) -> PerModel {
         let share = 1.0 / self.len() as f64;

@@ -16,7 +16,8 @@ use crate::limits::LINKS_MAX;
 use crate::query::{Kept, Queries};
 use crate::stats::{Reason, SelectionStats, millionths};
 
-const UNREADABLE: &[u8] = b"its output is none that the application's policy can read";
+const UNREADABLE: &[u8] = b"its output cannot be read as the `outputs` of the application's policy say; set those to what \
+      the model gives";
 
 impl Core {
     /// A call of a query that a policy has decided has brought an output.
@@ -32,10 +33,15 @@ impl Core {
         let Application { selector, queries, .. } = &mut *self.applications[application];
         let arm = queries.call(row, link).arm;
         let outcome = Outcome::Prediction { output, spec };
+        let is_evaluation = selector.as_ref().is_some_and(|it| it.open(row).lesson.is_some());
         let Some((learner, Decision { open, .. })) =
             selector.as_mut().and_then(|selector| selector.learner_of(row))
         else {
-            // Its models are not linked any more: any of them is as good as another.
+            // Its models are not linked any more: any of them is as good as another. Of an
+            // evaluation nothing is learned then, and nobody waits for an answer.
+            if is_evaluation {
+                return self.finish_call(now_ns, call, (Reason::Late, &[]), sink);
+            }
             return self.answer(now_ns, application, row, outcome, sink);
         };
         let Some(said) = learner.plan.reading.read(output.bytes(), spec) else {
@@ -47,7 +53,7 @@ impl Core {
         {
             learner.means.observe(arm.into(), said);
         }
-        if open.lesson.is_some() {
+        if is_evaluation {
             selector.as_mut().into_iter().for_each(|selector| selector.note(row, arm, said));
             return self.finish_call(now_ns, call, (Reason::Late, &[]), sink);
         }

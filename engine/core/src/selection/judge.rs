@@ -2,7 +2,6 @@
 
 use super::learner::{LearnerPlan, Mode};
 use crate::feedback::{Decision, Lesson, Losses, Said};
-use crate::policy::Models;
 
 /// What a lesson comes to.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +13,16 @@ pub(super) struct Judged {
     pub is_other_kind: bool,
 }
 
+impl Judged {
+    fn nothing(decision: &Decision<'_>) -> Self {
+        Self { losses: Losses::of(decision.vector), answer_loss: None, is_other_kind: false }
+    }
+}
+
 impl LearnerPlan {
     /// What a client says of a decision.
     pub(super) fn judge(&self, decision: &Decision<'_>, lesson: &Lesson) -> Judged {
-        let mut judged =
-            Judged { losses: Losses::of(decision.vector), answer_loss: None, is_other_kind: false };
+        let mut judged = Judged::nothing(decision);
         match lesson {
             Lesson::Label(truth) => {
                 for arm in decision.asked.iter() {
@@ -48,8 +52,7 @@ impl LearnerPlan {
 
     /// What is learned of a decision that got no feedback, if it is to lose so much.
     pub(super) fn judge_silence(&self, decision: &Decision<'_>, loss: f64) -> Losses {
-        let losses = Losses::of(decision.vector);
-        let mut judged = Judged { losses, answer_loss: None, is_other_kind: false };
+        let mut judged = Judged::nothing(decision);
         self.judge_answer(decision, loss, &mut judged);
         judged.losses
     }
@@ -94,9 +97,4 @@ impl Mode {
             Self::Apprentice { baseline } | Self::LogOnly { baseline } => Some(baseline.into()),
         }
     }
-}
-
-/// All models, as if each had been asked for certain.
-pub(super) fn certain(asked: Models) -> crate::policy::PerModel {
-    std::array::from_fn(|arm| f64::from(u8::from(asked.contains(arm))))
 }

@@ -9,7 +9,7 @@
 //! - A decision is learned from once. Repeating an update changes nothing.
 
 use super::choose::ask_all;
-use super::judge::{Judged, certain};
+use super::judge::Judged;
 use super::learner::{Learner, LearnerPlan, Mode};
 use super::selector::{Decision, Open};
 use crate::Core;
@@ -21,7 +21,7 @@ use crate::ids::ApplicationId;
 use crate::limits::{DECISIONS_EXPIRED_AT_ONCE, EVALUATION_NS, LINKS_MAX};
 use crate::policy::{Feedback, Policy, Seen, State};
 use crate::query::NewQuery;
-use crate::stats::millionths;
+use crate::stats::{SelectionStats, millionths};
 
 /// What feedback is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl Core {
         {
             let mut open = Open::of(asked, asked, learner.key_of(key));
             open.lesson = Some(lesson);
-            selector.begin(row, open, &certain(asked));
+            selector.begin(row, open, &asked.certain());
         }
         self.ask(now_ns, application, row, sink);
         let query = self.applications[application].queries.get(row);
@@ -308,7 +308,7 @@ impl LearnerPlan {
 }
 
 fn count_judged(
-    stats: &crate::stats::SelectionStats,
+    stats: &SelectionStats,
     plan: &LearnerPlan,
     decision: &feedback::Decision<'_>,
     judged: &Judged,

@@ -190,8 +190,7 @@ impl Learner {
             if only.is_empty() {
                 return Err(PolicyError::NothingServable);
             }
-            let propensities = std::array::from_fn(|arm| f64::from(u8::from(only.contains(arm))));
-            return Ok(Selection { models: only, propensities });
+            return Ok(Selection { models: only, propensities: only.certain() });
         }
         let servable = servable.within(Models::first(self.plan.models));
         if servable.is_empty() {

@@ -43,7 +43,8 @@ fn waiting(found: Found) -> DecisionPlace {
 #[test]
 fn what_was_recorded_is_found_by_its_id_and_by_its_input() {
     let mut decisions = ring(4);
-    let longest = Decision { context: &[7; DECISION_KEY_BYTES_MAX], ..decision(100, 5, 0) };
+    let longest =
+        Decision { context: &[7; crate::limits::CONTEXT_KEY_BYTES_MAX], ..decision(100, 5, 0) };
     record(&mut decisions, &longest);
     let place = waiting(decisions.find_by_id(100));
     assert_eq!(decisions.find_by_input(5), Found::Waiting(place));

@@ -314,3 +314,15 @@ fn a_look_shows_what_a_learner_holds_and_what_it_waits_for() {
     world.link(Vec::new(), None);
     assert_eq!(world.core.view().applications[0].1.learner, None);
 }
+
+#[test]
+fn an_evaluation_whose_models_are_not_linked_any_more_answers_nobody() {
+    let mut world = World::new(hedge(2));
+    assert_eq!(world.tell_input(9, label(2.0)), Updated::Evaluating);
+    (0..2).for_each(|model| assert_eq!(world.take(model), 1));
+    let stats = Arc::new(SelectionStats::new(1));
+    world.link(vec![0], Some(hedge(1).learner(&stats)));
+    (0..2).for_each(|model| world.say(model, &2.0_f32.to_le_bytes()));
+    assert_eq!((world.heard.told.len(), world.heard.learned.len()), (0, 0));
+    world.assert_empty();
+}

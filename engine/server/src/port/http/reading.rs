@@ -6,13 +6,13 @@
 
 use std::ops::Range;
 
+use cutter_core::selection::Asking;
 use cutter_core::{Admission, Core};
 use cutter_machine::clock::Clock;
 use cutter_wire::clipper::Problem;
 use cutter_wire::http::{CONTINUE_100, Connection, Method, Step};
 
 use super::Frontend;
-use super::asking::Brought;
 use super::inbound::Incoming;
 use super::question::{self, Asked, Question, Reading, Resources, Slot, Wanted};
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
@@ -243,8 +243,7 @@ impl Frontend {
             question::cancel(application, &mut self.lists.slots, core);
             return self.refuse_overload(connection);
         };
-        let brought = if has_policy { self.lists.brought } else { Brought::NOTHING };
-        let asking = brought.asking();
+        let asking = if has_policy { self.lists.brought.asking() } else { Asking::default() };
         let now_ns = clock.now_ns();
         for (item, slot) in self.lists.slots.iter().enumerate() {
             let reply_to = reply_to + item as u64;
