@@ -46,10 +46,10 @@ impl Core {
         if let Some(baseline) = open.baseline {
             open.asked = open.asked.with(baseline);
         }
-        learner.stats.decisions.increment();
+        learner.plan.stats.decisions.increment();
         for arm in open.asked.iter() {
-            learner.stats.arms[arm].asked.increment();
-            learner.stats.arms[arm].weight.set(millionths(chosen.propensities[arm]));
+            learner.plan.stats.arms[arm].asked.increment();
+            learner.plan.stats.arms[arm].weight.set(millionths(chosen.propensities[arm]));
             let model = &mut self.models[links.models[arm].model];
             model.parse_ns = smoothed(model.parse_ns, parse_ns);
         }

@@ -14,7 +14,7 @@ use crate::feedback::{self, Decided, Said, numbers};
 use crate::ids::{ApplicationId, ModelId};
 use crate::limits::LINKS_MAX;
 use crate::query::{Kept, Queries};
-use crate::stats::{Reason, SelectionStats, millionths};
+use crate::stats::{Reason, millionths};
 
 const UNREADABLE: &[u8] = b"its output cannot be read as the `outputs` of the application's policy say; set those to what \
       the model gives";
@@ -47,7 +47,7 @@ impl Core {
         let Some(said) = learner.plan.reading.read(output.bytes(), spec) else {
             return self.fail_call(now_ns, call, Reason::ModelError, UNREADABLE, sink);
         };
-        learner.stats.arms[usize::from(arm)].came.increment();
+        learner.plan.stats.arms[usize::from(arm)].came.increment();
         if learner.plan.substitute == Substitute::Mean
             && let Some(said) = numbers(spec.element, output.bytes())
         {
@@ -95,7 +95,7 @@ impl Core {
         if open.lesson.is_some() {
             return self.end_evaluation(now_ns, application, row, sink);
         }
-        let Learner { plan, stats: counted, contexts, means, .. } = learner;
+        let Learner { plan, contexts, means, .. } = learner;
         let input: &[u8] = pool.row_mut(row, queries.get(row).bytes as usize);
         let models = &self.models;
         let before = |model: ModelId| models[model].cache.as_ref()?.fetch(now_ns, input);
@@ -111,7 +111,7 @@ impl Core {
         let several = open.asked.len() > 1 && open.baseline.is_none();
         let confidence = several.then_some(verdict.confidence);
         if several {
-            count_vote(counted, plan, &decision, &verdict);
+            count_vote(plan, &decision, &verdict);
         }
         let is_unsure = confidence.is_some_and(|confidence| confidence < plan.unsure_below);
         let mut members = [Member::SILENT; LINKS_MAX];
@@ -148,7 +148,7 @@ impl Core {
         let query = queries.get(row);
         let input = pool.row_mut(row, query.bytes as usize);
         for call in queries.calls(row).iter().filter(|call| call.is_pending) {
-            learner.stats.arms[usize::from(call.arm)].stragglers.increment();
+            learner.plan.stats.arms[usize::from(call.arm)].stragglers.increment();
         }
         let noted = feedback::Decision {
             query_id: query.id,
@@ -240,12 +240,8 @@ fn member<'a>(arm: usize, heard: &[Heard<'a>], verdict: &Verdict<'_>) -> Member<
 }
 
 /// Several models were asked, and this is what they came to.
-fn count_vote(
-    stats: &SelectionStats,
-    plan: &LearnerPlan,
-    decision: &Decision<'_>,
-    verdict: &Verdict<'_>,
-) {
+fn count_vote(plan: &LearnerPlan, decision: &Decision<'_>, verdict: &Verdict<'_>) {
+    let stats = &plan.stats;
     stats.combined.increment();
     stats.confidence.add(millionths(verdict.confidence));
     for arm in decision.open.asked.iter() {

@@ -21,7 +21,7 @@ use crate::ids::ApplicationId;
 use crate::limits::{DECISIONS_EXPIRED_AT_ONCE, EVALUATION_NS, LINKS_MAX};
 use crate::policy::{Feedback, Policy, Seen, State};
 use crate::query::NewQuery;
-use crate::stats::{SelectionStats, millionths};
+use crate::stats::millionths;
 
 /// What feedback is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Core {
         }
         let updated = updated.unwrap_or_else(|| self.evaluate(now_ns, update, lesson, sink));
         let learner = self.learner_mut(application);
-        if let Some(counted) = learner.map(|learner| &learner.stats.feedback) {
+        if let Some(counted) = learner.map(|learner| &learner.plan.stats.feedback) {
             match updated {
                 Updated::Learned => counted.learned.increment(),
                 Updated::Withdrawn => counted.withdrawn.increment(),
@@ -150,9 +150,9 @@ impl Core {
             return Some(Updated::Label);
         }
         let key = ContextKey::new(decision.context).unwrap_or(ContextKey::APPLICATION);
-        let counted = &learner.stats.feedback;
+        let counted = &learner.plan.stats.feedback;
         counted.join_delay.record(now_ns.saturating_sub(decision.answered_ns));
-        count_judged(&learner.stats, &learner.plan, &decision, &judged);
+        count_judged(&learner.plan, &decision, &judged);
         tell_learned(application, (decision.query_id, now_ns), learner.models(), &judged, sink);
         learner.decisions.finish(place, Ending::Learned);
         learner.teach(now_ns, &key, judged.losses);
@@ -227,7 +227,7 @@ impl Core {
             };
             let judged = learner.plan.judge(&decision, &lesson);
             let key = open.context;
-            learner.stats.feedback.evaluated.increment();
+            learner.plan.stats.feedback.evaluated.increment();
             tell_learned(application, (query.id, now_ns), learner.models(), &judged, sink);
             learner.teach(now_ns, &key, judged.losses);
         }
@@ -258,7 +258,7 @@ impl Learner {
     }
 
     fn end_silent(&mut self, now_ns: u64, key: &ContextKey, losses: Losses) {
-        self.stats.feedback.expired.increment();
+        self.plan.stats.feedback.expired.increment();
         self.teach(now_ns, key, losses);
     }
 
@@ -269,7 +269,7 @@ impl Learner {
         }
         for arm in losses.known().iter() {
             let loss = losses.get(arm).unwrap_or_default();
-            let counted = &self.stats.arms[arm];
+            let counted = &self.plan.stats.arms[arm];
             counted.learned.increment();
             counted.losses.add(millionths(loss));
             counted.squared_losses.add(millionths(loss * loss));
@@ -307,12 +307,8 @@ impl LearnerPlan {
     }
 }
 
-fn count_judged(
-    stats: &SelectionStats,
-    plan: &LearnerPlan,
-    decision: &feedback::Decision<'_>,
-    judged: &Judged,
-) {
+fn count_judged(plan: &LearnerPlan, decision: &feedback::Decision<'_>, judged: &Judged) {
+    let stats = &plan.stats;
     stats.judged.increment();
     stats.earned.add(judged.answer_loss.map_or(0, |loss| millionths(1.0 - loss)));
     let Some(chosen) = plan.chosen_beside(decision) else { return };

@@ -80,7 +80,6 @@ pub struct LearnerPlan {
 #[derive(Debug)]
 pub struct Learner {
     pub(super) plan: LearnerPlan,
-    pub(super) stats: Arc<SelectionStats>,
     pub(super) contexts: Contexts<Losses>,
     pub(super) decisions: Decisions,
     pub(super) means: Means,
@@ -118,7 +117,6 @@ impl Learner {
         Self {
             contexts,
             decisions: Decisions::new(window, (models, numbers), feedback_wait_ns, first_query_id),
-            stats: Arc::clone(&plan.stats),
             means: Means::new(models),
             plan,
         }

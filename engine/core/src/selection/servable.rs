@@ -37,7 +37,7 @@ impl Core {
             }
         }
         if !in_time.is_empty() {
-            ready.iter().for_each(|arm| learner.stats.arms[arm].predicted_late.increment());
+            ready.iter().for_each(|arm| learner.plan.stats.arms[arm].predicted_late.increment());
             return in_time;
         }
         if ready.is_empty() { expected } else { ready }
