@@ -16,8 +16,8 @@ use crate::limits::LINKS_MAX;
 use crate::query::{Kept, Queries};
 use crate::stats::{Reason, millionths};
 
-const UNREADABLE: &[u8] = b"its output cannot be read as the `outputs` of the application's policy say; set those to what \
-      the model gives";
+const UNREADABLE: &[u8] = b"its output cannot be read as the `outputs` of the application's \
+    policy say; set those to what the model gives";
 
 impl Core {
     /// A call of a query that a policy has decided has brought an output.
