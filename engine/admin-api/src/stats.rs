@@ -155,6 +155,12 @@ pub struct Model {
     pub hedged: u64,
     #[serde(default)]
     pub hedges_won: u64,
+    /// Batches, by why they were formed then, and no larger: `idle` (the replica took all that
+    /// waited), `just_in_time` (the one before was about to end), `full` (the limit), `deadline`
+    /// (more would have made its first query late), `wait_over`, `look_ahead` (queries were given
+    /// up for those behind them). Those that never occurred are left out.
+    #[serde(default)]
+    pub formed: BTreeMap<String, u64>,
     /// Ways in which its replicas broke the protocol, by kind; those that never occurred are left
     /// out.
     #[serde(default)]

@@ -74,6 +74,7 @@ fn what_an_older_server_does_not_send_has_a_default() {
         "items_failed",
         "hedged",
         "hedges_won",
+        "formed",
         "failed_share",
         "failing",
         "violations",

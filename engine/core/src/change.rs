@@ -141,8 +141,6 @@ impl Core {
             }
             Change::DrainReplica(id) => {
                 self.replicas[id].is_draining = true;
-                let model = self.replicas[id].model;
-                self.models[model].soonest = None;
                 return self.drain(number, Drained::Replica(id));
             }
             Change::RemoveApplication(id) => self.remove_application(id),
@@ -218,7 +216,6 @@ impl Core {
     fn objectives_changed(&mut self) {
         for (_, model) in self.models.iter_mut() {
             (model.tightest_slo_ns, model.loosest_slo_ns) = (u64::MAX, 1);
-            model.soonest = None;
         }
         for (_, state) in self.applications.iter() {
             for link in &state.links.models {

@@ -2,15 +2,16 @@
 
 use cutter_tensor::{Item, RowRef, TensorSpec};
 
+use crate::Core;
 use crate::answer::Sink;
 use crate::apart::Formed;
-use crate::call::{CallRef, Place};
+use crate::call::CallRef;
 use crate::deadlines::NEVER_NS;
-use crate::ids::{ModelId, ReplicaId};
+use crate::ids::ReplicaId;
 use crate::model::Model;
 use crate::replica::{Replica, Source, row_count};
 use crate::stats::Reason;
-use crate::{Core, is_live, live};
+use crate::timing::When;
 
 /// A batch to submit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +31,6 @@ pub enum BatchResults<'a, I> {
 /// What the items of a batch came to, by index.
 pub trait ItemResults {
     fn get(&self, item: usize) -> Item<'_>;
-}
-
-/// When a batch formed now would be done, as predicted: by one replica, and by the fastest.
-#[derive(Clone, Copy, Debug)]
-struct Done {
-    here_ns: u64,
-    anywhere_ns: u64,
 }
 
 impl Core {
@@ -70,11 +64,18 @@ impl Core {
         if self.is_benched(now_ns, replica) {
             return None;
         }
+        let why = match self.when(now_ns, replica) {
+            When::Now(why) => why,
+            When::At(at_ns) => {
+                self.form_at(replica, at_ns);
+                return None;
+            }
+        };
         let mut apart = Formed::No;
         if !queue_first {
             apart = self.form_apart(now_ns, replica, sink);
         }
-        if apart == Formed::No && !self.fill(now_ns, replica, sink) && queue_first {
+        if apart == Formed::No && !self.fill(now_ns, replica, why, sink) && queue_first {
             apart = self.form_apart(now_ns, replica, sink);
         }
         if apart == Formed::NotYet {
@@ -104,6 +105,7 @@ impl Core {
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
         let Model { stats, batch_timeout_ns, hedge, .. } = &mut *self.models[state.model];
         stats.batch_size.record(life.forming.calls.len() as u64);
+        stats.formed(life.forming.why).increment();
         // A call that is sent to a second replica has waited before, for the first.
         if life.forming.source != Source::Hedge {
             for call in &life.forming.calls {
@@ -160,7 +162,6 @@ impl Core {
         state.stats.batches.increment();
         state.stats.rows.add(u64::from(count));
         state.stats.service_ns.add(service_ns);
-        model.soonest = None;
         model.stats.batch_wait.record_many(began_ns.saturating_sub(dispatched_ns), count);
         model.stats.service.record_many(service_ns, count);
         if hedges {
@@ -226,101 +227,5 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// Fills the forming batch from the queue, earliest deadline first, up to the limit.
-    ///
-    /// A call that no replica would answer in time fails instead. One that only another replica
-    /// would is left to that one. There is one exception: when nothing that waits could be
-    /// in time, a replica that has nothing to do takes what is not late yet, for the estimates may
-    /// be wrong and only a batch can tell. Says whether there is a batch now.
-    fn fill(&mut self, now_ns: u64, replica: ReplicaId, sink: &mut impl Sink) -> bool {
-        let state = &self.replicas[replica];
-        let (model, limit) = (state.model, state.rows_max());
-        let Some(life) = &state.incarnation else { return false };
-        let in_flight = life.in_flight;
-        let (applications, queue) = (&self.applications, &mut self.models[model].room.queue);
-        queue.drop_dead(|waiting| is_live(applications, waiting));
-        let done = self.done(now_ns, model, replica, in_flight);
-        while let Some(call) = self.take_in_time(replica, limit, done) {
-            let (reason, detail) = self.why_late(call);
-            self.models[model].stats.expired.increment();
-            self.fail_call(now_ns, call, reason, detail, sink);
-        }
-        let more_waits = self.models[model].open_in_queue > 0;
-        let Some(life) = &mut self.replicas[replica].incarnation else { return false };
-        let taken = row_count(&life.forming.calls);
-        life.forming.cut_off = taken == limit && more_waits;
-        taken > 0
-    }
-
-    /// Moves calls from the queue into the forming batch, until it is full or the next one is to be
-    /// left to another replica. Stops at one that would be late everywhere, and gives that: it is
-    /// to fail.
-    fn take_in_time(&mut self, replica: ReplicaId, limit: u32, done: Done) -> Option<CallRef> {
-        let state = &mut *self.replicas[replica];
-        let model = &mut *self.models[state.model];
-        let calls = &mut state.incarnation.as_mut()?.forming.calls;
-        while calls.len() < limit as usize {
-            let head = model.room.queue.peek()?;
-            let call = head.value.call;
-            if let Some(queries) = live(&mut self.applications, &head.value) {
-                if done.anywhere_ns > head.deadline_ns {
-                    return Some(call);
-                }
-                if done.here_ns > head.deadline_ns {
-                    return None;
-                }
-                let left = queries.put(call.row, call.link, Place::Batch);
-                model.moved(left, Place::Batch);
-                calls.push(call);
-            }
-            model.room.queue.pop();
-        }
-        None
-    }
-
-    /// When a batch formed now would be done. The other replicas are only asked when it matters:
-    /// when something would be late here. They are asked once in a turn; what is sent meanwhile can
-    /// only make them later, so that a query is left waiting rather than answered too early.
-    fn done(&mut self, now_ns: u64, model: ModelId, replica: ReplicaId, in_flight: u32) -> Done {
-        let state = &self.models[model];
-        let waiting = u32::try_from(state.open_in_queue).unwrap_or(u32::MAX);
-        let here_ns = self.done_ns(now_ns, replica, waiting);
-        if state.room.queue.deadline_ns().is_none_or(|head_ns| here_ns <= head_ns) {
-            return Done { here_ns, anywhere_ns: here_ns };
-        }
-        let known = state.soonest.filter(|(at_ns, _)| *at_ns == now_ns);
-        let soonest_ns = known.map_or_else(
-            || {
-                let replicas = self.replicas_of(model).iter();
-                let done_ns = replicas.map(|other| self.done_ns(now_ns, *other, waiting));
-                done_ns.fold(u64::MAX, u64::min)
-            },
-            |(_, soonest_ns)| soonest_ns,
-        );
-        self.models[model].soonest = Some((now_ns, soonest_ns));
-        let anywhere_ns = here_ns.min(soonest_ns);
-        let applications = &self.applications;
-        let queue = &self.models[model].room.queue;
-        let latest_ns = queue.latest_deadline_ns(|waiting| is_live(applications, waiting));
-        let hopeless = latest_ns.is_none_or(|latest_ns| latest_ns < anywhere_ns);
-        if in_flight == 0 && hopeless {
-            return Done { here_ns: now_ns, anywhere_ns: now_ns };
-        }
-        Done { here_ns, anywhere_ns }
-    }
-
-    /// When the next batch of a replica would be done, as predicted, if it has so many rows of
-    /// `waiting` as may go together; never, if the replica is not up.
-    pub(crate) fn done_ns(&self, now_ns: u64, replica: ReplicaId, waiting: u32) -> u64 {
-        let state = &self.replicas[replica];
-        let Some(life) = state.incarnation.as_ref().filter(|_| !state.is_draining) else {
-            return u64::MAX;
-        };
-        let rows = state.rows_max().min(waiting);
-        let busy_ns = life.busy_ns(&state.estimate, now_ns);
-        let service_ns = state.estimate.predict(rows, now_ns);
-        now_ns.saturating_add(busy_ns).saturating_add(service_ns)
     }
 }

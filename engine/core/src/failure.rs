@@ -82,7 +82,6 @@ impl Core {
         let Some(mut life) = state.incarnation.take() else { return };
         state.stats.up.set(0);
         let model = state.model;
-        self.models[model].soonest = None;
         life.batches.sort_unstable_by_key(|batch| batch.order);
         for batch in life.batches.iter_mut().filter(|batch| batch.in_flight) {
             batch.calls.retain(|call| self.is_stranded_by(death, *call));
@@ -161,21 +160,28 @@ impl Core {
         })
     }
 
-    /// Gives up a replica whose batch hangs, or sees whether it is late; sets when to look again.
+    /// Gives up a replica whose batch hangs, or sees whether it is late, or is to get a batch that
+    /// was put off; sets when to look again.
     fn look_at_replica(&mut self, now_ns: u64, owner: usize, place: usize) {
-        let replica = self.replicas.id_at(place);
-        let life = replica.and_then(|replica| {
-            let state = &self.replicas[replica];
-            let timeout_ns = self.models[state.model].batch_timeout_ns;
-            let life = state.incarnation.as_ref()?;
-            Some((replica, life.running_since_ns()?, life.hangs_ns(timeout_ns)?))
-        });
-        let Some((replica, since_ns, hangs_ns)) = life else {
+        let Some(replica) = self.replicas.id_at(place) else {
             return self.deadlines.set(owner, NEVER_NS);
+        };
+        let state = &mut *self.replicas[replica];
+        let timeout_ns = self.models[state.model].batch_timeout_ns;
+        let Some(life) = &mut state.incarnation else {
+            return self.deadlines.set(owner, NEVER_NS);
+        };
+        if life.form_at_ns <= now_ns {
+            (life.form_at_ns, self.is_form_due) = (NEVER_NS, true);
+        }
+        let form_at_ns = life.form_at_ns;
+        let Some((since_ns, hangs_ns)) = life.running_since_ns().zip(life.hangs_ns(timeout_ns))
+        else {
+            return self.deadlines.set(owner, form_at_ns);
         };
         if hangs_ns > now_ns {
             let late_ns = self.look_for_late(now_ns, replica).unwrap_or(NEVER_NS);
-            return self.deadlines.set(owner, hangs_ns.min(late_ns));
+            return self.deadlines.set(owner, hangs_ns.min(late_ns).min(form_at_ns));
         }
         // It is told once: the caller takes it away now.
         self.deadlines.set(owner, NEVER_NS);

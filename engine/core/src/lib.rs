@@ -28,7 +28,8 @@
 //!
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
-//! goes, by `change` · `admission` a query comes · `dispatch` batches are formed and come back ·
+//! goes, by `change` · `admission` a query comes · `dispatch`, `timing`, `fill` batches are formed and come
+//! back ·
 //! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
 //! `failure` death, hangs, deadlines · `answer` combination, answers · `deadlines` what is due ·
 //! [`rows`] where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask,
@@ -51,6 +52,7 @@ mod deadlines;
 mod dispatch;
 mod failure;
 pub mod feedback;
+mod fill;
 mod hedge;
 mod hedging;
 pub mod ids;
@@ -65,6 +67,7 @@ pub mod slab;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod view;
 
 use cutter_tensor::TensorSpec;
@@ -90,7 +93,7 @@ use call::{Back, Call, CallRef, LeftOver, Place, Waiting};
 use change::Drain;
 use deadlines::{Deadlines, NEVER_NS};
 use limits::{APPLICATIONS_MAX, DRAINS_MAX, LEFT_OVER_RESERVED, MODELS_MAX, REPLICAS_TOTAL_MAX};
-use query::{Queries, Query};
+use query::Query;
 use selection::Scratch;
 use slab::Slab;
 use stats::Reason;
@@ -109,6 +112,8 @@ pub struct Core {
     deadlines: Deadlines,
     next_query_id: u64,
     kills: Vec<Kill>,
+    /// A batch that was put off may be formed now.
+    is_form_due: bool,
     /// Models whose failures are to be told.
     failure_news: Vec<ModelId>,
     /// What is to be told when it has nothing under way any more.
@@ -144,6 +149,7 @@ impl Core {
             deadlines: Deadlines::new(OWNERS_MAX),
             next_query_id: first_query_id,
             kills: Vec::with_capacity(replicas),
+            is_form_due: false,
             failure_news: Vec::with_capacity(MODELS_MAX),
             drains: Vec::with_capacity(DRAINS_MAX),
             kept_bytes: 0,
@@ -179,7 +185,6 @@ impl Core {
         state.stats.up.set(1);
         let model = &mut self.models[state.model];
         state.limit.set_objective_ns(model.objective_ns());
-        model.soonest = None;
         model.availability = Availability::Expected;
     }
 
@@ -355,14 +360,6 @@ fn is_live(applications: &Applications, waiting: &Waiting) -> bool {
     let Waiting { call, query_id } = *waiting;
     let state = applications.get(call.application);
     state.is_some_and(|state| state.queries.is_waiting(call.row, call.link, query_id))
-}
-
-/// If it is one: the queries of its application.
-#[inline]
-fn live<'a>(applications: &'a mut Applications, waiting: &Waiting) -> Option<&'a mut Queries> {
-    let Waiting { call, query_id } = *waiting;
-    let queries = &mut applications.get_mut(call.application)?.queries;
-    queries.is_waiting(call.row, call.link, query_id).then_some(queries)
 }
 
 /// Moves what is known a little towards what was seen. The step is rounded up: what does not change

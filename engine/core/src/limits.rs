@@ -46,6 +46,17 @@ cutter_limits::limits! {
         /// Bytes of a failure's text that are told.
         FAILURE_TEXT_BYTES_MAX: usize = 512, "bytes";
     }
+    "Forming batches" {
+        /// A second batch is formed when the one that runs is predicted to end within this time:
+        /// twice what the way to a replica and back takes in nearly all cases.
+        JUST_IN_TIME_LEAD_NS: u64 = 100_000, "ns";
+        /// Behind a batch that takes longer than so many leads, none is formed before it is back:
+        /// the way costs less than one part in this many, and nothing waits behind a stall.
+        JUST_IN_TIME_LEADS_MAX: u64 = 50, "leads";
+        /// With one replica that could serve batches of so many rows in half of the SLO, all that
+        /// waits goes together.
+        WINDOW_ROWS_MIN: u32 = 30, "rows";
+    }
     "Hedging" {
         /// The share of its batches that a replica is meant to finish before they count as late.
         HEDGE_QUANTILE: f64 = 0.95, "of its batches";

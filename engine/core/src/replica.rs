@@ -9,9 +9,10 @@ use cutter_tensor::TensorSpec;
 
 use crate::batching::{Aimd, BatchLimit, FailureShare, Lateness, ServiceEstimate};
 use crate::call::CallRef;
+use crate::deadlines::NEVER_NS;
 use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
-use crate::stats::ReplicaStats;
+use crate::stats::{ReplicaStats, Why};
 
 /// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub(crate) struct Batch {
     pub order: u64,
     /// More was waiting when the limit closed the batch.
     pub cut_off: bool,
+    pub why: Why,
     pub source: Source,
     /// Nothing of it is left to be sent to another replica.
     pub is_copied: bool,
@@ -115,6 +117,8 @@ pub(crate) struct Incarnation {
     pub alone: bool,
     /// Its last batch did not come from the queue: the next one does, if there is any.
     pub apart_was_last: bool,
+    /// When a batch that was put off may be formed; never, if none was.
+    pub form_at_ns: u64,
     next_order: u64,
 }
 
@@ -130,6 +134,7 @@ impl Incarnation {
             last_completion_ns: now_ns,
             alone: false,
             apart_was_last: false,
+            form_at_ns: NEVER_NS,
             next_order: 0,
         }
     }
@@ -275,6 +280,29 @@ impl Replica {
         Some(since_ns.saturating_add(after_ns).saturating_add(1))
     }
 
+    /// When it has done all that is in flight, if it goes as expected: now, if there is nothing.
+    /// `None` when it is not up, or takes nothing any more.
+    pub(crate) fn free_ns(&self, now_ns: u64) -> Option<u64> {
+        let life = self.incarnation.as_ref().filter(|_| !self.is_draining)?;
+        Some(now_ns.saturating_add(life.busy_ns(&self.estimate, now_ns)))
+    }
+
+    /// What the batch that is running is expected to take in all; 0 when there is none.
+    pub(crate) fn running_for_ns(&self, now_ns: u64) -> u64 {
+        let running = self.incarnation.as_ref().and_then(Incarnation::running);
+        running.map_or(0, |(batch, _)| self.expected_ns(row_count(&batch.calls), now_ns))
+    }
+
+    /// What a batch of so many rows will take, most likely.
+    pub(crate) fn expected_ns(&self, rows: u32, now_ns: u64) -> u64 {
+        self.estimate.predict(rows, now_ns)
+    }
+
+    /// What a batch of so many rows will take at most, in nearly all cases.
+    pub(crate) fn predicted_ns(&self, rows: u32, now_ns: u64) -> u64 {
+        self.estimate.predict(rows, now_ns)
+    }
+
     /// The most rows of its next batch. One that fails gets them one by one, so that a good input
     /// does not suffer for a bad one, and what fails need not be taken apart.
     pub(crate) fn rows_max(&self) -> u32 {
@@ -292,6 +320,7 @@ impl Batch {
     pub fn begin(&mut self) {
         self.calls.clear();
         (self.cut_off, self.is_copied, self.source) = (false, false, Source::Queue);
+        self.why = Why::Idle;
     }
 }
 

@@ -20,6 +20,7 @@
 
 mod aimd;
 mod failure_share;
+mod forming;
 mod lateness;
 mod limiter;
 mod objective;
@@ -28,6 +29,7 @@ mod service;
 
 pub use aimd::Aimd;
 pub use failure_share::FailureShare;
+pub use forming::{Cost, Forming};
 pub use lateness::Lateness;
 pub use limiter::BatchLimit;
 pub use objective::service_objective_ns;

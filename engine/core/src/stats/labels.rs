@@ -125,3 +125,46 @@ mod tests {
         );
     }
 }
+
+/// Why a batch was formed then, and no larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// The replica had nothing to do, and took all that waited.
+    #[default]
+    Idle,
+    /// The batch before it was about to end.
+    JustInTime,
+    /// It had the size of the limit, and more waited.
+    Full,
+    /// More would have made its first query late.
+    Deadline,
+    /// Its first query had waited for others for as long as it may.
+    WaitOver,
+    /// Queries were given up so that those behind them are in time.
+    LookAhead,
+}
+
+impl Why {
+    /// All of them, in the order of [`Why::index`].
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::JustInTime, Self::Full, Self::Deadline, Self::WaitOver, Self::LookAhead];
+
+    /// Its place in [`Why::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in answers and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::JustInTime => "just_in_time",
+            Self::Full => "full",
+            Self::Deadline => "deadline",
+            Self::WaitOver => "wait_over",
+            Self::LookAhead => "look_ahead",
+        }
+    }
+}

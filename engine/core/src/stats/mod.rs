@@ -33,7 +33,7 @@ pub use counter::{Counter, Gauge};
 pub use edges::{BATCH_EDGES_ROWS, TIME_EDGES_NS};
 pub use feedback::FeedbackStats;
 pub use histogram::Histogram;
-pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage};
+pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage, Why};
 pub use selection::{ArmStats, MILLIONTHS, SelectionStats};
 
 pub(crate) use selection::millionths;
@@ -127,6 +127,7 @@ pub struct ModelStats {
     pub service: Histogram,
     /// By replica.
     pub replicas: Box<[Arc<ReplicaStats>]>,
+    formed: [Counter; Why::ALL.len()],
     violation_kinds: &'static [&'static str],
     violations: Box<[Counter]>,
 }
@@ -240,9 +241,16 @@ impl ModelStats {
             batch_wait: Histogram::of_times(),
             service: Histogram::of_times(),
             replicas: (0..replicas).map(|_| Arc::default()).collect(),
+            formed: [const { Counter::new() }; Why::ALL.len()],
             violation_kinds,
             violations: violation_kinds.iter().map(|_| Counter::new()).collect(),
         }
+    }
+
+    /// The counter of batches that were formed for this reason.
+    #[must_use]
+    pub fn formed(&self, why: Why) -> &Counter {
+        &self.formed[why.index()]
     }
 
     /// The counter of violations of the kind with this index.

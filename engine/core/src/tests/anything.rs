@@ -5,6 +5,7 @@ use proptest::test_runner::RngSeed;
 
 use super::fleet::{Input, MachinePlan, Service};
 use super::world::{ApplicationSetup, Event, MS, ModelSetup, Setup, US, World};
+use crate::batching::Forming;
 use crate::{Asked, Death, LimitPlan};
 
 /// The same worlds in every run; `PROPTEST_CASES` asks for more of them.
@@ -33,12 +34,19 @@ fn model() -> impl Strategy<Value = ModelSetup> {
         (1_u32..64).prop_map(|max| LimitPlan::Fixed { max }),
     ];
     let hedge = prop_oneof![2 => Just(None), 1 => (0.05..1.0).prop_map(Some), 1 => Just(Some(1.0))];
-    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS, hedge).prop_map(
-        |(replicas, depth, limit, batch_timeout_ns, hedge)| ModelSetup {
+    let wait = prop_oneof![2 => Just(0), 1 => 0..10 * MS];
+    let forming = (wait, any::<bool>()).prop_map(|(wait_ns, defer)| Forming {
+        wait_ns,
+        defer,
+        ..Forming::default()
+    });
+    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS, forming, hedge).prop_map(
+        |(replicas, depth, limit, batch_timeout_ns, forming, hedge)| ModelSetup {
             replicas,
             depth,
             limit,
             batch_timeout_ns,
+            forming,
             hedge,
         },
     )
@@ -217,7 +225,9 @@ fn hedging_setup() -> impl Strategy<Value = Setup> {
             (setup.applications[0].rows, setup.applications[0].slo_ns) = (400, slo_ns);
             let (limit, hedge) = (LimitPlan::Fixed { max }, Some(1.0));
             let replicas = setup.models[0].replicas;
-            setup.models[0] = ModelSetup { replicas, depth, limit, batch_timeout_ns, hedge };
+            let forming = Forming::default();
+            setup.models[0] =
+                ModelSetup { replicas, depth, limit, batch_timeout_ns, forming, hedge };
             setup.machines = machines.into_iter().take(setup.machines.len()).collect();
             setup
         },

@@ -83,8 +83,8 @@ fn suspects_and_batches_take_turns() {
     assert!(suspects(rest) <= 4, "{rest:?}");
 }
 
-/// The first has the batch that dies; the second takes the suspects one by one, until the first is
-/// back and makes batches of what has come meanwhile.
+/// The first has the batch that dies; the second takes the suspects one by one, with batches in
+/// between, and the first, when it is back, makes batches of what has come meanwhile.
 #[test]
 fn one_replica_is_in_quarantine_and_the_other_goes_on() {
     let mut setup = Setup::replicas(2);
@@ -102,7 +102,7 @@ fn one_replica_is_in_quarantine_and_the_other_goes_on() {
     };
     // The oracle sees to it that no two suspects are in flight.
     assert!(of(0)[1..=10].iter().all(|suspects| !suspects), "{:?}", of(0));
-    assert!(of(1).iter().filter(|suspect| **suspect).count() >= 8, "{:?}", of(1));
+    assert!(of(1).iter().filter(|suspect| **suspect).count() >= 6, "{:?}", of(1));
     assert!((0..112).all(|query| world.answer(query).1 == Given::Prediction));
 }
 
@@ -112,10 +112,10 @@ fn suspects_go_in_the_order_in_which_they_were_sent() {
     let mut world = Setup::simple().build_up();
     world.queries_at(0, 2);
     world.queries_at(500 * US, 1);
-    world.at(1_500 * US, CRASH);
+    world.at(1_950 * US, CRASH);
     world.finish();
     let expected: [(u64, &[usize]); 5] =
-        [(0, &[0]), (0, &[1]), (1_000, &[2]), (6_500, &[1]), (7_500, &[2])];
+        [(0, &[0]), (0, &[1]), (1_900, &[2]), (6_950, &[1]), (7_950, &[2])];
     assert_eq!(sent(&world), expected);
 }
 

@@ -40,9 +40,10 @@ fn the_one_that_fails_a_batch_is_found_and_its_neighbours_are_predicted() {
         (2_000, vec![0, 1, 2, 3]),
         (2_000, vec![4, 5, 6, 7]),
         (4_000, vec![4, 5]),
-        (4_000, vec![6, 7]),
-        (5_000, vec![4]),
-        (6_000, vec![5]),
+        // Formed before it is known that the other half has failed, and behind it.
+        (4_900, vec![6, 7]),
+        (5_900, vec![4]),
+        (6_900, vec![5]),
     ];
     assert_eq!(sent(&world), expected);
     assert_eq!(world.answer(5), (8 * MS, model_error(&batch_message(5))));

@@ -10,6 +10,7 @@ use super::fleet::{Input, MachinePlan, Service};
 use super::oracle::Score;
 use super::world::{ApplicationSetup, Event, MS, ModelSetup, START_NS, Setup, US, World};
 use crate::LimitPlan;
+use crate::batching::Forming;
 
 const SLO_NS: u64 = 20 * MS;
 const SECOND_NS: u64 = 1_000 * MS;
@@ -34,6 +35,7 @@ fn setup(depth: u32, services: &[Service]) -> Setup {
             depth,
             limit: LimitPlan::Aimd { max: ROWS },
             batch_timeout_ns: SECOND_NS,
+            forming: Forming::default(),
             hedge: None,
         }],
         machines: services.iter().map(machine).collect(),
@@ -175,4 +177,34 @@ fn a_slow_replica_does_not_shed_what_a_fast_one_would_answer_in_time() {
     let mut world = setup(2, &[slow, fast]).build_up();
     let score = second_under(&mut world, 0.5 * capacity_at(2, fast));
     assert!(score.share_in_time() >= 0.999, "{score:?}");
+}
+
+#[test]
+#[ignore]
+fn explore() {
+    for (fixed, per) in
+        [(1_000, 100), (2_000, 100), (4_000, 100), (1_000, 1_000), (2_000, 1_000), (4_000, 1_000)]
+    {
+        for n in [1_usize, 4] {
+            let service = Service { fixed_ns: fixed * US, per_item_ns: per * US };
+            let mut bound = 0.0_f64;
+            for b in 1..400_u64 {
+                let l = (service.fixed_ns + b * service.per_item_ns) as f64;
+                if l * (1.0 + (b as f64 - 1.0) / (n as f64 * b as f64)) <= SLO_NS as f64 {
+                    bound = bound.max(n as f64 * b as f64 / l * 1e9);
+                }
+            }
+            print!("{fixed} {per} {n}: T* {bound:.0}:");
+            for share in [0.7, 0.8, 0.85, 0.9, 0.95, 1.2, 2.0, 5.0] {
+                let mut world = setup(2, &vec![service; n]).build_up();
+                let score = second_under(&mut world, share * bound);
+                print!(
+                    "  {share}: {:.4}/{:.3}",
+                    score.share_in_time(),
+                    score.predictions as f64 / bound
+                );
+            }
+            println!();
+        }
+    }
 }

@@ -16,6 +16,7 @@ use super::fleet::{
     BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message, output_of,
 };
 use super::oracle::{Given, Oracle};
+use crate::batching::Forming;
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
 use crate::{Admission, Asked, Availability, BatchResults, Core, Death, LimitPlan};
@@ -126,6 +127,7 @@ pub struct ModelSetup {
     pub depth: u32,
     pub limit: LimitPlan,
     pub batch_timeout_ns: u64,
+    pub forming: Forming,
     /// The largest share of calls that are sent twice.
     pub hedge: Option<f64>,
 }
@@ -149,6 +151,7 @@ impl Setup {
                 depth: 2,
                 limit: LimitPlan::Fixed { max: 16 },
                 batch_timeout_ns: 50 * MS,
+                forming: Forming::default(),
                 hedge: None,
             }],
             machines: vec![MachinePlan { service, items_max: 64, restart_ns: Some(5 * MS) }],

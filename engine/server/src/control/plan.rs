@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use cutter_core::batching::Forming;
 use cutter_core::cache::CachePlan;
 use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
@@ -135,6 +136,7 @@ pub fn add_model(
         hedge: settings.hedge_share.map(|share| HedgePlan { share }),
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
+        forming: Forming::default(),
         room: Room::new(0),
         stats: Arc::clone(&stats),
     };

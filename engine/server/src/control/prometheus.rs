@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use cutter_core::stats::{
     ApplicationStats, BATCH_EDGES_ROWS, Counter, EngineStats, Gauge, HTTP_STATUS_OTHER,
-    HTTP_STATUSES, Histogram, ModelStats, Reason, ReplicaStats, Stage, TIME_EDGES_NS,
+    HTTP_STATUSES, Histogram, ModelStats, Reason, ReplicaStats, Stage, TIME_EDGES_NS, Why,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
@@ -278,6 +278,17 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[Arc<ModelStats>]) 
             model.violation_kinds().iter().enumerate().map(|(index, &kind)| {
                 let [name, version] = by_model(model);
                 ([name, version, ("kind", kind)], model.violations(index))
+            })
+        }),
+    )?;
+    families.counters(
+        "cutter_batches_formed",
+        "Batches, by why they were formed then, and no larger.",
+        None,
+        models.iter().flat_map(|model| {
+            Why::ALL.iter().map(|&why| {
+                let [name, version] = by_model(model);
+                ([name, version, ("why", why.as_str())], model.formed(why))
             })
         }),
     )

@@ -414,13 +414,14 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// Deadlines, slow clients, the gauges. Says whether something is left that is due.
     fn keep_time(&mut self, now_ns: u64) -> bool {
         let sink = &mut answers(&mut self.frontend, &mut self.questions);
-        // What is late now may be sent to a second replica in the next turn.
-        let mut is_late = false;
+        // What is late now may be sent to a second replica in the next turn, and what was put off
+        // may be sent at all.
+        let mut is_more = false;
         if self.core.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
             self.core.tick(now_ns, sink);
             self.carrier.give_up_hanging(now_ns, &mut self.core, sink);
             self.report_given_up();
-            is_late = self.core.has_late();
+            is_more = self.core.take_form_due() || self.core.has_late();
         }
         self.keeping.look(now_ns, &mut self.core, &mut self.frontend.replies.log);
         if now_ns >= self.gauges_ns {
@@ -431,7 +432,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         self.frontend.age_buffers(now_ns);
         self.accept_again(now_ns);
         self.keep_draining(now_ns);
-        !self.expire(now_ns) || is_late
+        !self.expire(now_ns) || is_more
     }
 
     fn renew_date(&mut self, now_ns: u64) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use cutter_tensor::{ElementType, Item, OutputBytes, RowRef, TensorSpec};
 
 use super::{Asking, Learner, LearnerPlan, Mode, Substitute};
+use crate::batching::Forming;
 use crate::cache::{CachePlan, CacheStats};
 use crate::feedback::{Decided, Learned, Loss, Reading, Said, Unrewarded};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
@@ -257,7 +258,15 @@ impl World {
             });
             self.caches.extend(cache.iter().map(|plan| Arc::clone(&plan.stats)));
             let batch_timeout_ns = 1_000 * MS;
-            let plan = ModelPlan { depth: 1, batch_timeout_ns, room, cache, hedge: None, stats };
+            let plan = ModelPlan {
+                depth: 1,
+                batch_timeout_ns,
+                forming: Forming::default(),
+                room,
+                cache,
+                hedge: None,
+                stats,
+            };
             let plan = Box::new(Model::new(plan));
             self.change(Change::AddModel { id: model, model: plan });
             let plan = ReplicaPlan {

@@ -258,6 +258,7 @@ impl World {
             hedge: setup.hedge.map(|share| HedgePlan { share }),
             depth: setup.depth,
             batch_timeout_ns: setup.batch_timeout_ns,
+            forming: setup.forming,
             room: Room::new(0),
             stats: Arc::clone(&self.stats.models[model]),
         };

@@ -8,7 +8,7 @@ use cutter_admin_api::stats::{
 };
 use cutter_core::cache::CacheStats;
 use cutter_core::ids::ModelId;
-use cutter_core::stats::{EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats};
+use cutter_core::stats::{EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats, Why};
 
 use super::super::registry::{ApplicationEntry, ModelEntry, Registry};
 use super::distribution;
@@ -114,6 +114,7 @@ fn model(
     let counted = &entry.stats;
     let kinds = counted.violation_kinds().iter().enumerate();
     let violations = kinds.map(|(kind, name)| ((*name).to_owned(), counted.violations(kind).get()));
+    let formed = Why::ALL.map(|why| (why.as_str().to_owned(), counted.formed(why).get()));
     let replicas = entry.replicas.iter().zip(&counted.replicas);
     Model {
         model: counted.model.to_string(),
@@ -126,6 +127,7 @@ fn model(
         items_failed: counted.items_failed.get(),
         hedged: counted.hedged.get(),
         hedges_won: counted.hedges_won.get(),
+        formed: formed.into_iter().filter(|(_, count)| *count > 0).collect(),
         violations: violations.filter(|(_, count)| *count > 0).collect(),
         failed_share,
         last_error: last_error.map(str::to_owned),

@@ -9,7 +9,7 @@ use cutter_admin_api as said;
 use cutter_admin_api::inspect::{Connections, EngineAnswer};
 use cutter_core::contexts::ContextCounts;
 use cutter_core::policy::Models;
-use cutter_core::stats::{EngineStats, Reason, SelectionStats};
+use cutter_core::stats::{EngineStats, Reason, SelectionStats, Why};
 use cutter_core::{
     ApplicationView, Asked, Availability, BatchView, CoreView, Id, LearnerView, LifeView, Link,
     ModelView, QueryView, ReplicaView,
@@ -190,6 +190,7 @@ fn count(stats: &EngineStats, counted: &Counted) {
         &softmax.replicas[0].service_ns,
         &softmax.hedged,
         &softmax.hedges_won,
+        softmax.formed(Why::JustInTime),
     ];
     counts.into_iter().zip(301..).for_each(|(counter, count)| counter.add(count));
     softmax.queued.set(4);

@@ -1,0 +1,113 @@
+//! When the next batch of a replica is formed: not before it has to be.
+//!
+//! A batch that is formed early is small and keeps what comes later out. So:
+//!
+//! - **A second batch, just in time.** A replica that is busy gets another batch when the one that
+//!   runs is predicted to end within a lead ([`JUST_IN_TIME_LEAD_NS`]): it then begins at once, and
+//!   its calls have waited as if the replica had been asked after the end. Where batches take so
+//!   long that the way to the replica and back does not matter, it is asked after the end: then
+//!   nothing stands behind a batch that turns out to take long.
+//! - **Waiting** (`batch.wait_us`; Clipper, NSDI '17, section 4.3.3): an idle replica is given time
+//!   for more calls to come, counted from the arrival of the first that waits, and never more than
+//!   that call's deadline allows.
+//! - **Deferral** (`batch.defer`; Symphony, arXiv 2308.07470): with several replicas of which the
+//!   others are busy, what waits is sent as late as its first call allows, but not later than
+//!   another replica is free. Replicas then begin one after another instead of together.
+//!
+//! ```text
+//!   running   ███████████████████████████████┊
+//!                                       lead │◂──▸│
+//!   formed                                ▲ the second, of all that has come until now
+//! ```
+//!
+//! What is not formed now is looked at again by [`Core::tick`], when the time has come, or whenever
+//! anything happens.
+
+use crate::Core;
+use crate::deadlines::NEVER_NS;
+use crate::ids::ReplicaId;
+use crate::limits::{JUST_IN_TIME_LEAD_NS, JUST_IN_TIME_LEADS_MAX};
+use crate::replica::Replica;
+use crate::stats::Why;
+
+/// Whether a batch is to be formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Now(Why),
+    /// Not before.
+    At(u64),
+}
+
+impl Core {
+    /// When the next batch of a replica that is up is to be formed.
+    pub(crate) fn when(&mut self, now_ns: u64, replica: ReplicaId) -> When {
+        let is_idle = self.replicas[replica].in_flight() == 0;
+        let behind = if is_idle {
+            When::Now(Why::Idle)
+        } else {
+            behind_running(now_ns, &self.replicas[replica])
+        };
+        match behind {
+            When::Now(why) => self.gathered(now_ns, replica, why),
+            When::At(_) => behind,
+        }
+    }
+
+    /// A batch of this replica may be formed at this time, and not before.
+    pub(crate) fn form_at(&mut self, replica: ReplicaId, at_ns: u64) {
+        if let Some(life) = &mut self.replicas[replica].incarnation {
+            life.form_at_ns = at_ns;
+            self.deadlines.lower(Self::owner_of_replica(replica), at_ns);
+        }
+    }
+
+    /// The time has come at which a batch that was put off may be formed: whoever dispatches is to
+    /// look. Says so once.
+    pub fn take_form_due(&mut self) -> bool {
+        std::mem::take(&mut self.is_form_due)
+    }
+
+    /// Whether what waits is to wait for more, although it could be sent.
+    fn gathered(&mut self, now_ns: u64, replica: ReplicaId, why: Why) -> When {
+        let state = &self.replicas[replica];
+        let (model, limit) = (state.model, state.rows_max());
+        let forming = self.models[model].forming;
+        let waits = forming.wait_ns > 0 || forming.defer;
+        if !waits || self.open_in_queue(model) >= limit || self.models[model].room.apart.open() > 0
+        {
+            return When::Now(why);
+        }
+        let Some((head, deadline_ns)) = self.head(model) else { return When::Now(why) };
+        let with_one_more = limit.min(self.open_in_queue(model) + 1);
+        let takes_ns = self.replicas[replica].predicted_ns(with_one_more, now_ns);
+        let due_ns = deadline_ns.saturating_sub(takes_ns + self.models[model].reply_ns);
+        let (until_ns, why) = if forming.wait_ns > 0 {
+            let over_ns = self.call(head).admitted_ns.saturating_add(forming.wait_ns);
+            let why = if over_ns <= due_ns { Why::WaitOver } else { Why::Deadline };
+            (over_ns.min(due_ns), why)
+        } else {
+            let free_ns = self.next_free_ns(now_ns, replica);
+            let pays = free_ns.is_some_and(|free_ns| now_ns < free_ns && free_ns <= due_ns);
+            (if pays { free_ns.unwrap_or(now_ns) } else { now_ns }, why)
+        };
+        if until_ns > now_ns { When::At(until_ns) } else { When::Now(why) }
+    }
+
+    /// When the first of the other replicas of the same model is free.
+    fn next_free_ns(&self, now_ns: u64, replica: ReplicaId) -> Option<u64> {
+        let others = self.replicas_of(self.replicas[replica].model).iter();
+        let others = others.filter(|other| **other != replica && self.is_well(now_ns, **other));
+        others.filter_map(|other| self.replicas[*other].free_ns(now_ns)).min()
+    }
+}
+
+/// The same for one that has a batch.
+fn behind_running(now_ns: u64, state: &Replica) -> When {
+    let lasts_ns = state.running_for_ns(now_ns);
+    if lasts_ns > JUST_IN_TIME_LEAD_NS * JUST_IN_TIME_LEADS_MAX {
+        return When::At(NEVER_NS);
+    }
+    let free_ns = state.free_ns(now_ns).unwrap_or(NEVER_NS);
+    let at_ns = free_ns.saturating_sub(JUST_IN_TIME_LEAD_NS);
+    if at_ns > now_ns { When::At(at_ns) } else { When::Now(Why::JustInTime) }
+}
