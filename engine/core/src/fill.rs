@@ -24,8 +24,9 @@
 //! in overload, which taking the oldest first does (all is late then).
 //!
 //! What no replica brings in time fails at once. What another one would is left to that one. There
-//! is one exception: when nothing that waits could be in time, a replica that has nothing to do
-//! takes what is not late yet, for the estimates may be wrong and only a batch can tell.
+//! are two exceptions, for the estimates may be wrong and only a batch can tell: when nothing that
+//! waits could be in time, a replica that has nothing to do takes what is not late yet; and one
+//! whose last batch was long ago takes a single row.
 //!
 //! Cost: a few steps for each call taken or given up, and one look at each replica of the model
 //! when something is left over.
@@ -97,11 +98,12 @@ impl Core {
     }
 
     /// When the next batch of a replica would be done, as predicted, if it has so many rows of
-    /// `waiting` as may go together; never, if the replica is not up.
+    /// `waiting` as may go together; never, if the replica is not up. What it did long ago is not
+    /// held against it.
     pub(crate) fn done_ns(&self, now_ns: u64, replica: ReplicaId, waiting: u32) -> u64 {
         let state = &self.replicas[replica];
         let Some(free_ns) = state.free_ns(now_ns) else { return u64::MAX };
-        free_ns.saturating_add(state.predicted_ns(state.rows_max().min(waiting), now_ns))
+        free_ns.saturating_add(state.healed_ns(state.rows_max().min(waiting), now_ns))
     }
 
     fn prospect(&mut self, now_ns: u64, replica: ReplicaId) -> Option<Prospect> {
@@ -141,8 +143,7 @@ impl Core {
         let mut served = model.replicas.iter().filter(|replica| self.is_up(**replica));
         let half_ns = model.tightest_slo_ns.saturating_sub(prospect.reply_ns) / 2;
         served.nth(1).is_none()
-            && self.replicas[prospect.replica].predicted_ns(WINDOW_ROWS_MIN, prospect.now_ns)
-                <= half_ns
+            && self.replicas[prospect.replica].predicted_ns(WINDOW_ROWS_MIN) <= half_ns
     }
 
     fn fill_window(
@@ -153,8 +154,13 @@ impl Core {
     ) -> Option<Why> {
         let mut why = None;
         while let Some((head, deadline_ns)) = self.head(prospect.model) {
-            let rows = prospect.limit.min(self.open_in_queue(prospect.model));
-            if self.is_in_time(prospect, rows, deadline_ns) {
+            let all = prospect.limit.min(self.open_in_queue(prospect.model));
+            let rows = if self.is_in_time(prospect, all, deadline_ns) {
+                all
+            } else {
+                self.rows_to_try(prospect, deadline_ns)
+            };
+            if rows > 0 {
                 self.take_from_queue(prospect.model, rows, calls);
                 break;
             }
@@ -183,7 +189,10 @@ impl Core {
             let rows = self.rows_in_time(prospect, most, deadline_ns).max(taken);
             if rows == 0 {
                 let others = *others.get_or_insert_with(|| self.others(prospect));
-                if others.one_row_ns.saturating_add(prospect.reply_ns) <= deadline_ns {
+                let rows = self.rows_to_try(prospect, deadline_ns);
+                self.take_from_queue(model, rows, calls);
+                let is_others = others.one_row_ns.saturating_add(prospect.reply_ns) <= deadline_ns;
+                if rows > 0 || is_others {
                     break;
                 }
                 self.models[model].room.queue.pop();
@@ -248,24 +257,33 @@ impl Core {
         fits
     }
 
+    /// One row when only what was learned long ago says that it would be late, else none.
+    fn rows_to_try(&self, prospect: &Prospect, deadline_ns: u64) -> u32 {
+        let here = &self.replicas[prospect.replica];
+        let out_ns = prospect.start_ns.saturating_add(prospect.reply_ns);
+        let is_late = self.done_here_ns(prospect, 1) > deadline_ns;
+        let healed_ns = out_ns.saturating_add(here.healed_ns(1, prospect.now_ns));
+        u32::from(is_late && healed_ns <= deadline_ns)
+    }
+
     fn is_in_time(&self, prospect: &Prospect, rows: u32, deadline_ns: u64) -> bool {
         prospect.is_trial || self.done_here_ns(prospect, rows) <= deadline_ns
     }
 
     /// When a batch of so many rows would be answered.
     fn done_here_ns(&self, prospect: &Prospect, rows: u32) -> u64 {
-        let service_ns = self.replicas[prospect.replica].predicted_ns(rows, prospect.now_ns);
+        let service_ns = self.replicas[prospect.replica].predicted_ns(rows);
         prospect.start_ns.saturating_add(service_ns).saturating_add(prospect.reply_ns)
     }
 
     /// When what is left behind a batch of so many rows would be answered.
     fn rest_ns(&self, prospect: &Prospect, others: &Others, rows: u32, rest: u32) -> u64 {
-        let Prospect { now_ns, replica, start_ns, reply_ns, .. } = *prospect;
+        let Prospect { replica, start_ns, reply_ns, .. } = *prospect;
         let done_by = |state: &Replica, free_ns: u64| {
-            free_ns.saturating_add(state.predicted_ns(state.rows_max().min(rest), now_ns))
+            free_ns.saturating_add(state.predicted_ns(state.rows_max().min(rest)))
         };
         let here = &self.replicas[replica];
-        let here_ns = done_by(here, start_ns.saturating_add(here.expected_ns(rows, now_ns)));
+        let here_ns = done_by(here, start_ns.saturating_add(here.expected_ns(rows)));
         let there =
             others.first_free.map(|(other, free_ns)| done_by(&self.replicas[other], free_ns));
         here_ns.min(there.unwrap_or(u64::MAX)).saturating_add(reply_ns)
@@ -281,7 +299,7 @@ impl Core {
             if found.first_free.is_none_or(|(_, sooner_ns)| free_ns < sooner_ns) {
                 found.first_free = Some((*other, free_ns));
             }
-            let one_row_ns = self.replicas[*other].predicted_ns(1, now_ns);
+            let one_row_ns = self.replicas[*other].healed_ns(1, now_ns);
             found.one_row_ns = found.one_row_ns.min(free_ns.saturating_add(one_row_ns));
         }
         found

@@ -200,7 +200,7 @@ impl Incarnation {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
         let total_ns: u64 = in_flight
-            .map(|batch| estimate.predict(row_count(&batch.calls), now_ns))
+            .map(|batch| estimate.learnt(row_count(&batch.calls)).unwrap_or(0))
             .fold(0, u64::saturating_add);
         total_ns.saturating_sub(now_ns.saturating_sub(since_ns))
     }
@@ -288,18 +288,25 @@ impl Replica {
     }
 
     /// What the batch that is running is expected to take in all; 0 when there is none.
-    pub(crate) fn running_for_ns(&self, now_ns: u64) -> u64 {
+    pub(crate) fn running_for_ns(&self) -> u64 {
         let running = self.incarnation.as_ref().and_then(Incarnation::running);
-        running.map_or(0, |(batch, _)| self.expected_ns(row_count(&batch.calls), now_ns))
+        running.map_or(0, |(batch, _)| self.expected_ns(row_count(&batch.calls)))
     }
 
-    /// What a batch of so many rows will take, most likely.
-    pub(crate) fn expected_ns(&self, rows: u32, now_ns: u64) -> u64 {
-        self.estimate.predict(rows, now_ns)
+    /// What a batch of so many rows will take, most likely; 0 when nothing is known.
+    pub(crate) fn expected_ns(&self, rows: u32) -> u64 {
+        self.estimate.learnt(rows).unwrap_or(0)
     }
 
-    /// What a batch of so many rows will take at most, in nearly all cases.
-    pub(crate) fn predicted_ns(&self, rows: u32, now_ns: u64) -> u64 {
+    /// What a batch of so many rows will take at most, in nearly all cases. How large a batch may
+    /// be is decided with this.
+    pub(crate) fn predicted_ns(&self, rows: u32) -> u64 {
+        self.estimate.learnt(rows).unwrap_or(0)
+    }
+
+    /// The same, less what has been forgotten since its last batch. Whether it is sent anything at
+    /// all is decided with this, so that it can show that it is fast again.
+    pub(crate) fn healed_ns(&self, rows: u32, now_ns: u64) -> u64 {
         self.estimate.predict(rows, now_ns)
     }
 

@@ -72,14 +72,15 @@ impl Core {
         let state = &self.replicas[replica];
         let (model, limit) = (state.model, state.rows_max());
         let forming = self.models[model].forming;
-        let waits = forming.wait_ns > 0 || forming.defer;
+        // How long it may wait is known when it is known how long a batch takes.
+        let waits = (forming.wait_ns > 0 || forming.defer) && state.estimate.learnt(1).is_some();
         if !waits || self.open_in_queue(model) >= limit || self.models[model].room.apart.open() > 0
         {
             return When::Now(why);
         }
         let Some((head, deadline_ns)) = self.head(model) else { return When::Now(why) };
         let with_one_more = limit.min(self.open_in_queue(model) + 1);
-        let takes_ns = self.replicas[replica].predicted_ns(with_one_more, now_ns);
+        let takes_ns = self.replicas[replica].predicted_ns(with_one_more);
         let due_ns = deadline_ns.saturating_sub(takes_ns + self.models[model].reply_ns);
         let (until_ns, why) = if forming.wait_ns > 0 {
             let over_ns = self.call(head).admitted_ns.saturating_add(forming.wait_ns);
@@ -103,7 +104,7 @@ impl Core {
 
 /// The same for one that has a batch.
 fn behind_running(now_ns: u64, state: &Replica) -> When {
-    let lasts_ns = state.running_for_ns(now_ns);
+    let lasts_ns = state.running_for_ns();
     if lasts_ns > JUST_IN_TIME_LEAD_NS * JUST_IN_TIME_LEADS_MAX {
         return When::At(NEVER_NS);
     }

@@ -2,7 +2,8 @@
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`] one thing at a time · [`load`]
+//! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`], [`timing`],
+//! [`filling`] one thing at a time · [`load`]
 //! experiments under load.
 
 mod abandoned;
@@ -11,6 +12,7 @@ mod anything;
 mod batches;
 mod changes;
 mod failures;
+mod filling;
 mod fleet;
 mod halves;
 mod hedging;
@@ -18,4 +20,5 @@ mod inspect;
 mod load;
 mod oracle;
 mod several;
+mod timing;
 mod world;

@@ -1,0 +1,114 @@
+//! Which calls go into a batch, and which are given up for those behind them.
+
+use super::fleet::{Input, Service};
+use super::oracle::Given;
+use super::world::{Event, MS, Setup, World};
+use crate::LimitPlan;
+use crate::stats::{Reason, Why};
+
+const TAUGHT_NS: u64 = 200 * MS;
+
+/// One replica, 20 ms for a query. How long a batch takes is known by now, and one of ten is
+/// running, from 0 ms on.
+fn busy(service: Service) -> World {
+    let mut setup = Setup::simple();
+    setup.machines[0].service = service;
+    setup.models[0].limit = LimitPlan::Fixed { max: 64 };
+    let mut world = setup.build_up();
+    (0..10).for_each(|round| world.queries_at(round * 19 * MS, 1 + (round % 3) as usize));
+    // The first that comes goes alone, and lets the others gather.
+    world.queries_at(TAUGHT_NS - service.of(1), 1);
+    world.queries_at(TAUGHT_NS - service.of(1) + 1, 10);
+    world.run_until(TAUGHT_NS);
+    assert_eq!(world.batch_sizes().last(), Some(&10));
+    world
+}
+
+fn arrive(world: &mut World, after_ms: u64, count: usize) -> std::ops::Range<usize> {
+    let first = world.oracle.queries.len();
+    (0..count).for_each(|_| world.query_at(TAUGHT_NS + after_ms * MS, Input::Good));
+    world.run_until(TAUGHT_NS + after_ms * MS);
+    first..first + count
+}
+
+fn all_predicted(world: &World, mut numbers: std::ops::Range<usize>) -> bool {
+    numbers.all(|number| world.answer(number).1 == Given::Prediction)
+}
+
+fn late() -> Given {
+    Given::Default(Reason::Late, Vec::new())
+}
+
+/// Batches of 4 ms and 1 ms a row: ten take 14 ms.
+const SMALL: Service = Service { fixed_ns: 4 * MS, per_item_ns: MS };
+
+/// At 14 ms the head has 7 ms left: a batch of three. The other four then begin at 21 ms and are
+/// done at 29, in time.
+#[test]
+fn a_batch_is_small_enough_for_its_first_query_when_the_rest_can_wait() {
+    let mut world = busy(SMALL);
+    let head = arrive(&mut world, 1, 1);
+    let others = arrive(&mut world, 10, 6);
+    world.finish();
+    assert!(all_predicted(&world, head) && all_predicted(&world, others));
+    assert!(world.batch_sizes().ends_with(&[10, 3, 4]));
+    assert_eq!(world.stats.models[0].formed(Why::Deadline).get(), 1);
+}
+
+/// With eight others, six would begin at 21 ms and be done at 31, too late. Without the head, all
+/// eight are done at 26.
+#[test]
+fn the_first_query_is_given_up_when_serving_it_would_make_others_late() {
+    let mut world = busy(SMALL);
+    let head = arrive(&mut world, 1, 1);
+    let others = arrive(&mut world, 10, 8);
+    world.finish();
+    assert_eq!(world.answer(head.start), (TAUGHT_NS + 14 * MS, late()));
+    assert!(all_predicted(&world, others));
+    assert!(world.batch_sizes().ends_with(&[10, 8]));
+    assert_eq!(world.stats.models[0].formed(Why::LookAhead).get(), 1);
+}
+
+/// With another replica that is free, those behind the head go there.
+#[test]
+fn nothing_is_given_up_for_those_whom_another_replica_can_take() {
+    let mut setup = Setup::replicas(2);
+    setup.machines.iter_mut().for_each(|machine| machine.service = SMALL);
+    setup.models[0].limit = LimitPlan::Fixed { max: 3 };
+    let mut world = setup.build();
+    world.queries_at(0, 6);
+    (0..2).for_each(|replica| world.at(MS, Event::Up { replica }));
+    world.finish();
+    assert_eq!(world.batch_sizes(), [3, 3]);
+    assert!(all_predicted(&world, 0..6));
+}
+
+/// Batches of 9 ms and 0.1 ms a row: those of thirty take 12 ms, more than half of the SLO.
+const HIGH: Service = Service { fixed_ns: 9 * MS, per_item_ns: MS / 10 };
+/// Batches of 5 ms and 0.1 ms a row: those of thirty take 8 ms.
+const LARGE: Service = Service { fixed_ns: 5 * MS, per_item_ns: MS / 10 };
+
+/// At 6 ms, when the ten are back, the head has 5.5 ms left and 20 wait: all of them take 7.1 ms,
+/// so the head is given up, although a batch of five would save it.
+#[test]
+fn where_batches_are_large_all_that_waits_goes_together() {
+    let mut world = busy(LARGE);
+    let head = world.oracle.queries.len();
+    let timeout_ns = Some(10 * MS + MS / 2);
+    let arrival = Event::Arrive { application: 0, input: Input::Good, timeout_ns };
+    world.at(TAUGHT_NS + MS, arrival);
+    let others = arrive(&mut world, 2, 20);
+    world.finish();
+    assert_eq!(world.answer(head), (TAUGHT_NS + 6 * MS, late()));
+    assert!(all_predicted(&world, others.start + 1..others.end));
+    assert!(world.batch_sizes().ends_with(&[10, 20]));
+}
+
+/// The same where thirty are no small batch: at 10 ms the head has 9.3 ms left, for three rows.
+#[test]
+fn where_they_are_not_the_first_is_saved_if_the_rest_can_wait() {
+    let mut world = busy(HIGH);
+    let head = arrive(&mut world, 0, 1);
+    world.finish();
+    assert!(all_predicted(&world, head));
+}
