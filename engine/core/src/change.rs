@@ -224,6 +224,7 @@ impl Core {
                 model.loosest_slo_ns = model.loosest_slo_ns.max(state.slo_ns);
             }
         }
+        self.cores_changed();
         for (_, replica) in self.replicas.iter_mut() {
             let model = &self.models[replica.model];
             replica.limit.set_objective_ns(model.objective_ns());

@@ -58,18 +58,37 @@ impl Core {
         if *is_draining || (model.waiting() == 0 && !model.has_late()) {
             return None;
         }
-        let life = incarnation.as_mut().filter(|life| life.has_free_ticket())?;
-        life.forming.begin();
-        let queue_first = life.apart_was_last && model.open_in_queue > 0;
+        incarnation.as_ref().filter(|life| life.has_free_ticket())?;
         if self.is_benched(now_ns, replica) {
             return None;
         }
+        if let Some(at_ns) = self.core_is_taken(now_ns, replica) {
+            self.form_at(replica, at_ns);
+            return None;
+        }
+        self.form(now_ns, replica, sink);
+        let life = self.replicas[replica].incarnation.as_mut()?;
+        life.has_declined = life.forming.calls.is_empty();
+        let calls = &life.forming.calls;
+        rows.clear();
+        rows.extend(calls.iter().map(|call| {
+            let queries = &self.applications[call.application].queries;
+            let pool = queries.call(call.row, call.link).pool;
+            RowRef { pool, row: call.row, bytes: queries.get(call.row).bytes }
+        }));
+        let first = *calls.first()?;
+        Some(BatchPlan { deadline_ns: self.deadline_ns(first) })
+    }
+
+    /// Forms a batch, if it is time: of what waits apart, of the queue, or of the calls of another.
+    fn form(&mut self, now_ns: u64, replica: ReplicaId, sink: &mut impl Sink) {
+        let state = &mut *self.replicas[replica];
+        let Some(life) = &mut state.incarnation else { return };
+        life.forming.begin();
+        let queue_first = life.apart_was_last && self.models[state.model].open_in_queue > 0;
         let why = match self.when(now_ns, replica) {
             When::Now(why) => why,
-            When::At(at_ns) => {
-                self.form_at(replica, at_ns);
-                return None;
-            }
+            When::At(at_ns) => return self.form_at(replica, at_ns),
         };
         let mut apart = Formed::No;
         if !queue_first {
@@ -79,24 +98,15 @@ impl Core {
             apart = self.form_apart(now_ns, replica, sink);
         }
         if apart == Formed::NotYet {
-            return None;
+            return;
         }
-        let life = self.replicas[replica].incarnation.as_mut()?;
+        let Some(life) = &mut self.replicas[replica].incarnation else { return };
         life.apart_was_last = apart == Formed::Yes;
         if apart == Formed::Yes {
             life.forming.source = Source::Apart;
         } else if life.forming.calls.is_empty() {
             self.form_hedge(now_ns, replica);
         }
-        let calls = &self.replicas[replica].incarnation.as_ref()?.forming.calls;
-        rows.clear();
-        rows.extend(calls.iter().map(|call| {
-            let queries = &self.applications[call.application].queries;
-            let pool = queries.call(call.row, call.link).pool;
-            RowRef { pool, row: call.row, bytes: queries.get(call.row).bytes }
-        }));
-        let first = *calls.first()?;
-        Some(BatchPlan { deadline_ns: self.deadline_ns(first) })
     }
 
     /// The batch just formed is in flight under a ticket with this slot.

@@ -28,7 +28,7 @@
 //!
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
-//! goes, by `change` · `admission` a query comes · `dispatch`, `timing`, `fill` batches are formed and come
+//! goes, by `change` · `admission` a query comes · `dispatch`, `timing`, `sharing`, `fill` batches are formed and come
 //! back ·
 //! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
 //! `failure` death, hangs, deadlines · `answer` combination, answers · `deadlines` what is due ·
@@ -63,6 +63,7 @@ mod query;
 mod replica;
 pub mod rows;
 pub mod selection;
+mod sharing;
 pub mod slab;
 pub mod stats;
 #[cfg(test)]

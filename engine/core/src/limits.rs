@@ -53,6 +53,9 @@ cutter_limits::limits! {
         /// Behind a batch that takes longer than so many leads, none is formed before it is back:
         /// the way costs less than one part in this many, and nothing waits behind a stall.
         JUST_IN_TIME_LEADS_MAX: u64 = 50, "leads";
+        /// One that lets another go first on its core asks again after this time, if it is not
+        /// asked before.
+        TURN_RETRY_NS: u64 = 100_000, "ns";
         /// With one replica that could serve batches of so many rows in half of the SLO, all that
         /// waits goes together.
         WINDOW_ROWS_MIN: u32 = 30, "rows";

@@ -32,6 +32,9 @@ pub struct ReplicaPlan {
     /// The most batches that it holds: the depth of its model.
     pub depth: u32,
     pub limit: LimitPlan,
+    /// The core that it must have for itself while a batch of it runs: it takes turns with others
+    /// that say so of the same one.
+    pub core: Option<u32>,
     pub stats: Arc<ReplicaStats>,
 }
 
@@ -68,6 +71,10 @@ pub struct Replica {
     pub(crate) model: ModelId,
     pub(crate) ordinal: u32,
     pub(crate) limit: BatchLimit,
+    /// The core that it must have for itself.
+    pub(crate) core: Option<u32>,
+    /// Others must have it too.
+    pub(crate) has_mates: bool,
     pub(crate) estimate: ServiceEstimate,
     /// Learns where batches are hedged.
     pub(crate) lateness: Lateness,
@@ -117,6 +124,8 @@ pub(crate) struct Incarnation {
     pub alone: bool,
     /// Its last batch did not come from the queue: the next one does, if there is any.
     pub apart_was_last: bool,
+    /// It was asked for a batch, and formed none of what waits.
+    pub has_declined: bool,
     /// When a batch that was put off may be formed; never, if none was.
     pub form_at_ns: u64,
     next_order: u64,
@@ -134,6 +143,7 @@ impl Incarnation {
             last_completion_ns: now_ns,
             alone: false,
             apart_was_last: false,
+            has_declined: false,
             form_at_ns: NEVER_NS,
             next_order: 0,
         }
@@ -209,7 +219,7 @@ impl Incarnation {
 impl Replica {
     /// Without an incarnation.
     pub fn new(plan: ReplicaPlan) -> Self {
-        let ReplicaPlan { model, ordinal, depth, limit, stats } = plan;
+        let ReplicaPlan { model, ordinal, depth, limit, core, stats } = plan;
         let (LimitPlan::Aimd { max } | LimitPlan::Fixed { max }) = limit;
         let limit = match limit {
             // Its objective is known when it is linked.
@@ -220,6 +230,8 @@ impl Replica {
             model,
             ordinal,
             limit,
+            core,
+            has_mates: false,
             estimate: ServiceEstimate::new(1),
             lateness: Lateness::default(),
             failures: FailureShare::default(),

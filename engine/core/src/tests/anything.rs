@@ -40,13 +40,15 @@ fn model() -> impl Strategy<Value = ModelSetup> {
         defer,
         ..Forming::default()
     });
-    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS, forming, hedge).prop_map(
-        |(replicas, depth, limit, batch_timeout_ns, forming, hedge)| ModelSetup {
+    let core = prop::option::of(0_u32..2);
+    (1_u32..=3, 1_u32..=2, limit, MS..40 * MS, forming, core, hedge).prop_map(
+        |(replicas, depth, limit, batch_timeout_ns, forming, core, hedge)| ModelSetup {
             replicas,
             depth,
             limit,
             batch_timeout_ns,
             forming,
+            core,
             hedge,
         },
     )
@@ -227,7 +229,7 @@ fn hedging_setup() -> impl Strategy<Value = Setup> {
             let replicas = setup.models[0].replicas;
             let forming = Forming::default();
             setup.models[0] =
-                ModelSetup { replicas, depth, limit, batch_timeout_ns, forming, hedge };
+                ModelSetup { replicas, depth, limit, batch_timeout_ns, forming, core: None, hedge };
             setup.machines = machines.into_iter().take(setup.machines.len()).collect();
             setup
         },

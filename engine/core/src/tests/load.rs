@@ -36,6 +36,7 @@ fn setup(depth: u32, services: &[Service]) -> Setup {
             limit: LimitPlan::Aimd { max: ROWS },
             batch_timeout_ns: SECOND_NS,
             forming: Forming::default(),
+            core: None,
             hedge: None,
         }],
         machines: services.iter().map(machine).collect(),

@@ -2,7 +2,7 @@
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`], [`timing`],
+//! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`], [`sharing`], [`timing`],
 //! [`filling`] one thing at a time · [`load`]
 //! experiments under load.
 
@@ -20,5 +20,6 @@ mod inspect;
 mod load;
 mod oracle;
 mod several;
+mod sharing;
 mod timing;
 mod world;

@@ -128,6 +128,8 @@ pub struct ModelSetup {
     pub limit: LimitPlan,
     pub batch_timeout_ns: u64,
     pub forming: Forming,
+    /// The core that its replicas must have for themselves.
+    pub core: Option<u32>,
     /// The largest share of calls that are sent twice.
     pub hedge: Option<f64>,
 }
@@ -152,6 +154,7 @@ impl Setup {
                 limit: LimitPlan::Fixed { max: 16 },
                 batch_timeout_ns: 50 * MS,
                 forming: Forming::default(),
+                core: None,
                 hedge: None,
             }],
             machines: vec![MachinePlan { service, items_max: 64, restart_ns: Some(5 * MS) }],

@@ -146,6 +146,7 @@ pub fn add_model(
             model: id,
             ordinal: slot.ordinal,
             depth: DEPTH_DEFAULT,
+            core: None,
             limit: match *batch {
                 BatchPolicy::Aimd { max } => LimitPlan::Aimd { max },
                 BatchPolicy::Fixed { max } => LimitPlan::Fixed { max },

@@ -16,6 +16,7 @@ fn hedged() -> World {
     world.core.models[model].hedge = Some(Box::new(Hedge::new(HedgePlan { share: 1.0 })));
     let id = ReplicaId::new(whole(SECOND), 0);
     let plan = ReplicaPlan {
+        core: None,
         model,
         ordinal: 1,
         depth: 1,

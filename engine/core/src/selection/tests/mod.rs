@@ -270,6 +270,7 @@ impl World {
             let plan = Box::new(Model::new(plan));
             self.change(Change::AddModel { id: model, model: plan });
             let plan = ReplicaPlan {
+                core: None,
                 model,
                 ordinal: 0,
                 depth: 1,

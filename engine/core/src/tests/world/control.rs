@@ -282,6 +282,7 @@ impl World {
         let first = self.machines.iter().position(|machine| machine.model == model);
         let ordinal = replica - first.expect("this is one");
         let plan = ReplicaPlan {
+            core: setup.core,
             model: model_id,
             ordinal: u32::try_from(ordinal).expect("few"),
             depth: setup.depth,
