@@ -227,6 +227,7 @@ impl Core {
         self.cores_changed();
         for (_, replica) in self.replicas.iter_mut() {
             let model = &self.models[replica.model];
+            replica.set_cost(model.forming.cost);
             replica.limit.set_objective_ns(model.objective_ns());
             replica.estimate.set_horizon_ns(model.loosest_slo_ns);
         }

@@ -5,6 +5,7 @@ use cutter_tensor::{Item, RowRef, TensorSpec};
 use crate::Core;
 use crate::answer::Sink;
 use crate::apart::Formed;
+use crate::batching::Cost;
 use crate::call::CallRef;
 use crate::deadlines::NEVER_NS;
 use crate::ids::ReplicaId;
@@ -67,8 +68,10 @@ impl Core {
             return None;
         }
         self.form(now_ns, replica, sink);
+        let size = self.size_of_forming(replica);
         let life = self.replicas[replica].incarnation.as_mut()?;
         life.has_declined = life.forming.calls.is_empty();
+        life.forming.size = size;
         let calls = &life.forming.calls;
         rows.clear();
         rows.extend(calls.iter().map(|call| {
@@ -107,6 +110,22 @@ impl Core {
         } else if life.forming.calls.is_empty() {
             self.form_hedge(now_ns, replica);
         }
+    }
+
+    /// The size of the batch that was formed. What is usual is learned from it.
+    fn size_of_forming(&mut self, replica: ReplicaId) -> u32 {
+        let state = &self.replicas[replica];
+        let Some(life) = &state.incarnation else { return 0 };
+        let calls = &life.forming.calls;
+        let rows = row_count(calls);
+        if state.cost == Cost::Rows || rows == 0 {
+            return rows;
+        }
+        let sizes = calls.iter().map(|call| self.query(*call).bytes.max(1));
+        let size = sizes.fold(0, u32::saturating_add);
+        let state = &mut self.replicas[replica];
+        state.mean_size = state.mean_size.midpoint(size / rows).max(1);
+        size
     }
 
     /// The batch just formed is in flight under a ticket with this slot.
@@ -155,6 +174,7 @@ impl Core {
         let dispatched_ns = batch.dispatched_ns;
         let mut calls = std::mem::take(&mut batch.calls);
         let (cut_off, source, output) = (batch.cut_off, batch.source, life.output);
+        let size = batch.size;
         let service_ns = seen_ns.saturating_sub(began_ns);
         let count = row_count(&calls);
         let (model_id, hedges) = (state.model, model.hedge.is_some());
@@ -162,12 +182,12 @@ impl Core {
         state.observe(failed, now_ns);
         // One that failed says nothing about how long a batch takes.
         if !failed {
-            if hedges && let Some(learnt_ns) = state.estimate.learnt(count) {
+            if hedges && let Some(learnt_ns) = state.estimate.learnt(size) {
                 state.lateness.observe(service_ns, learnt_ns);
             }
             state.limit.set_objective_ns(model.objective_ns());
-            state.limit.observe(count, cut_off, service_ns);
-            state.estimate.observe(count, service_ns, now_ns);
+            state.limit.observe(size, cut_off, service_ns);
+            state.estimate.observe(size, service_ns, now_ns);
         }
         state.stats.batches.increment();
         state.stats.rows.add(u64::from(count));

@@ -32,6 +32,7 @@
 //! when something is left over.
 
 use crate::answer::Sink;
+use crate::batching::Cost;
 use crate::call::{CallRef, Place};
 use crate::ids::{ModelId, ReplicaId};
 use crate::limits::WINDOW_ROWS_MIN;
@@ -77,7 +78,7 @@ impl Core {
         let Some(prospect) = self.prospect(now_ns, replica) else { return false };
         let Some(life) = &mut self.replicas[replica].incarnation else { return false };
         let mut calls = std::mem::take(&mut life.forming.calls);
-        let chosen = if self.suits_window(&prospect) {
+        let (planned, chosen) = if self.suits_window(&prospect) {
             self.fill_window(&prospect, &mut calls, sink)
         } else {
             self.fill_ahead(&prospect, &mut calls, sink)
@@ -88,7 +89,7 @@ impl Core {
         let more_waits = self.models[prospect.model].open_in_queue > 0;
         let Some(life) = &mut self.replicas[replica].incarnation else { return false };
         let taken = row_count(&calls);
-        life.forming.cut_off = taken == prospect.limit && more_waits;
+        life.forming.cut_off = taken > 0 && planned == prospect.limit && more_waits;
         life.forming.why = match chosen {
             None if life.forming.cut_off => Why::Full,
             _ => chosen.unwrap_or(why),
@@ -151,8 +152,8 @@ impl Core {
         prospect: &Prospect,
         calls: &mut Vec<CallRef>,
         sink: &mut impl Sink,
-    ) -> Option<Why> {
-        let mut why = None;
+    ) -> (u32, Option<Why>) {
+        let (mut planned, mut why) = (0, None);
         while let Some((head, deadline_ns)) = self.head(prospect.model) {
             let all = prospect.limit.min(self.open_in_queue(prospect.model));
             let rows = if self.is_in_time(prospect, all, deadline_ns) {
@@ -161,14 +162,15 @@ impl Core {
                 self.rows_to_try(prospect, deadline_ns)
             };
             if rows > 0 {
-                self.take_from_queue(prospect.model, rows, calls);
+                self.take_from_queue(prospect, rows, calls);
+                planned = rows;
                 break;
             }
             self.models[prospect.model].room.queue.pop();
             self.give_up_call(prospect, head, sink);
             why = Some(Why::LookAhead);
         }
-        why
+        (planned, why)
     }
 
     fn fill_ahead(
@@ -176,9 +178,9 @@ impl Core {
         prospect: &Prospect,
         calls: &mut Vec<CallRef>,
         sink: &mut impl Sink,
-    ) -> Option<Why> {
+    ) -> (u32, Option<Why>) {
         let model = prospect.model;
-        let (mut given_up, mut others, mut why) = (0, None, None);
+        let (mut planned, mut given_up, mut others, mut why) = (0, 0, None, None);
         loop {
             let first = calls.get(given_up).map(|call| (*call, self.deadline_ns(*call)));
             let Some((head, deadline_ns)) = first.or_else(|| self.head(model)) else { break };
@@ -190,7 +192,7 @@ impl Core {
             if rows == 0 {
                 let others = *others.get_or_insert_with(|| self.others(prospect));
                 let rows = self.rows_to_try(prospect, deadline_ns);
-                self.take_from_queue(model, rows, calls);
+                self.take_from_queue(prospect, rows, calls);
                 let is_others = others.one_row_ns.saturating_add(prospect.reply_ns) <= deadline_ns;
                 if rows > 0 || is_others {
                     break;
@@ -199,11 +201,13 @@ impl Core {
                 self.give_up_call(prospect, head, sink);
                 continue;
             }
-            self.take_from_queue(model, rows - taken, calls);
+            self.take_from_queue(prospect, rows - taken, calls);
+            planned = rows;
+            let rows = row_count(&calls[given_up..]);
             let rest = waiting - rows;
             let next = self.head(model).filter(|_| rest > 0 && !prospect.is_trial);
             let Some((_, next_ns)) = next else { break };
-            why = why.or((rows < most).then_some(Why::Deadline));
+            why = why.or((planned < most).then_some(Why::Deadline));
             let others = *others.get_or_insert_with(|| self.others(prospect));
             if self.rest_ns(prospect, &others, rows, rest) <= next_ns {
                 break;
@@ -212,7 +216,7 @@ impl Core {
             (given_up, why) = (given_up + 1, Some(Why::LookAhead));
         }
         calls.drain(..given_up);
-        why
+        (planned, why)
     }
 
     /// The first call that waits in the queue, and when it is due.
@@ -228,11 +232,22 @@ impl Core {
         }
     }
 
-    /// Takes so many calls from the queue. They count as waiting until they are in the batch.
-    fn take_from_queue(&mut self, model: ModelId, count: u32, calls: &mut Vec<CallRef>) {
-        for _ in 0..count {
-            let Some((call, _)) = self.head(model) else { return };
-            self.models[model].room.queue.pop();
+    /// Takes so many calls from the queue, or fewer where they are larger than usual: where bytes
+    /// count, a large one fills a batch that was meant for many. They count as waiting until they
+    /// are in the batch.
+    fn take_from_queue(&mut self, prospect: &Prospect, count: u32, calls: &mut Vec<CallRef>) {
+        let state = &self.replicas[prospect.replica];
+        let (cost, size_max) = (state.cost, state.size_of(count));
+        let mut size = 0_u32;
+        for taken in 0..count {
+            let Some((call, _)) = self.head(prospect.model) else { return };
+            if cost == Cost::Bytes {
+                size = size.saturating_add(self.query(call).bytes.max(1));
+                if taken > 0 && size > size_max {
+                    return;
+                }
+            }
+            self.models[prospect.model].room.queue.pop();
             calls.push(call);
         }
     }

@@ -103,7 +103,7 @@ impl Core {
     /// however long ago that was: nothing has to be tried here.
     fn copied_ns(&self, now_ns: u64, replica: ReplicaId, rows: u32) -> u64 {
         let state = &self.replicas[replica];
-        let learnt_ns = state.estimate.learnt(state.rows_max().min(rows));
+        let learnt_ns = state.estimate.learnt(state.size_of(state.rows_max().min(rows)));
         now_ns.saturating_add(learnt_ns.unwrap_or(0))
     }
 

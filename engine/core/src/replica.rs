@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cutter_tensor::TensorSpec;
 
-use crate::batching::{Aimd, BatchLimit, FailureShare, Lateness, ServiceEstimate};
+use crate::batching::{Aimd, BatchLimit, Cost, FailureShare, Lateness, ServiceEstimate};
 use crate::call::CallRef;
 use crate::deadlines::NEVER_NS;
 use crate::ids::ModelId;
@@ -56,6 +56,8 @@ pub(crate) struct Batch {
     pub dispatched_ns: u64,
     /// Earlier than any other's by this number.
     pub order: u64,
+    /// The sum of the sizes of its calls, as their model counts them.
+    pub size: u32,
     /// More was waiting when the limit closed the batch.
     pub cut_off: bool,
     pub why: Why,
@@ -71,6 +73,10 @@ pub struct Replica {
     pub(crate) model: ModelId,
     pub(crate) ordinal: u32,
     pub(crate) limit: BatchLimit,
+    /// What the size of a call is, for the limit and the estimate.
+    pub(crate) cost: Cost,
+    /// The size of a call, smoothed over batches; 1 where rows count.
+    pub(crate) mean_size: u32,
     /// The core that it must have for itself.
     pub(crate) core: Option<u32>,
     /// Others must have it too.
@@ -210,7 +216,7 @@ impl Incarnation {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
         let total_ns: u64 = in_flight
-            .map(|batch| estimate.learnt(row_count(&batch.calls)).unwrap_or(0))
+            .map(|batch| estimate.learnt(batch.size).unwrap_or(0))
             .fold(0, u64::saturating_add);
         total_ns.saturating_sub(now_ns.saturating_sub(since_ns))
     }
@@ -230,6 +236,8 @@ impl Replica {
             model,
             ordinal,
             limit,
+            cost: Cost::Rows,
+            mean_size: 1,
             core,
             has_mates: false,
             estimate: ServiceEstimate::new(1),
@@ -287,9 +295,18 @@ impl Replica {
     /// When the batch that is running now is late by the history of this replica.
     pub(crate) fn late_ns(&self) -> Option<u64> {
         let (running, since_ns) = self.incarnation.as_ref()?.running()?;
-        let learnt_ns = self.estimate.learnt(row_count(&running.calls))?;
+        let learnt_ns = self.estimate.learnt(running.size)?;
         let after_ns = self.lateness.late_after_ns(learnt_ns)?;
         Some(since_ns.saturating_add(after_ns).saturating_add(1))
+    }
+
+    /// Sizes are counted in another way: what was learned of them is forgotten.
+    pub(crate) fn set_cost(&mut self, cost: Cost) {
+        if self.cost != cost {
+            (self.cost, self.mean_size) = (cost, 1);
+            self.estimate.reset();
+            self.lateness.reset();
+        }
     }
 
     /// When it has done all that is in flight, if it goes as expected: now, if there is nothing.
@@ -302,31 +319,37 @@ impl Replica {
     /// What the batch that is running is expected to take in all; 0 when there is none.
     pub(crate) fn running_for_ns(&self) -> u64 {
         let running = self.incarnation.as_ref().and_then(Incarnation::running);
-        running.map_or(0, |(batch, _)| self.expected_ns(row_count(&batch.calls)))
+        running.map_or(0, |(batch, _)| self.estimate.learnt(batch.size).unwrap_or(0))
     }
 
     /// What a batch of so many rows will take, most likely; 0 when nothing is known.
     pub(crate) fn expected_ns(&self, rows: u32) -> u64 {
-        self.estimate.learnt(rows).unwrap_or(0)
+        self.estimate.learnt(self.size_of(rows)).unwrap_or(0)
     }
 
     /// What a batch of so many rows will take at most, in nearly all cases. How large a batch may
     /// be is decided with this.
     pub(crate) fn predicted_ns(&self, rows: u32) -> u64 {
-        self.estimate.learnt(rows).unwrap_or(0)
+        self.estimate.learnt(self.size_of(rows)).unwrap_or(0)
     }
 
     /// The same, less what has been forgotten since its last batch. Whether it is sent anything at
     /// all is decided with this, so that it can show that it is fast again.
     pub(crate) fn healed_ns(&self, rows: u32, now_ns: u64) -> u64 {
-        self.estimate.predict(rows, now_ns)
+        self.estimate.predict(self.size_of(rows), now_ns)
+    }
+
+    /// What so many rows are as a size, if they are as large as usual.
+    pub(crate) fn size_of(&self, rows: u32) -> u32 {
+        rows.saturating_mul(self.mean_size)
     }
 
     /// The most rows of its next batch. One that fails gets them one by one, so that a good input
     /// does not suffer for a bad one, and what fails need not be taken apart.
     pub(crate) fn rows_max(&self) -> u32 {
         let items_max = self.incarnation.as_ref().map_or(1, |life| life.items_max);
-        if self.failures.is_failing() { 1 } else { self.limit.limit().min(items_max) }
+        let limit = (self.limit.limit() / self.mean_size).max(1);
+        if self.failures.is_failing() { 1 } else { limit.min(items_max) }
     }
 }
 
@@ -338,6 +361,7 @@ impl Batch {
     /// It is formed anew.
     pub fn begin(&mut self) {
         self.calls.clear();
+        self.size = 0;
         (self.cut_off, self.is_copied, self.source) = (false, false, Source::Queue);
         self.why = Why::Idle;
     }

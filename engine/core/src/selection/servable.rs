@@ -63,7 +63,7 @@ impl Core {
         let (done_ns, replica) = soonest?;
         let rounds = u64::from((queued - 1) / rows_at_once);
         let replica = &self.replicas[replica];
-        let round_ns = replica.estimate.predict(replica.rows_max(), now_ns);
+        let round_ns = replica.healed_ns(replica.rows_max(), now_ns);
         Some(done_ns.saturating_add(rounds.saturating_mul(round_ns)))
     }
 }
