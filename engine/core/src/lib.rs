@@ -74,6 +74,7 @@ use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, Repl
 pub use admission::{Admission, HandedOver};
 pub use answer::{Answer, Outcome, Sink};
 pub use application::{Application, ApplicationPlan, Asked, Link, Links};
+pub use batching::{Cost, Forming};
 pub use change::{Change, Changed, NewRoom, Retired};
 pub use dispatch::{BatchPlan, BatchResults, ItemResults};
 pub use failure::{Death, FailureReport, Kill};

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::apart::Apart;
-use crate::batching::{DeadlineQueue, service_objective_ns};
+use crate::batching::{DeadlineQueue, Forming, service_objective_ns};
 use crate::cache::{Cache, CachePlan};
 use crate::call::{Place, Waiting};
 use crate::failure::FailureNews;
@@ -58,6 +58,7 @@ pub struct ModelPlan {
     pub depth: u32,
     /// A batch that runs longer hangs.
     pub batch_timeout_ns: u64,
+    pub forming: Forming,
     pub room: Room,
     /// Of one whose outputs are worth keeping.
     pub cache: Option<CachePlan>,
@@ -84,6 +85,7 @@ pub struct Model {
     pub(crate) loosest_slo_ns: u64,
     pub(crate) depth: u32,
     pub(crate) batch_timeout_ns: u64,
+    pub(crate) forming: Forming,
     /// What parsing and replying take of a query's time, smoothed.
     pub(crate) parse_ns: u64,
     pub(crate) reply_ns: u64,
@@ -93,7 +95,7 @@ pub struct Model {
 impl Model {
     /// It has no replica and is linked to nothing yet.
     pub fn new(plan: ModelPlan) -> Self {
-        let ModelPlan { depth, batch_timeout_ns, room, cache, hedge, stats } = plan;
+        let ModelPlan { depth, batch_timeout_ns, forming, room, cache, hedge, stats } = plan;
         Self {
             room,
             cache: cache.map(|plan| Box::new(Cache::new(plan))),
@@ -107,6 +109,7 @@ impl Model {
             loosest_slo_ns: 1,
             depth,
             batch_timeout_ns,
+            forming,
             parse_ns: 0,
             reply_ns: 0,
             stats,

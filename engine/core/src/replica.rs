@@ -16,9 +16,9 @@ use crate::stats::ReplicaStats;
 /// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitPlan {
-    /// Adapts to the objective, up to `max` rows.
+    /// Adapts to the objective, up to `max`, counted as the model's [`crate::Cost`] is.
     Aimd { max: u32 },
-    /// Always up to `max` rows.
+    /// Always up to `max`.
     Fixed { max: u32 },
 }
 
@@ -30,6 +30,8 @@ pub struct ReplicaPlan {
     pub ordinal: u32,
     /// The most batches that it holds: the depth of its model.
     pub depth: u32,
+    /// The most rows of a batch, whatever its cost.
+    pub items_max: u32,
     pub limit: LimitPlan,
     pub stats: Arc<ReplicaStats>,
 }
@@ -204,8 +206,7 @@ impl Incarnation {
 impl Replica {
     /// Without an incarnation.
     pub fn new(plan: ReplicaPlan) -> Self {
-        let ReplicaPlan { model, ordinal, depth, limit, stats } = plan;
-        let (LimitPlan::Aimd { max } | LimitPlan::Fixed { max }) = limit;
+        let ReplicaPlan { model, ordinal, depth, items_max, limit, stats } = plan;
         let limit = match limit {
             // Its objective is known when it is linked.
             LimitPlan::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
@@ -221,7 +222,7 @@ impl Replica {
             failures_in_a_row: 0,
             pause_until_ns: 0,
             incarnation: None,
-            tables: Some(Tables::new(depth, max)),
+            tables: Some(Tables::new(depth, items_max)),
             stats,
             is_draining: false,
         }

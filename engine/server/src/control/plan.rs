@@ -12,8 +12,8 @@ use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTA
 use cutter_core::policy::Models;
 use cutter_core::stats::{ApplicationStats, ModelStats};
 use cutter_core::{
-    Application, ApplicationPlan, Change, HedgePlan, LimitPlan, Link, Links, Model, ModelPlan,
-    NewRoom, Replica, ReplicaPlan, Room,
+    Application, ApplicationPlan, Change, Cost, Forming, HedgePlan, LimitPlan, Link, Links, Model,
+    ModelPlan, NewRoom, Replica, ReplicaPlan, Room,
 };
 use cutter_protocol::limits::{DEPTH_DEFAULT, POOLS_MAX};
 use cutter_protocol::segment::SegmentError;
@@ -22,7 +22,7 @@ use cutter_tensor::TensorSpec;
 
 use super::learning::{self, Made};
 use super::registry::{ApplicationEntry, ModelEntry, Registry};
-use crate::config::{self, BatchPolicy};
+use crate::config::{self, BatchCost, BatchPolicy};
 use crate::decision_log::LogHeader;
 use crate::limits::CACHE_INPUT_BYTES;
 use crate::pool;
@@ -135,6 +135,7 @@ pub fn add_model(
         hedge: settings.hedge_share.map(|share| HedgePlan { share }),
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
+        forming: forming(batch),
         room: Room::new(0),
         stats: Arc::clone(&stats),
     };
@@ -144,16 +145,34 @@ pub fn add_model(
             model: id,
             ordinal: slot.ordinal,
             depth: DEPTH_DEFAULT,
-            limit: match *batch {
-                BatchPolicy::Aimd { max } => LimitPlan::Aimd { max },
-                BatchPolicy::Fixed { max } => LimitPlan::Fixed { max },
-            },
+            items_max: batch.max,
+            limit: limit_plan(batch),
             stats: Arc::clone(&stats.replicas[slot.ordinal as usize]),
         };
         let replica = Box::new(Replica::new(plan));
         steps.push(Change::AddReplica { id: slot.replica, replica }.into());
     }
     Ok((id, steps))
+}
+
+/// What the policy counts, and up to how much.
+fn limit_plan(batch: &config::Batch) -> LimitPlan {
+    let max = match batch.cost {
+        BatchCost::Rows => batch.max,
+        BatchCost::Bytes { max } => max,
+    };
+    match batch.policy {
+        BatchPolicy::Aimd => LimitPlan::Aimd { max },
+        BatchPolicy::Fixed => LimitPlan::Fixed { max },
+    }
+}
+
+fn forming(batch: &config::Batch) -> Forming {
+    let cost = match batch.cost {
+        BatchCost::Rows => Cost::Rows,
+        BatchCost::Bytes { .. } => Cost::Bytes,
+    };
+    Forming { wait_ns: batch.wait_ns, defer: batch.defer, cost }
 }
 
 fn cache_plan(settings: &config::Model, cache: config::Cache) -> CachePlan {

@@ -21,8 +21,9 @@ use crate::policy::{Exp3, Models, PerModel, Policy, Vote};
 use crate::rows::{HeapRows, Pool};
 use crate::stats::{ApplicationStats, ModelStats, Reason, SelectionStats};
 use crate::{
-    Admission, Answer, Application, ApplicationPlan, BatchResults, Change, Core, ItemResults,
-    LimitPlan, Link, Links, Model, ModelPlan, NewRoom, Outcome, Replica, ReplicaPlan, Room, Sink,
+    Admission, Answer, Application, ApplicationPlan, BatchResults, Change, Core, Forming,
+    ItemResults, LimitPlan, Link, Links, Model, ModelPlan, NewRoom, Outcome, Replica, ReplicaPlan,
+    Room, Sink,
 };
 
 const MS: u64 = 1_000_000;
@@ -257,13 +258,22 @@ impl World {
             });
             self.caches.extend(cache.iter().map(|plan| Arc::clone(&plan.stats)));
             let batch_timeout_ns = 1_000 * MS;
-            let plan = ModelPlan { depth: 1, batch_timeout_ns, room, cache, hedge: None, stats };
+            let plan = ModelPlan {
+                depth: 1,
+                batch_timeout_ns,
+                forming: Forming::default(),
+                room,
+                cache,
+                hedge: None,
+                stats,
+            };
             let plan = Box::new(Model::new(plan));
             self.change(Change::AddModel { id: model, model: plan });
             let plan = ReplicaPlan {
                 model,
                 ordinal: 0,
                 depth: 1,
+                items_max: ROWS,
                 limit: LimitPlan::Fixed { max: ROWS },
                 stats: of_replica,
             };

@@ -12,8 +12,8 @@ use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica};
 use crate::rows::{HeapRows, Pool};
 use crate::slab::Slab;
 use crate::{
-    Application, ApplicationPlan, Asked, Change, Changed, Death, HedgePlan, Link, Links, Model,
-    ModelPlan, NewRoom, Replica, ReplicaPlan, Retired, Room,
+    Application, ApplicationPlan, Asked, Change, Changed, Death, Forming, HedgePlan, Link, Links,
+    Model, ModelPlan, NewRoom, Replica, ReplicaPlan, Retired, Room,
 };
 
 const ROW_BYTES: usize = 64;
@@ -258,6 +258,7 @@ impl World {
             hedge: setup.hedge.map(|share| HedgePlan { share }),
             depth: setup.depth,
             batch_timeout_ns: setup.batch_timeout_ns,
+            forming: Forming::default(),
             room: Room::new(0),
             stats: Arc::clone(&self.stats.models[model]),
         };
@@ -284,6 +285,7 @@ impl World {
             model: model_id,
             ordinal: u32::try_from(ordinal).expect("few"),
             depth: setup.depth,
+            items_max: self.machines[replica].plan.items_max,
             limit: setup.limit,
             stats: Arc::clone(&self.stats.models[model].replicas[ordinal]),
         };
