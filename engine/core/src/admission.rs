@@ -198,7 +198,7 @@ impl Core {
         pushed.map_err(|_| Reason::Overloaded)?;
         let queries = &mut self.applications[call.application].queries;
         let left = queries.put(call.row, call.link, Place::Queue);
-        model.moved(left, Place::Queue);
+        model.moved(left, Place::Queue, queries.get(call.row).bytes);
         Ok(())
     }
 

@@ -125,8 +125,9 @@ impl Core {
     ) {
         let queries = &mut self.applications[application].queries;
         let Call { model, arm, .. } = *queries.call(row, link);
+        let bytes = queries.get(row).bytes;
         let left = queries.put(row, link, Place::Nowhere);
-        self.models[model].moved(left, Place::Nowhere);
+        self.models[model].moved(left, Place::Nowhere, bytes);
         let queries = &mut self.applications[application].queries;
         let pending = queries.finish(row, link, None);
         let Application { queries, selector, .. } = &*self.applications[application];
@@ -202,14 +203,14 @@ impl Core {
     /// Closes an open query. The entries of its calls that wait are dead from now on.
     pub(crate) fn close(&mut self, application: ApplicationId, row: u32) {
         let Application { queries, pool, .. } = &mut *self.applications[application];
-        let asked = queries.close(row, pool).asked;
+        let Query { asked, bytes, .. } = queries.close(row, pool);
         for link in 0..u32::from(asked) {
             let call = queries.call_mut(row, link);
             let (model, place, was_pending) = (call.model, call.place, call.is_pending);
             call.is_pending = false;
             if place != Place::Batch && was_pending {
                 call.place = Place::Nowhere;
-                self.models[model].moved(place, Place::Nowhere);
+                self.models[model].moved(place, Place::Nowhere, bytes);
                 if let Some(entry) = call.entry.take() {
                     self.left_over.push(LeftOver { model, entry });
                 }

@@ -112,8 +112,8 @@ impl Core {
         }
     }
 
-    /// The size of the batch that was formed. What is usual is learned from it.
-    fn size_of_forming(&mut self, replica: ReplicaId) -> u32 {
+    /// The size of the batch that was formed.
+    fn size_of_forming(&self, replica: ReplicaId) -> u32 {
         let state = &self.replicas[replica];
         let Some(life) = &state.incarnation else { return 0 };
         let calls = &life.forming.calls;
@@ -122,10 +122,7 @@ impl Core {
             return rows;
         }
         let sizes = calls.iter().map(|call| self.query(*call).bytes.max(1));
-        let size = sizes.fold(0, u32::saturating_add);
-        let state = &mut self.replicas[replica];
-        state.mean_size = state.mean_size.midpoint(size / rows).max(1);
-        size
+        sizes.fold(0, u32::saturating_add)
     }
 
     /// The batch just formed is in flight under a ticket with this slot.

@@ -56,6 +56,25 @@ struct Prospect {
     is_trial: bool,
 }
 
+/// A batch that is being filled.
+#[derive(Debug, Default)]
+struct Filling {
+    /// Those that were given up stand first.
+    calls: Vec<CallRef>,
+    given_up: usize,
+    /// The size of the others, where bytes count.
+    bytes: u32,
+    /// The most rows that were thought to go together.
+    planned: u32,
+    why: Option<Why>,
+}
+
+impl Filling {
+    fn rows(&self) -> u32 {
+        row_count(&self.calls[self.given_up..])
+    }
+}
+
 /// What the other replicas of a model could do.
 #[derive(Clone, Copy, Debug)]
 struct Others {
@@ -77,25 +96,25 @@ impl Core {
     ) -> bool {
         let Some(prospect) = self.prospect(now_ns, replica) else { return false };
         let Some(life) = &mut self.replicas[replica].incarnation else { return false };
-        let mut calls = std::mem::take(&mut life.forming.calls);
-        let (planned, chosen) = if self.suits_window(&prospect) {
-            self.fill_window(&prospect, &mut calls, sink)
+        let calls = std::mem::take(&mut life.forming.calls);
+        let mut filling = Filling { calls, ..Filling::default() };
+        if self.suits_window(&prospect) {
+            self.fill_window(&prospect, &mut filling, sink);
         } else {
-            self.fill_ahead(&prospect, &mut calls, sink)
-        };
-        for call in &calls {
+            self.fill_ahead(&prospect, &mut filling, sink);
+        }
+        filling.calls.drain(..filling.given_up);
+        for call in &filling.calls {
             self.move_to(*call, Place::Batch);
         }
         let more_waits = self.models[prospect.model].open_in_queue > 0;
         let Some(life) = &mut self.replicas[replica].incarnation else { return false };
-        let taken = row_count(&calls);
-        life.forming.cut_off = taken > 0 && planned == prospect.limit && more_waits;
-        life.forming.why = match chosen {
-            None if life.forming.cut_off => Why::Full,
-            _ => chosen.unwrap_or(why),
-        };
-        life.forming.calls = calls;
-        taken > 0
+        let is_formed = !filling.calls.is_empty();
+        let cut_off = is_formed && more_waits && filling.planned == prospect.limit;
+        let chosen = filling.why.or(cut_off.then_some(Why::Full));
+        (life.forming.cut_off, life.forming.why) = (cut_off, chosen.unwrap_or(why));
+        life.forming.calls = filling.calls;
+        is_formed
     }
 
     /// When the next batch of a replica would be done, as predicted, if it has so many rows of
@@ -108,7 +127,8 @@ impl Core {
     }
 
     fn prospect(&mut self, now_ns: u64, replica: ReplicaId) -> Option<Prospect> {
-        let state = &self.replicas[replica];
+        let state = &mut self.replicas[replica];
+        state.mean_size = self.models[state.model].mean_size();
         let (model, limit, start_ns) = (state.model, state.rows_max(), state.free_ns(now_ns)?);
         let is_idle = state.in_flight() == 0;
         let applications = &self.applications;
@@ -147,13 +167,7 @@ impl Core {
             && self.replicas[prospect.replica].predicted_ns(WINDOW_ROWS_MIN) <= half_ns
     }
 
-    fn fill_window(
-        &mut self,
-        prospect: &Prospect,
-        calls: &mut Vec<CallRef>,
-        sink: &mut impl Sink,
-    ) -> (u32, Option<Why>) {
-        let (mut planned, mut why) = (0, None);
+    fn fill_window(&mut self, prospect: &Prospect, filling: &mut Filling, sink: &mut impl Sink) {
         while let Some((head, deadline_ns)) = self.head(prospect.model) {
             let all = prospect.limit.min(self.open_in_queue(prospect.model));
             let rows = if self.is_in_time(prospect, all, deadline_ns) {
@@ -162,37 +176,29 @@ impl Core {
                 self.rows_to_try(prospect, deadline_ns)
             };
             if rows > 0 {
-                self.take_from_queue(prospect, rows, calls);
-                planned = rows;
-                break;
+                return self.take_from_queue(prospect, rows, filling);
             }
             self.models[prospect.model].room.queue.pop();
             self.give_up_call(prospect, head, sink);
-            why = Some(Why::LookAhead);
+            filling.why = Some(Why::LookAhead);
         }
-        (planned, why)
     }
 
-    fn fill_ahead(
-        &mut self,
-        prospect: &Prospect,
-        calls: &mut Vec<CallRef>,
-        sink: &mut impl Sink,
-    ) -> (u32, Option<Why>) {
+    fn fill_ahead(&mut self, prospect: &Prospect, filling: &mut Filling, sink: &mut impl Sink) {
         let model = prospect.model;
-        let (mut planned, mut given_up, mut others, mut why) = (0, 0, None, None);
+        let mut others = None;
         loop {
-            let first = calls.get(given_up).map(|call| (*call, self.deadline_ns(*call)));
+            let first = filling.calls.get(filling.given_up);
+            let first = first.map(|call| (*call, self.deadline_ns(*call)));
             let Some((head, deadline_ns)) = first.or_else(|| self.head(model)) else { break };
             let waiting = self.open_in_queue(model);
             let most = prospect.limit.min(waiting);
             // What was taken stays: a smaller batch is never predicted to take longer by much.
-            let taken = row_count(&calls[given_up..]);
-            let rows = self.rows_in_time(prospect, most, deadline_ns).max(taken);
+            let rows = self.rows_in_time(prospect, most, deadline_ns).max(filling.rows());
             if rows == 0 {
                 let others = *others.get_or_insert_with(|| self.others(prospect));
                 let rows = self.rows_to_try(prospect, deadline_ns);
-                self.take_from_queue(prospect, rows, calls);
+                self.take_from_queue(prospect, rows, filling);
                 let is_others = others.one_row_ns.saturating_add(prospect.reply_ns) <= deadline_ns;
                 if rows > 0 || is_others {
                     break;
@@ -201,22 +207,19 @@ impl Core {
                 self.give_up_call(prospect, head, sink);
                 continue;
             }
-            self.take_from_queue(prospect, rows - taken, calls);
-            planned = rows;
-            let rows = row_count(&calls[given_up..]);
-            let rest = waiting - rows;
+            self.take_from_queue(prospect, rows, filling);
+            let rest = waiting - filling.rows();
             let next = self.head(model).filter(|_| rest > 0 && !prospect.is_trial);
             let Some((_, next_ns)) = next else { break };
-            why = why.or((planned < most).then_some(Why::Deadline));
+            filling.why = filling.why.or((rows < most).then_some(Why::Deadline));
             let others = *others.get_or_insert_with(|| self.others(prospect));
-            if self.rest_ns(prospect, &others, rows, rest) <= next_ns {
+            if self.rest_ns(prospect, &others, filling.rows(), rest) <= next_ns {
                 break;
             }
+            filling.bytes -= filling.bytes.min(self.query(head).bytes.max(1));
+            (filling.given_up, filling.why) = (filling.given_up + 1, Some(Why::LookAhead));
             self.give_up_call(prospect, head, sink);
-            (given_up, why) = (given_up + 1, Some(Why::LookAhead));
         }
-        calls.drain(..given_up);
-        (planned, why)
     }
 
     /// The first call that waits in the queue, and when it is due.
@@ -232,23 +235,27 @@ impl Core {
         }
     }
 
-    /// Takes so many calls from the queue, or fewer where they are larger than usual: where bytes
-    /// count, a large one fills a batch that was meant for many. They count as waiting until they
-    /// are in the batch.
-    fn take_from_queue(&mut self, prospect: &Prospect, count: u32, calls: &mut Vec<CallRef>) {
+    /// Takes calls from the queue until the batch has so many rows; where bytes count, until it has
+    /// as many bytes as so many rows usually have, so that a large input takes the place of several
+    /// small ones. They count as waiting until they are in the batch.
+    fn take_from_queue(&mut self, prospect: &Prospect, rows: u32, filling: &mut Filling) {
+        filling.planned = rows;
         let state = &self.replicas[prospect.replica];
-        let (cost, size_max) = (state.cost, state.size_of(count));
-        let mut size = 0_u32;
-        for taken in 0..count {
+        let counts_bytes = state.cost == Cost::Bytes;
+        let all = rows >= prospect.limit.min(self.open_in_queue(prospect.model));
+        let bytes_max = if all { state.limit.limit() } else { state.size_of(rows) };
+        let rows_max = if counts_bytes { state.items_max() } else { rows };
+        while filling.rows() < rows_max {
             let Some((call, _)) = self.head(prospect.model) else { return };
-            if cost == Cost::Bytes {
-                size = size.saturating_add(self.query(call).bytes.max(1));
-                if taken > 0 && size > size_max {
+            if counts_bytes {
+                let bytes = filling.bytes.saturating_add(self.query(call).bytes.max(1));
+                if bytes > bytes_max && filling.rows() > 0 {
                     return;
                 }
+                filling.bytes = bytes;
             }
             self.models[prospect.model].room.queue.pop();
-            calls.push(call);
+            filling.calls.push(call);
         }
     }
 

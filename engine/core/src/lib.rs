@@ -78,6 +78,7 @@ use crate::ids::{ApplicationId, ModelId, OfApplication, OfModel, OfReplica, Repl
 pub use admission::{Admission, HandedOver};
 pub use answer::{Answer, Outcome, Sink};
 pub use application::{Application, ApplicationPlan, Asked, Link, Links};
+pub use batching::{Cost, Forming};
 pub use change::{Change, Changed, NewRoom, Retired};
 pub use dispatch::{BatchPlan, BatchResults, ItemResults};
 pub use failure::{Death, FailureReport, Kill};
@@ -321,7 +322,7 @@ impl Core {
         let queries = &mut self.applications[call.application].queries;
         let model = queries.call(call.row, call.link).model;
         let left = queries.put(call.row, call.link, place);
-        self.models[model].moved(left, place);
+        self.models[model].moved(left, place, queries.get(call.row).bytes);
     }
 
     /// The batch with a call is no longer in flight.

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::apart::Apart;
-use crate::batching::{DeadlineQueue, Forming, service_objective_ns};
+use crate::batching::{Cost, DeadlineQueue, Forming, service_objective_ns};
 use crate::cache::{Cache, CachePlan};
 use crate::call::{Place, Waiting};
 use crate::failure::FailureNews;
@@ -75,6 +75,8 @@ pub struct Model {
     pub(crate) hedge: Option<Box<Hedge>>,
     /// How many in the queue are not dead.
     pub(crate) open_in_queue: usize,
+    /// The bytes of their inputs.
+    pub(crate) bytes_in_queue: u64,
     pub(crate) failure_news: FailureNews,
     pub(crate) replicas: Vec<ReplicaId>,
     pub(crate) availability: Availability,
@@ -99,6 +101,7 @@ impl Model {
             cache: cache.map(|plan| Box::new(Cache::new(plan))),
             hedge: hedge.map(|plan| Box::new(Hedge::new(plan))),
             open_in_queue: 0,
+            bytes_in_queue: 0,
             failure_news: FailureNews::new(),
             replicas: Vec::with_capacity(REPLICAS_MAX as usize),
             availability: Availability::Expected,
@@ -118,14 +121,29 @@ impl Model {
         self.open_in_queue + self.room.apart.open()
     }
 
+    /// The size of a call, as it is usual of those in the queue.
+    pub(crate) fn mean_size(&self) -> u32 {
+        let bytes = self.bytes_in_queue.checked_div(self.open_in_queue as u64).unwrap_or(0);
+        match self.forming.cost {
+            Cost::Rows => 1,
+            Cost::Bytes => u32::try_from(bytes.max(1)).unwrap_or(u32::MAX),
+        }
+    }
+
     /// Whether replicas have late batches whose calls another one may take too.
     #[inline]
     pub(crate) fn has_late(&self) -> bool {
         self.hedge.as_deref().is_some_and(Hedge::has_late)
     }
 
-    /// An open call went from one place to another, or is over.
-    pub(crate) fn moved(&mut self, from: Place, to: Place) {
+    /// An open call, with an input of so many bytes, went from one place to another, or is over.
+    pub(crate) fn moved(&mut self, from: Place, to: Place, bytes: u32) {
+        if from == Place::Queue {
+            self.bytes_in_queue -= u64::from(bytes);
+        }
+        if to == Place::Queue {
+            self.bytes_in_queue += u64::from(bytes);
+        }
         if let Some(open) = self.open_in(from) {
             *open -= 1;
         }

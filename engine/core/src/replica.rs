@@ -17,9 +17,9 @@ use crate::stats::{ReplicaStats, Why};
 /// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitPlan {
-    /// Adapts to the objective, up to `max` rows.
+    /// Adapts to the objective, up to `max`, counted as the model's [`crate::Cost`] is.
     Aimd { max: u32 },
-    /// Always up to `max` rows.
+    /// Always up to `max`.
     Fixed { max: u32 },
 }
 
@@ -31,6 +31,8 @@ pub struct ReplicaPlan {
     pub ordinal: u32,
     /// The most batches that it holds: the depth of its model.
     pub depth: u32,
+    /// The most rows of a batch, whatever its cost.
+    pub items_max: u32,
     pub limit: LimitPlan,
     /// The core that it must have for itself while a batch of it runs: it takes turns with others
     /// that say so of the same one.
@@ -75,7 +77,7 @@ pub struct Replica {
     pub(crate) limit: BatchLimit,
     /// What the size of a call is, for the limit and the estimate.
     pub(crate) cost: Cost,
-    /// The size of a call, smoothed over batches; 1 where rows count.
+    /// The size of a call, as it was usual when the last batch was formed; 1 where rows count.
     pub(crate) mean_size: u32,
     /// The core that it must have for itself.
     pub(crate) core: Option<u32>,
@@ -225,8 +227,7 @@ impl Incarnation {
 impl Replica {
     /// Without an incarnation.
     pub fn new(plan: ReplicaPlan) -> Self {
-        let ReplicaPlan { model, ordinal, depth, limit, core, stats } = plan;
-        let (LimitPlan::Aimd { max } | LimitPlan::Fixed { max }) = limit;
+        let ReplicaPlan { model, ordinal, depth, items_max, limit, core, stats } = plan;
         let limit = match limit {
             // Its objective is known when it is linked.
             LimitPlan::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
@@ -246,7 +247,7 @@ impl Replica {
             failures_in_a_row: 0,
             pause_until_ns: 0,
             incarnation: None,
-            tables: Some(Tables::new(depth, max)),
+            tables: Some(Tables::new(depth, items_max)),
             stats,
             is_draining: false,
         }
@@ -347,9 +348,14 @@ impl Replica {
     /// The most rows of its next batch. One that fails gets them one by one, so that a good input
     /// does not suffer for a bad one, and what fails need not be taken apart.
     pub(crate) fn rows_max(&self) -> u32 {
-        let items_max = self.incarnation.as_ref().map_or(1, |life| life.items_max);
         let limit = (self.limit.limit() / self.mean_size).max(1);
-        if self.failures.is_failing() { 1 } else { limit.min(items_max) }
+        limit.min(self.items_max())
+    }
+
+    /// The most rows that its container takes now.
+    pub(crate) fn items_max(&self) -> u32 {
+        let items_max = self.incarnation.as_ref().map_or(1, |life| life.items_max);
+        if self.failures.is_failing() { 1 } else { items_max }
     }
 }
 

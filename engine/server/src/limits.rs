@@ -167,6 +167,8 @@ cutter_limits::limits! {
         COMMAND_WORDS_MAX: usize = 256, "words";
         /// The most queries in a batch of a model that names no bound.
         BATCH_MAX_DEFAULT: u32 = 1024, "queries";
+        /// The longest that a query may be made to wait for others to go with it.
+        BATCH_WAIT_US_MAX: u32 = 1_000_000, "us";
         /// The shortest time after which a running batch may be called a hang.
         BATCH_TIMEOUT_US_MIN: u32 = 1_000, "us";
         /// The longest time after which a running batch may be called a hang.

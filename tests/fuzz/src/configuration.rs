@@ -11,10 +11,11 @@ use cutter_core::limits::{BATCH_MAX, LINKS_MAX};
 use cutter_protocol::limits::POOLS_MAX;
 use cutter_server::config::{Application, Config, ConfigErrors, Model, Place, Policy, Warning};
 use cutter_server::limits::{
-    APPLICATIONS_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, CACHE_BYTES_MAX, CACHE_BYTES_MIN,
-    COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX, DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_MAX, MODELS_MAX,
-    POOL_BYTES_CONFIGURED_MAX, POOL_ROWS_MAX, POOL_ROWS_MIN, QUERY_LISTENERS_MAX, REPLICAS_MAX,
-    REPLICAS_TOTAL_MAX, SLO_US_MAX, SLO_US_MIN,
+    APPLICATIONS_MAX, BATCH_TIMEOUT_US_MAX, BATCH_TIMEOUT_US_MIN, BATCH_WAIT_US_MAX,
+    CACHE_BYTES_MAX, CACHE_BYTES_MIN, COMMAND_WORDS_MAX, CPU_MAX, CPUS_MAX,
+    DEFAULT_OUTPUT_BYTES_MAX, INPUT_BYTES_MAX, MODELS_MAX, POOL_BYTES_CONFIGURED_MAX,
+    POOL_ROWS_MAX, POOL_ROWS_MIN, QUERY_LISTENERS_MAX, REPLICAS_MAX, REPLICAS_TOTAL_MAX,
+    SLO_US_MAX, SLO_US_MIN,
 };
 use cutter_tensor::Extent;
 use cutter_tensor::limits::RANK_MAX;
@@ -116,7 +117,8 @@ fn check_model(model: &Model, config: &Config) {
     assert_eq!(config.models.iter().filter(same).count(), 1);
     assert!((1..=REPLICAS_MAX).contains(&model.replicas));
     assert!(model.cpus.len() <= CPUS_MAX && model.cpus.iter().all(|cpu| *cpu <= CPU_MAX as usize));
-    assert!((1..=BATCH_MAX).contains(&model.batch.max()));
+    assert!((1..=BATCH_MAX).contains(&model.batch.max));
+    assert!(model.batch.wait_ns <= u64::from(BATCH_WAIT_US_MAX) * NS_PER_US);
     let timeout_us = model.batch_timeout_ns / NS_PER_US;
     let bounds = u64::from(BATCH_TIMEOUT_US_MIN)..=u64::from(BATCH_TIMEOUT_US_MAX);
     assert!(bounds.contains(&timeout_us));

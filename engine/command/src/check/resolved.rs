@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Write};
 
 use cutter_server::config::{
-    Application, Cache, Command, Config, DecisionLog, Listen, Model, Policy, Server, StateStore,
+    Application, Batch, BatchCost, Cache, Command, Config, DecisionLog, Listen, Model, Policy,
+    Server, StateStore,
 };
 use cutter_server::limits::sums::ReplicaBytes;
 use cutter_server::printable;
@@ -105,8 +106,7 @@ fn model(model: &Model, config: &Config, out: &mut impl Write) -> fmt::Result {
     let cpus = if cpus.is_empty() { "not pinned".to_owned() } else { cpus.join(", ") };
     line(out, "cpus", cpus)?;
     line(out, "wait", model.wait.name())?;
-    let (policy, max) = (model.batch.name(), model.batch.max());
-    line(out, "batch", format_args!("{policy}, max {max}"))?;
+    line(out, "batch", BatchWords(model.batch))?;
     line(out, "batch timeout", Time(model.batch_timeout_ns))?;
     match model.load_timeout_us {
         Some(us) => line(out, "load timeout", Time(us * 1_000))?,
@@ -186,6 +186,30 @@ impl Display for PolicyWords<'_> {
         match hedge_share {
             Some(share) => write!(f, ", hedged up to {share}"),
             None => Ok(()),
+        }
+    }
+}
+
+/// What is not as usual is told behind the rest.
+struct BatchWords(Batch);
+
+impl Display for BatchWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Batch { policy, max, wait_ns, defer, exclusive, cost } = self.0;
+        write!(f, "{}, max {max}", policy.name())?;
+        if wait_ns > 0 {
+            write!(f, ", waits for {}", Time(wait_ns))?;
+        }
+        if defer {
+            f.write_str(", deferred")?;
+        }
+        if exclusive {
+            f.write_str(", one at a time on its core")?;
+        }
+        match cost {
+            BatchCost::Rows => Ok(()),
+            BatchCost::Bytes { max: u32::MAX } => f.write_str(", by bytes"),
+            BatchCost::Bytes { max } => write!(f, ", by bytes, max {}", Bytes(max.into())),
         }
     }
 }

@@ -9,7 +9,8 @@
 //! late is answered at once instead of being sent. When the batch comes back, its size and service
 //! time go to both; whether it failed goes to its [`FailureShare`], and where batches are hedged,
 //! how well it was predicted goes to its [`Lateness`]. [`service_objective_ns`] turns the SLOs of
-//! the linked applications into what one batch may take.
+//! the linked applications into what one batch may take. What of all this a model's operator has
+//! chosen is its [`Forming`].
 //!
 //! ```text
 //!  queries ▸ DeadlineQueue ▸ (late? answer now) ▸ batch of up to limit() ▸ replica

@@ -16,7 +16,7 @@ fn config() -> ProptestConfig {
 
 fn application(models: usize) -> impl Strategy<Value = ApplicationSetup> {
     (500 * US..20 * MS, 1_u32..80, links(models)).prop_map(|(slo_ns, rows, (models, asked))| {
-        ApplicationSetup { slo_ns, rows, models, asked }
+        ApplicationSetup { slo_ns, rows, models, asked, input_bytes: 4 }
     })
 }
 

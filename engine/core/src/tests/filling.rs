@@ -2,8 +2,9 @@
 
 use super::fleet::{Input, Service};
 use super::oracle::Given;
-use super::world::{Event, MS, Setup, World};
+use super::world::{ApplicationSetup, Event, MS, Setup, US, World};
 use crate::LimitPlan;
+use crate::batching::{Cost, Forming};
 use crate::stats::{Reason, Why};
 
 const TAUGHT_NS: u64 = 200 * MS;
@@ -111,4 +112,45 @@ fn where_they_are_not_the_first_is_saved_if_the_rest_can_wait() {
     let head = arrive(&mut world, 0, 1);
     world.finish();
     assert!(all_predicted(&world, head));
+}
+
+/// Inputs of 4 bytes and of 60, batches of 240 bytes, each of which takes 0.1 ms.
+fn by_bytes(queries: &[(usize, usize)]) -> World {
+    let mut setup = Setup::simple();
+    setup.models[0].forming = Forming { cost: Cost::Bytes, ..Forming::default() };
+    setup.models[0].limit = LimitPlan::Fixed { max: 240 };
+    setup.applications = [4, 60]
+        .map(|input_bytes| ApplicationSetup {
+            input_bytes,
+            ..ApplicationSetup::of(200 * MS, 512, Some(0))
+        })
+        .to_vec();
+    let mut world = setup.build_up();
+    world.machines[0].plan.service.fixed_ns = MS;
+    world.machines[0].per_byte_ns = 100 * US;
+    // It is told how long inputs are by batches of each, and is busy when the queries come.
+    for round in 0..20 {
+        arrive_at(&mut world, round * 100 * MS, usize::from(round % 4 == 0));
+    }
+    for (application, count) in queries {
+        (0..*count).for_each(|_| arrive_at(&mut world, 1_901 * MS, *application));
+    }
+    world.finish();
+    world
+}
+
+fn arrive_at(world: &mut World, at_ns: u64, application: usize) {
+    world.at(at_ns, Event::Arrive { application, input: Input::Good, timeout_ns: None });
+}
+
+#[test]
+fn a_batch_is_as_large_as_its_bytes_where_bytes_count() {
+    for (queries, expected) in [
+        (&[(0, 120)][..], vec![60, 60]),
+        (&[(1, 6)], vec![4, 2]),
+        (&[(1, 3), (0, 30)], vec![18, 15]),
+    ] {
+        let world = by_bytes(queries);
+        assert_eq!(world.batch_sizes()[20..], expected);
+    }
 }

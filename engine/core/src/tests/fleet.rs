@@ -97,6 +97,8 @@ pub struct Machine {
     pub broken: bool,
     /// Each batch takes this share of its service time.
     pub pace_percent: u64,
+    /// What each byte of a batch's inputs adds.
+    pub per_byte_ns: u64,
     pub tickets: VecDeque<Ticket>,
     pub lives_lost: u32,
 }
@@ -115,6 +117,7 @@ impl Machine {
             is_retiring: false,
             broken: false,
             pace_percent: 100,
+            per_byte_ns: 0,
             tickets: VecDeque::new(),
             lives_lost: 0,
         }
@@ -142,8 +145,8 @@ impl Machine {
         std::mem::take(&mut self.tickets)
     }
 
-    pub fn service_ns(&self, items: usize) -> u64 {
-        self.plan.service.of(items) * self.pace_percent / 100
+    pub fn service_ns(&self, items: usize, bytes: u64) -> u64 {
+        (self.plan.service.of(items) + self.per_byte_ns * bytes) * self.pace_percent / 100
     }
 }
 

@@ -111,12 +111,15 @@ pub struct ApplicationSetup {
     /// Those that it asks at first.
     pub models: Vec<usize>,
     pub asked: Asked,
+    /// How long its inputs are.
+    pub input_bytes: u32,
 }
 
 impl ApplicationSetup {
     /// One that asks one model, or none.
     pub fn of(slo_ns: u64, rows: u32, model: Option<usize>) -> Self {
-        Self { slo_ns, rows, models: model.into_iter().collect(), asked: Asked::First }
+        let models = model.into_iter().collect();
+        Self { slo_ns, rows, models, asked: Asked::First, input_bytes: 4 }
     }
 }
 
@@ -285,6 +288,8 @@ impl World {
         assert!(self.core.is_idle());
         assert!(self.machines.iter().all(|machine| machine.tickets.is_empty()));
         assert_eq!(self.rows_in_use(), 0, "rows are held for nothing");
+        let mut models = self.core.models.iter();
+        assert!(models.all(|(_, model)| model.bytes_in_queue == 0), "bytes wait and no call");
         assert_eq!(self.core.kept_bytes, 0, "outputs are kept for nobody");
         self.control.check_all_done();
         self.check_counts();
@@ -416,7 +421,7 @@ impl World {
         let mut admission = Admission {
             application: id,
             row: 0,
-            bytes: 4,
+            bytes: self.control.input_bytes(application),
             arrived_ns: now_ns,
             timeout_ns,
             reply_to,
@@ -510,12 +515,23 @@ impl World {
         let machine = &self.machines[replica];
         let Some(ticket) = machine.tickets.front() else { return };
         let has = |input| ticket.queries.iter().any(|n| self.input_at(*n, machine.model) == input);
-        let (life, service_ns) = (machine.life, machine.service_ns(ticket.queries.len()));
+        let (life, service_ns) = (machine.life, self.service_ns(replica));
         if has(Input::Kills) {
             self.schedule(self.now_ns + service_ns / 2, Event::Killed { replica, life });
         } else if !has(Input::Hangs) {
             self.schedule(self.now_ns + service_ns, Event::Done { replica, life });
         }
+    }
+
+    /// What the batch at the front of a machine takes.
+    fn service_ns(&self, replica: usize) -> u64 {
+        let machine = &self.machines[replica];
+        let queries = machine.tickets.front().map_or(&[][..], |ticket| &ticket.queries);
+        let bytes = queries.iter().map(|number| {
+            let application = self.oracle.queries[*number].application;
+            u64::from(self.control.input_bytes(application))
+        });
+        machine.service_ns(queries.len(), bytes.sum())
     }
 
     /// Sends what waits, to the least occupied replicas first, as the carrier does.

@@ -256,6 +256,8 @@ pub enum Notice {
     CommandNotFound { of: String, program: String },
     #[error("`{key}` of {of} has no effect: without a `command` its containers start by hand")]
     NoEffect { key: &'static str, of: String },
+    #[error("`{key}` of {of} has no effect: without `cpus` nobody knows who shares a core")]
+    NoCpus { key: &'static str, of: String },
     #[error("core {cpu} of {of} is the engine's core too; both will be slower")]
     EngineCore { of: String, cpu: usize },
     #[error("`max` of the batches of {of} is {max}, but {application} has only {rows} rows")]

@@ -22,7 +22,7 @@ use super::kinds::{
     BoundedText, ByName, Decimal, DecimalOr, Decimals, Flag, Form, Key, Kind, Large, Name, Nested,
     Number, Numbers, SocketPath, Texts, Word,
 };
-use super::settings::{BatchPolicy, Mode, Substitute, WaitStrategy};
+use super::settings::{BatchCost, BatchPolicy, Mode, Substitute, WaitStrategy};
 use super::value::{List, Table};
 use crate::limits;
 
@@ -400,12 +400,38 @@ keys! {
     Batch, "### `batch`"; {
         /// `aimd`: grow while batches meet their objective, shrink when they miss it. `fixed`:
         /// always up to `max`.
-        policy: Word<Batching>(&BATCHING_WORDS);
-            default "`\"{}\"`", BATCHING_DEFAULT(BATCH_MAX).name();
+        policy: Word<BatchPolicy>(&BATCHING_WORDS);
+            default "`\"{}\"`", BatchPolicy::default().name();
 
         /// The most queries of one batch.
         max: Number(1..=BATCH_MAX);
             default "`{}`", limits::BATCH_MAX_DEFAULT;
+
+        /// How long a query waits at most for others to go with it, in microseconds, and never for
+        /// so long that it would be late. It pays where a batch costs much beside its queries.
+        wait_us: Number(0..=limits::BATCH_WAIT_US_MAX);
+            range "{} ({} s)", limits::BATCH_WAIT_US_MAX / 1_000_000;
+            default "`0`";
+
+        /// Whether a batch begins as late as its first query allows, so that it grows, when another
+        /// replica of the model works meanwhile.
+        defer: Flag();
+            default "`{}`", bool::default();
+
+        /// Whether a batch needs its core for itself: replicas of models that say so take turns on a
+        /// core of `cpus`, the one first that must begin first.
+        exclusive: Flag();
+            default "`{}`", bool::default();
+
+        /// What `aimd` adapts to, and service time is predicted from: the queries of a batch, or
+        /// the bytes of their inputs, where long inputs take longer than short ones.
+        cost: Word<BatchCost>(&COST_WORDS);
+            default "`\"{}\"`", COST_WORDS[0].0[0];
+
+        /// The most bytes of the inputs of one batch; one input may have more. Only for the cost
+        /// `bytes`.
+        max_cost_bytes: Number(1..=u32::MAX);
+            default "no bound of its own";
     }
 
     Cache, "### `cache`"; {
@@ -449,13 +475,16 @@ const WAIT_WORDS: [(&[&str], WaitStrategy); 4] = [
     (&[WaitStrategy::Block.name()], WaitStrategy::Block),
 ];
 
-/// From the most queries of one batch.
-pub(super) type Batching = fn(u32) -> BatchPolicy;
-const AIMD: Batching = |max| BatchPolicy::Aimd { max };
-const FIXED: Batching = |max| BatchPolicy::Fixed { max };
-const BATCHING_WORDS: [(&[&str], Batching); 2] =
-    [(&[BatchPolicy::AIMD], AIMD), (&[BatchPolicy::FIXED], FIXED)];
-pub(super) const BATCHING_DEFAULT: Batching = AIMD;
+const BATCHING_WORDS: [(&[&str], BatchPolicy); 2] = [
+    (&[BatchPolicy::Aimd.name()], BatchPolicy::Aimd),
+    (&[BatchPolicy::Fixed.name()], BatchPolicy::Fixed),
+];
+
+/// The first is the default.
+const COST_WORDS: [(&[&str], BatchCost); 2] = [
+    (&[BatchCost::ROWS], BatchCost::Rows),
+    (&[BatchCost::BYTES], BatchCost::Bytes { max: u32::MAX }),
+];
 
 /// The policies of the core.
 #[derive(Clone, Copy, Debug)]

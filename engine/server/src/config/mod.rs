@@ -36,9 +36,9 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, ConfigErrors, Notice, OneOf, Place, Problem, Warning};
 pub use settings::{
-    Application, Arms, BatchPolicy, Cache, Command, Config, DecisionLog, Ensemble, Judging,
-    Learning, Listen, Mode, Model, Plan, Policy, Registered, Rewards, Server, StateStore,
-    Substitute, WaitStrategy,
+    Application, Arms, Batch, BatchCost, BatchPolicy, Cache, Command, Config, DecisionLog,
+    Ensemble, Judging, Learning, Listen, Mode, Model, Plan, Policy, Registered, Rewards, Server,
+    StateStore, Substitute, WaitStrategy,
 };
 
 use crate::limits::CONFIG_BYTES_MAX;

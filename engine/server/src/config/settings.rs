@@ -11,6 +11,8 @@ use cutter_protocol::limits::ROW_ALIGN_BYTES;
 pub use cutter_protocol::wait::WaitStrategy;
 use cutter_tensor::TensorSpec;
 
+use crate::limits::BATCH_MAX_DEFAULT;
+
 pub use policy::{
     Arms, Ensemble, Judging, Learning, Mode, Plan, Policy, Registered, Rewards, Substitute,
 };
@@ -157,7 +159,7 @@ pub struct Model {
     pub replicas: u32,
     /// May be empty: then the replicas are not pinned. See [`Model::cpu_of_replica`].
     pub cpus: Vec<usize>,
-    pub batch: BatchPolicy,
+    pub batch: Batch,
     /// How the replicas wait for work.
     pub wait: WaitStrategy,
     /// Whether it says the same of the same input, always.
@@ -216,31 +218,65 @@ impl Command {
     }
 }
 
-/// How the size of a batch is chosen.
+/// How batches are formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub policy: BatchPolicy,
+    /// The most queries of one batch.
+    pub max: u32,
+    /// How long a query waits at most for others to go with it.
+    pub wait_ns: u64,
+    /// Whether a batch begins as late as its first query allows.
+    pub defer: bool,
+    /// Whether a batch needs its core for itself.
+    pub exclusive: bool,
+    pub cost: BatchCost,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            policy: BatchPolicy::default(),
+            max: BATCH_MAX_DEFAULT,
+            wait_ns: 0,
+            defer: false,
+            exclusive: false,
+            cost: BatchCost::default(),
+        }
+    }
+}
+
+/// How the size of a batch is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BatchPolicy {
     /// Grow by steps while batches meet their objective, shrink when they miss it.
-    Aimd { max: u32 },
-    /// Always up to `max`.
-    Fixed { max: u32 },
+    #[default]
+    Aimd,
+    /// Always the most.
+    Fixed,
 }
 
 impl BatchPolicy {
-    /// The words that the configuration knows.
-    pub(super) const AIMD: &str = "aimd";
-    pub(super) const FIXED: &str = "fixed";
-
+    /// As the configuration has it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Aimd { .. } => Self::AIMD,
-            Self::Fixed { .. } => Self::FIXED,
+            Self::Aimd => "aimd",
+            Self::Fixed => "fixed",
         }
     }
+}
 
-    /// The most queries of one batch.
-    pub const fn max(self) -> u32 {
-        match self {
-            Self::Aimd { max } | Self::Fixed { max } => max,
-        }
-    }
+/// What the policy counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BatchCost {
+    #[default]
+    Rows,
+    /// The bytes of the inputs, up to so many; one input may have more.
+    Bytes { max: u32 },
+}
+
+impl BatchCost {
+    /// The words that the configuration knows.
+    pub(super) const ROWS: &str = "rows";
+    pub(super) const BYTES: &str = "bytes";
 }

@@ -202,7 +202,7 @@ fn send_memory(
 fn agree(registry: &Registry, id: ModelId, hello: &Hello) -> Result<Geometry, GreetError> {
     let (input, output) = hello.specs()?;
     check_input(registry, id, input)?;
-    let most = registry.models[id].settings.batch.max();
+    let most = registry.models[id].settings.batch.max;
     let wanted = hello.items_max.map_or(most, |wanted| wanted.min(most));
     Ok(Geometry::fit(DEPTH_DEFAULT, wanted, output)?)
 }

@@ -6,15 +6,14 @@
 
 use std::sync::Arc;
 
-use cutter_core::batching::Forming;
 use cutter_core::cache::CachePlan;
 use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::policy::Models;
 use cutter_core::stats::{ApplicationStats, ModelStats};
 use cutter_core::{
-    Application, ApplicationPlan, Change, HedgePlan, LimitPlan, Link, Links, Model, ModelPlan,
-    NewRoom, Replica, ReplicaPlan, Room,
+    Application, ApplicationPlan, Change, Cost, Forming, HedgePlan, LimitPlan, Link, Links, Model,
+    ModelPlan, NewRoom, Replica, ReplicaPlan, Room,
 };
 use cutter_protocol::limits::{DEPTH_DEFAULT, POOLS_MAX};
 use cutter_protocol::segment::SegmentError;
@@ -23,7 +22,7 @@ use cutter_tensor::TensorSpec;
 
 use super::learning::{self, Made};
 use super::registry::{ApplicationEntry, ModelEntry, Registry};
-use crate::config::{self, BatchPolicy};
+use crate::config::{self, BatchCost, BatchPolicy};
 use crate::decision_log::LogHeader;
 use crate::limits::CACHE_INPUT_BYTES;
 use crate::pool;
@@ -136,7 +135,7 @@ pub fn add_model(
         hedge: settings.hedge_share.map(|share| HedgePlan { share }),
         depth: DEPTH_DEFAULT,
         batch_timeout_ns: settings.batch_timeout_ns,
-        forming: Forming::default(),
+        forming: forming(batch),
         room: Room::new(0),
         stats: Arc::clone(&stats),
     };
@@ -146,17 +145,41 @@ pub fn add_model(
             model: id,
             ordinal: slot.ordinal,
             depth: DEPTH_DEFAULT,
-            core: None,
-            limit: match *batch {
-                BatchPolicy::Aimd { max } => LimitPlan::Aimd { max },
-                BatchPolicy::Fixed { max } => LimitPlan::Fixed { max },
-            },
+            core: core_of(settings, slot.ordinal),
+            items_max: batch.max,
+            limit: limit_plan(batch),
             stats: Arc::clone(&stats.replicas[slot.ordinal as usize]),
         };
         let replica = Box::new(Replica::new(plan));
         steps.push(Change::AddReplica { id: slot.replica, replica }.into());
     }
     Ok((id, steps))
+}
+
+/// The core that a replica must have for itself.
+fn core_of(settings: &config::Model, replica: u32) -> Option<u32> {
+    let core = settings.cpu_of_replica(replica).filter(|_| settings.batch.exclusive)?;
+    u32::try_from(core).ok()
+}
+
+/// What the policy counts, and up to how much.
+fn limit_plan(batch: &config::Batch) -> LimitPlan {
+    let max = match batch.cost {
+        BatchCost::Rows => batch.max,
+        BatchCost::Bytes { max } => max,
+    };
+    match batch.policy {
+        BatchPolicy::Aimd => LimitPlan::Aimd { max },
+        BatchPolicy::Fixed => LimitPlan::Fixed { max },
+    }
+}
+
+fn forming(batch: &config::Batch) -> Forming {
+    let cost = match batch.cost {
+        BatchCost::Rows => Cost::Rows,
+        BatchCost::Bytes { .. } => Cost::Bytes,
+    };
+    Forming { wait_ns: batch.wait_ns, defer: batch.defer, cost }
 }
 
 fn cache_plan(settings: &config::Model, cache: config::Cache) -> CachePlan {

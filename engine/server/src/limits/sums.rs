@@ -320,7 +320,7 @@ pub struct ReplicaBytes {
 impl ReplicaBytes {
     pub fn of(model: &Model) -> Self {
         let some_output = TensorSpec::scalar(ElementType::Float32);
-        let items_max = model.batch.max();
+        let items_max = model.batch.max;
         let geometry = Geometry::fit(DEPTH_DEFAULT, items_max, some_output)
             .expect("the configuration bounds the batch");
         Self {

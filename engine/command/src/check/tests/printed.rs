@@ -153,7 +153,13 @@ json_output = true
 [[model]]
 name = "by-hand"
 replicas = 3
-batch = { policy = "fixed", max = 1 }
+batch.policy = "fixed"
+batch.max = 1
+batch.wait_us = 2000
+batch.defer = true
+batch.exclusive = true
+batch.cost = "bytes"
+batch.max_cost_bytes = 4096
 wait = "block"
 batch_timeout_us = 1001
 load_timeout_us = 90000000
@@ -196,7 +202,7 @@ model by-hand
   replicas        3
   cpus            not pinned
   wait            block
-  batch           fixed, max 1
+  batch           fixed, max 1, waits for 2 ms, deferred, one at a time on its core, by bytes, max 4096 bytes (4.0 KiB)
   batch timeout   1001 us
   load timeout    90 s
   cache           none

@@ -17,6 +17,7 @@ fn hedged() -> World {
     let id = ReplicaId::new(whole(SECOND), 0);
     let plan = ReplicaPlan {
         core: None,
+        items_max: ROWS,
         model,
         ordinal: 1,
         depth: 1,

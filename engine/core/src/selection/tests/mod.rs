@@ -13,7 +13,6 @@ use std::sync::Arc;
 use cutter_tensor::{ElementType, Item, OutputBytes, RowRef, TensorSpec};
 
 use super::{Asking, Learner, LearnerPlan, Mode, Substitute};
-use crate::batching::Forming;
 use crate::cache::{CachePlan, CacheStats};
 use crate::feedback::{Decided, Learned, Loss, Reading, Said, Unrewarded};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
@@ -22,8 +21,9 @@ use crate::policy::{Exp3, Models, PerModel, Policy, Vote};
 use crate::rows::{HeapRows, Pool};
 use crate::stats::{ApplicationStats, ModelStats, Reason, SelectionStats};
 use crate::{
-    Admission, Answer, Application, ApplicationPlan, BatchResults, Change, Core, ItemResults,
-    LimitPlan, Link, Links, Model, ModelPlan, NewRoom, Outcome, Replica, ReplicaPlan, Room, Sink,
+    Admission, Answer, Application, ApplicationPlan, BatchResults, Change, Core, Forming,
+    ItemResults, LimitPlan, Link, Links, Model, ModelPlan, NewRoom, Outcome, Replica, ReplicaPlan,
+    Room, Sink,
 };
 
 const MS: u64 = 1_000_000;
@@ -274,6 +274,7 @@ impl World {
                 model,
                 ordinal: 0,
                 depth: 1,
+                items_max: ROWS,
                 limit: LimitPlan::Fixed { max: ROWS },
                 stats: of_replica,
             };

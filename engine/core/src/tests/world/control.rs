@@ -74,6 +74,10 @@ impl Control {
         self.setups[application].0.slo_ns
     }
 
+    pub fn input_bytes(&self, application: usize) -> u32 {
+        self.setups[application].0.input_bytes
+    }
+
     /// An application that takes queries, and the models that it asks.
     pub fn asked(&self, application: usize) -> Option<(ApplicationId, Vec<usize>)> {
         let (setup, id) = &self.setups[application];
@@ -286,6 +290,7 @@ impl World {
             model: model_id,
             ordinal: u32::try_from(ordinal).expect("few"),
             depth: setup.depth,
+            items_max: self.machines[replica].plan.items_max,
             limit: setup.limit,
             stats: Arc::clone(&self.stats.models[model].replicas[ordinal]),
         };

@@ -8,10 +8,10 @@ use toml::Spanned;
 use super::check;
 use super::links::Known;
 use crate::config::error::{Notice, Problem};
-use crate::config::keys::{self, BATCHING_DEFAULT, REPLICAS_DEFAULT};
+use crate::config::keys::{self, REPLICAS_DEFAULT};
 use crate::config::kinds::{Form, Key};
 use crate::config::report::{Report, shown};
-use crate::config::settings::{Application, BatchPolicy, Cache, Command, Model};
+use crate::config::settings::{Application, Batch, BatchCost, Cache, Command, Model};
 use crate::config::value::Table;
 use crate::limits::{
     BATCH_MAX_DEFAULT, BATCH_TIMEOUT_DEFAULT_SLOS, BATCH_TIMEOUT_DEFAULT_US_MIN,
@@ -202,19 +202,34 @@ impl Entry<'_> {
         cpus
     }
 
-    fn batch(&self, applications: &[usize], report: &mut Report<'_>) -> BatchPolicy {
-        let Some(batch) = self.file.batch().value else {
-            return BATCHING_DEFAULT(BATCH_MAX_DEFAULT);
-        };
+    fn batch(&self, applications: &[usize], report: &mut Report<'_>) -> Batch {
+        let Some(batch) = self.file.batch().value else { return Batch::default() };
         let Table(batch) = batch.get_ref();
         let of = format!("the batches of {}", self.of);
-        let policy = check::word(&batch.policy(), &of, report).unwrap_or(BATCHING_DEFAULT);
         let key = batch.max();
         let max = check::number(&key, &of, report);
         if let (Some(max), Some(value)) = (max, key.value) {
             self.warn_of_few_rows(max, value.span().start, applications, report);
         }
-        policy(max.unwrap_or(BATCH_MAX_DEFAULT))
+        let wait_us = check::number(&batch.wait_us(), &of, report);
+        Batch {
+            policy: check::word(&batch.policy(), &of, report).unwrap_or_default(),
+            max: max.unwrap_or(BATCH_MAX_DEFAULT),
+            wait_ns: u64::from(wait_us.unwrap_or(0)) * 1_000,
+            defer: batch.defer().value.copied().unwrap_or_default(),
+            exclusive: self.is_exclusive(batch, report),
+            cost: batch_cost(batch, of, report),
+        }
+    }
+
+    fn is_exclusive(&self, batch: &keys::Batch, report: &mut Report<'_>) -> bool {
+        let key = batch.exclusive();
+        let Some(is_exclusive) = key.value.copied() else { return false };
+        if is_exclusive && self.file.cpus().value.is_none() {
+            let (key, of) = (key.name, format!("the batches of {}", self.of));
+            report.notice(self.at, Notice::NoCpus { key, of });
+        }
+        is_exclusive
     }
 
     /// Says once that a configured batch can never be filled from any of the linked applications.
@@ -272,6 +287,22 @@ impl Entry<'_> {
     fn warn_of_no_effect(&self, key: &'static str, at: usize, report: &mut Report<'_>) {
         if self.file.command().value.is_none() {
             report.notice(at, Notice::NoEffect { key, of: self.of.clone() });
+        }
+    }
+}
+
+fn batch_cost(batch: &keys::Batch, of: String, report: &mut Report<'_>) -> BatchCost {
+    let cost = check::word(&batch.cost(), &of, report).unwrap_or_default();
+    let key = batch.max_cost_bytes();
+    let max = check::number(&key, &of, report);
+    match (cost, key.value) {
+        (BatchCost::Bytes { max: most }, _) => BatchCost::Bytes { max: max.unwrap_or(most) },
+        (BatchCost::Rows, None) => BatchCost::Rows,
+        (BatchCost::Rows, Some(value)) => {
+            let only_for = "`cost = \"bytes\"`";
+            let problem = Problem::Misplaced { key: key.name, of, only_for };
+            report.problem(value.span().start, problem);
+            BatchCost::Rows
         }
     }
 }

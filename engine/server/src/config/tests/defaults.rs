@@ -5,7 +5,8 @@ use cutter_tensor::{ElementType, Shape, TensorSpec};
 
 use super::{EXAMPLE, config, with};
 use crate::config::{
-    Application, BatchPolicy, Command, Config, Listen, Model, Server, StateStore, WaitStrategy,
+    Application, Batch, BatchCost, BatchPolicy, Command, Config, Listen, Model, Server, StateStore,
+    WaitStrategy,
 };
 
 fn address(text: &str) -> SocketAddr {
@@ -52,7 +53,7 @@ fn the_documented_example_means_exactly_what_it_says() {
             directory: PathBuf::from("/srv"),
             replicas: 1,
             cpus: vec![1],
-            batch: BatchPolicy::Aimd { max: 1024 },
+            batch: Batch::default(),
             wait: WaitStrategy::Adaptive,
             deterministic: true,
             cache: None,
@@ -106,7 +107,7 @@ fn everything_but_names_input_and_command_has_a_default() {
             directory: PathBuf::from("/srv"),
             replicas: 1,
             cpus: Vec::new(),
-            batch: BatchPolicy::Aimd { max: 1024 },
+            batch: Batch::default(),
             wait: WaitStrategy::Adaptive,
             deterministic: true,
             cache: None,
@@ -170,18 +171,27 @@ fn every_wait_word_names_its_strategy_for_engine_and_replica() {
 }
 
 #[test]
-fn every_batch_policy_takes_its_bound() {
+fn every_key_of_a_batch_is_taken() {
+    let usual = Batch::default();
+    assert_eq!((usual.policy, usual.max), (BatchPolicy::Aimd, 1024));
+    assert_eq!((usual.wait_ns, usual.defer, usual.cost), (0, false, BatchCost::Rows));
+    let bytes = |max| Batch { cost: BatchCost::Bytes { max }, ..usual };
     let table = [
-        ("batch = { policy = \"aimd\" }", BatchPolicy::Aimd { max: 1024 }),
-        ("batch = { policy = \"fixed\" }", BatchPolicy::Fixed { max: 1024 }),
-        ("batch = { policy = \"fixed\", max = 7 }", BatchPolicy::Fixed { max: 7 }),
-        ("batch = { max = 7 }", BatchPolicy::Aimd { max: 7 }),
-        ("batch = {}", BatchPolicy::Aimd { max: 1024 }),
-        ("batch.max = 7", BatchPolicy::Aimd { max: 7 }),
-        ("[model.batch]\nmax = 7", BatchPolicy::Aimd { max: 7 }),
+        ("batch = {}", usual),
+        ("batch = { policy = \"aimd\" }", usual),
+        ("batch = { policy = \"fixed\" }", Batch { policy: BatchPolicy::Fixed, ..usual }),
+        ("batch = { max = 7 }", Batch { max: 7, ..usual }),
+        ("batch.max = 7", Batch { max: 7, ..usual }),
+        ("[model.batch]\nmax = 7", Batch { max: 7, ..usual }),
+        ("batch = { wait_us = 2000 }", Batch { wait_ns: 2_000_000, ..usual }),
+        ("batch = { defer = true }", Batch { defer: true, ..usual }),
+        ("batch = { exclusive = true }", Batch { exclusive: true, ..usual }),
+        ("batch = { cost = \"rows\" }", usual),
+        ("batch = { cost = \"bytes\" }", bytes(u32::MAX)),
+        ("batch = { cost = \"bytes\", max_cost_bytes = 65536 }", bytes(65_536)),
     ];
-    for (line, policy) in table {
-        assert_eq!(config(&with("", "", line)).models[0].batch, policy, "{line}");
+    for (line, batch) in table {
+        assert_eq!(config(&with("", "", line)).models[0].batch, batch, "{line}");
     }
 }
 

@@ -51,6 +51,11 @@ fn numbers_of_a_model_are_taken_up_to_their_limits() {
     assert_bounds(line, &["0", "1023", &most], &["", "-1", "1024", &beyond]);
     let line = |value: &str| with("", "", &format!("batch = {{ max = {value} }}"));
     assert_bounds(line, &["1", "4096"], &["0", "4097"]);
+    let line = |value: &str| with("", "", &format!("batch = {{ wait_us = {value} }}"));
+    assert_bounds(line, &["0", "1000000"], &["-1", "1000001"]);
+    let cost = "cost = \"bytes\", max_cost_bytes";
+    let line = |value: &str| with("", "", &format!("batch = {{ {cost} = {value} }}"));
+    assert_bounds(line, &["1", "4294967295"], &["0", "4294967296"]);
     let line = |value: &str| with("", "", &format!("batch_timeout_us = {value}"));
     assert_bounds(line, &["1000", "600000000"], &["999", "600000001"]);
     let line = |value: &str| with("", "", &format!("load_timeout_us = {value}"));

@@ -456,6 +456,17 @@ fn model_values_that_cannot_be_are_refused() {
             "c:4:17: `max` of the batches of model \"m\" is 4097; expected 1 to 4096",
         ),
         (
+            &format!("{command}\nbatch = {{ wait_us = 1000001, cost = \"byte\" }}"),
+            "c:4:21: `wait_us` of the batches of model \"m\" is 1000001; expected 0 to 1000000\n\
+             c:4:37: `cost` of the batches of model \"m\" is \"byte\"; expected one of: \
+             rows, bytes; did you mean \"bytes\"?",
+        ),
+        (
+            &format!("{command}\nbatch = {{ max_cost_bytes = 1 }}"),
+            "c:4:28: `max_cost_bytes` of the batches of model \"m\" is only for \
+             `cost = \"bytes\"`; leave it out, or set that",
+        ),
+        (
             &format!("{command}\nbatch_timeout_us = 999"),
             "c:4:20: `batch_timeout_us` of model \"m\" is 999; expected 1000 to 600000000",
         ),

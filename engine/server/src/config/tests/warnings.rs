@@ -48,6 +48,17 @@ fn keys_without_effect_are_told() {
 }
 
 #[test]
+fn a_batch_that_needs_a_core_nobody_knows_of_is_told() {
+    assert_eq!(
+        warnings(&with("", "", "batch = { exclusive = true }")),
+        "cutter.toml:9:1: warning: `exclusive` of the batches of model \"m\" has no effect: without \
+         `cpus` nobody knows who shares a core"
+    );
+    assert_eq!(warnings(&with("", "", "batch = { exclusive = false }")), "");
+    assert_eq!(warnings(&with("", "", "cpus = [1]\nbatch = { exclusive = true }")), "");
+}
+
+#[test]
 fn a_replica_on_the_core_of_the_engine_is_told() {
     assert_eq!(
         warnings(&with("cpu = 2", "", "cpus = [1, 2]")),
