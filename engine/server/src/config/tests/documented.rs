@@ -81,7 +81,7 @@ fn a_default_that_is_written_down_changes_nothing() {
         assert_eq!(errors(&text), "");
         count += 1;
     }
-    assert_eq!(count, 39);
+    assert_eq!(count, 40);
 }
 
 #[test]
