@@ -156,6 +156,7 @@ impl Core {
             state.limit.set_objective_ns(model.objective_ns());
             state.limit.observe(count, cut_off, service_ns);
             state.estimate.observe(count, service_ns, now_ns);
+            state.stats.service_sums.add(count, service_ns);
         }
         state.stats.batches.increment();
         state.stats.rows.add(u64::from(count));
