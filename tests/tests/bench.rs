@@ -212,11 +212,35 @@ fn a_run_that_is_interrupted_tells_what_it_has() {
     assert!((300..2_000).contains(&sent), "{sent}");
 }
 
+fn bound<'a>(alpha: &'a str, beta: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["bound", "--alpha", alpha, "--beta", beta, "--slo", "20ms"];
+    [&words[..], more].concat()
+}
+
+#[test]
+fn a_bound_is_told_and_written_with_what_a_trace_loses_at_least() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (json, trace) = (file("r.json"), file("trace"));
+    // 200 at one instant: 160 of them are in time.
+    std::fs::write(&trace, "0.5\n".repeat(200)).unwrap();
+    let words = bound("100us", "4ms", &["--json", &json, "--trace", &trace]);
+    let ended = run(&mut bench(&words));
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stdout.contains("T*                 6,000/s"), "{ended:?}");
+    let found: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!((&found["ceiling_qps"], &found["bound_qps"]), (&8_000.0.into(), &6_000.0.into()));
+    let poisson_qps = found["poisson_p99_qps"].as_f64().unwrap();
+    assert!((5_500.0..5_620.0).contains(&poisson_qps), "{found}");
+    assert_eq!(found["clairvoyant"]["dropped"], 40);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_with_what_to_do() {
     let trace = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&trace, "0.1\n0.3\n0.2\n").unwrap();
-    let trace = format!("trace:{}", trace.path().display());
+    let unsorted = trace.path().to_str().unwrap();
+    let trace = format!("trace:{unsorted}");
     let body = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&body, "{\"input\": [1, 2").unwrap();
     let body = body.path().display().to_string();
@@ -244,6 +268,18 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (vec!["inspect", "--admin", "127.0.0.1:9"], 1, "127.0.0.1:9"),
         (vec!["capacity", http], 2, "--slo"),
         (vec!["compare", "--a", http], 2, "--b"),
+        (vec!["bound"], 2, "--alpha and --beta, or the --admin"),
+        (vec!["bound", "--admin", "127.0.0.1:9"], 1, "127.0.0.1:9"),
+        (bound("0us", "4ms", &[]), 2, "is not between"),
+        (bound("-1us", "4ms", &[]), 2, "is not between"),
+        (bound("1us", "NaNms", &[]), 2, "is not between"),
+        (bound("100us", "20ms", &[]), 2, "no query can be in time"),
+        (bound("100us", "4ms", &["--replicas", "0"]), 2, "0 replicas"),
+        (bound("100us", "4ms", &["--quantile", "p100"]), 2, "is no quantile"),
+        (bound("100us", "4ms", &["--overhead", "20ms"]), 2, "leaves nothing"),
+        (bound("100us", "4ms", &["--trace", unsorted]), 2, "line 3"),
+        (bound("100us", "4ms", &["--trace", "/dev/null"]), 2, "has no times"),
+        (bound("100us", "4ms", &["--trace", "/no/such/file"]), 2, "cannot be read"),
     ] {
         let ended = run(&mut bench(&words));
         assert_eq!(ended.code(), code, "{words:?}: {ended:?}");
@@ -253,7 +289,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
 
 #[test]
 fn every_command_has_an_example_in_its_help() {
-    for command in ["load", "capacity", "compare", "report", "floor", "top", "inspect"] {
+    for command in ["load", "capacity", "bound", "compare", "report", "floor", "top", "inspect"] {
         let help = run(&mut bench(&[command, "--help"]));
         assert!(help.stdout.contains("Example"), "{command}: {}", help.stdout);
         assert!(help.stdout.contains(&format!("cutter-bench {command}")), "{command}");

@@ -139,6 +139,39 @@ fn the_capacity_of_a_server_with_a_known_service_time_is_found() {
     assert!(is_limited || fail.is_some_and(|fail| fail > 240.0), "{finding}");
 }
 
+/// A model that takes 5 ms and 1 ms for each row: with 100 ms for a query, 900 a second are to be
+/// had of it. What the engine sees of a service time is more, by a hop and what else the machine
+/// does.
+#[test]
+fn a_bound_is_fitted_to_what_a_server_has_counted_and_a_poor_fit_is_refused() {
+    let text =
+        application("sums", FLOATS, 100, "m", "") + &model("m", &["synthetic", "5000", "1000"], "");
+    let server = Server::start(&text);
+    server.wait_ready();
+    let (admin, target) = (server.admin.to_string(), server.target("sums"));
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("r.json");
+    let bound =
+        |model: &str| bench(&["bound", "--admin", &admin, "--model", model, "--json", word(&json)]);
+    let few = bound("m");
+    assert_eq!(few.code(), 1, "{few:?}");
+    assert!(few.stderr.contains("batches are too few"), "{few:?}");
+    assert!(bound("other").stderr.contains("no model \"other\"; it has m:"));
+    undisturbed(|| {
+        let words = ["load", "--no-floors", "--rate", "60,150,300,450", "--seconds", "1"];
+        let asked = bench(&[&words[..], &["--input", "float32:4", &target]].concat());
+        assert!(matches!(asked.code(), 0 | 3), "{asked:?}");
+        let found = bound("m");
+        let is_fitted = found.code() == 0 && found.stdout.contains("R²");
+        let refused = || format!("{found:?}");
+        let fitted = is_fitted.then(|| std::fs::read_to_string(&json).unwrap());
+        let bounds: Value = serde_json::from_str(&fitted.ok_or_else(refused)?).unwrap();
+        let bound_qps = bounds["bound_qps"].as_f64().unwrap();
+        let is_near = (700.0..950.0).contains(&bound_qps);
+        is_near.then_some(()).ok_or_else(|| format!("{bounds}"))
+    });
+}
+
 #[test]
 fn a_command_that_takes_longer_is_told_apart_and_one_that_does_not_is_not() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@
 //!
 //!  capacity, compare   many loads, and a decision     floor   what the machine can do
 //!  top, inspect        a running engine, over its admin port (admin)
+//!  goodput             what there is to be had, and what policies of batching make of it
 //! ```
 //!
 //! # Rules
@@ -16,8 +17,8 @@
 //!   are the slowest requests of their run.
 //! - The generator times itself, and says so when it was too slow to be believed.
 //! - No quantile is printed that the number of samples cannot support.
-//! - `arrivals`, `bodies`, `reply`, `stats`, `result`, `report`, and the decisions of `capacity`
-//!   and `compare` are pure: time, bytes and randomness are passed in.
+//! - `arrivals`, `bodies`, `reply`, `stats`, `result`, `report`, `goodput`, and the decisions of
+//!   `capacity` and `compare` are pure: time, bytes and randomness are passed in.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ pub mod compare;
 pub mod digits;
 pub mod environment;
 pub mod floor;
+pub mod goodput;
 pub mod inspect;
 pub mod limits;
 pub mod load;

@@ -31,6 +31,15 @@ pub const HICCUPS_LONGEST_MAX: usize = 10;
 
 const _: () = assert!(SECONDS_MAX * 1_000_000_000 <= LATENCY_NS_MAX);
 
+// ---- Bounds of goodput ----
+
+/// Replicas of a model.
+pub const REPLICAS_MAX: u32 = 4_096;
+/// Rows of the largest batch that is in time, from which on the chain of batch sizes is not solved.
+pub const CHAIN_ROWS_MAX: u64 = 2_048;
+/// Steps of the search for the fewest losses on a trace: some ten seconds.
+pub const CLAIRVOYANT_STEPS_MAX: u64 = 5_000_000_000;
+
 // ---- The admin port ----
 
 /// How long a connection to an admin port may take, and the whole exchange after it. The server

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use cutter_benches::ROUNDS;
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Aim, Finding, percent};
 use cutter_benches::measurement::{Exchanges, Measurement, Round, Rounds};
 use cutter_benches::processes::word;
 use cutter_benches::served;
@@ -13,7 +14,6 @@ use cutter_tools::floor::echo::{EchoConfig, EchoServer, Waiting};
 use cutter_tools::load::{Pace, Plan};
 use serde_json::json;
 
-use super::finding::{Aim, Finding, percent};
 use super::stage::{Programs, Script, Stage};
 
 /// Connections of the clients.

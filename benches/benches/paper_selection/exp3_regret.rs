@@ -6,10 +6,9 @@
 
 use std::io;
 
+use cutter_benches::finding::{Aim, Chart, Finding, rounded};
 use cutter_core::policy::{Ask, Exp3, Feedback, Models, Policy, Random, Seen};
 use serde_json::json;
-
-use super::finding::{Aim, Chart, Finding, rounded};
 
 const ARMS: [f64; 5] = [0.76, 0.65, 0.83, 0.54, 0.91];
 const ETA: f64 = 0.1;

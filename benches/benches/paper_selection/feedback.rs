@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use cutter_benches::ROUNDS;
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Aim, Finding};
 use cutter_benches::measurement::median;
 use cutter_core::stats::ModelStats;
 use serde_json::json;
 
 use super::asked::{Asked, held_out};
 use super::client::{Client, Learned};
-use super::finding::{Aim, Finding};
 use super::stage::{Programs, ROWS, Script, Stage};
 
 const MODELS: [&str; 4] = ["linear", "mlp-small", "forest", "mlp-large"];

@@ -14,12 +14,12 @@ use std::io;
 use std::path::Path;
 
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded};
 use cutter_tools::digits::INPUTS;
 use serde_json::{Value, json};
 
 use super::asked::{Asked, held_out, order};
 use super::client::{Answer, Client};
-use super::finding::{Aim, Chart, Finding, percent, rounded};
 use super::stage::{Programs, Script, Stage, digits_file};
 
 /// Ways to hold a camera.

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Aim, Finding, percent, rounded, share};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, held_out};
 use super::client::Answer;
-use super::finding::{Aim, Finding, percent, rounded, share};
 use super::stage::{MODELS, Programs, Script, Stage};
 
 const SLO_US: u64 = 1_000_000;

@@ -8,13 +8,13 @@
 use std::io;
 
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded, share};
 use cutter_benches::recovery::{WINDOW, WITHIN, moving_averages, recovery};
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::asked::{Asked, held_out, order};
 use super::client::{Answer, Client};
-use super::finding::{Aim, Chart, Finding, percent, rounded, share};
 use super::stage::{MODELS, Programs, Script, Stage};
 
 const QUERIES: usize = 20_000;

@@ -11,6 +11,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded, share};
 use cutter_benches::measurement::elapsed_ns;
 use cutter_core::stats::Histogram;
 use rustix::process::Signal;
@@ -18,7 +19,6 @@ use serde_json::json;
 
 use super::asked::{Asked, held_out};
 use super::client::{Answer, Client};
-use super::finding::{Aim, Chart, Finding, percent, rounded, share};
 use super::stage::{Programs, Script, Stage, digits_file};
 
 const SIZES: [usize; 7] = [1, 2, 4, 8, 12, 16, 20];

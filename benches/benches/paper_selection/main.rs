@@ -17,7 +17,7 @@
 //! The paper's own models and data cannot be had: its numbers are a scale, not a duel.
 //!
 //! # Rooms
-//! `finding` what a part has found out, and how it is shown · `stage` a server and its models ·
+//! `stage` a server and its models ·
 //! `client` one who asks · `asked` what is asked · a room for each part.
 
 mod asked;
@@ -29,7 +29,6 @@ mod fig10;
 mod fig7;
 mod fig8;
 mod fig9;
-mod finding;
 mod stage;
 
 use std::io;
@@ -38,13 +37,16 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use cutter_benches::cores::Cores;
+use cutter_benches::finding::{Finding, page};
 use cutter_benches::options::{Options, caller_folder};
 use cutter_benches::processes::limit_time_to;
 use cutter_benches::report::{print_note, write_json};
 use cutter_tools::floor::cores::pin;
-use finding::Finding;
 use stage::Programs;
 
+const TITLE: &str = "The paper's figures on selection, drawn again";
+const INTRODUCTION: &str = "Each figure beside the numbers of the Clipper paper (NSDI '17). Its models \
+    and data cannot be had, and its machines were others: its numbers are a scale, not a duel.";
 /// All parts together take about half of this.
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 
@@ -93,7 +95,7 @@ fn main() -> io::Result<()> {
     let records: Vec<_> = findings.iter().flat_map(|finding| &finding.records).collect();
     write_json(&command.options, &records)?;
     if let Some(file) = &command.html {
-        std::fs::write(file, finding::page(&findings)).map_err(|error| {
+        std::fs::write(file, page(TITLE, INTRODUCTION, &findings)).map_err(|error| {
             let text = format!("cannot write {}: {error}; give another --html", file.display());
             io::Error::new(error.kind(), text)
         })?;

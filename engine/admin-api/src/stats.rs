@@ -234,6 +234,47 @@ pub struct Replica {
     pub rows: u64,
     /// The service times of those, added up: how long it was busy.
     pub service_ns: u64,
+    /// What a line of service time over rows can be fitted to; an older server tells none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_sums: Option<ServiceSums>,
+}
+
+/// Sums over the batches that a replica served and that did not fail. A line of service time over
+/// rows follows from them by least squares, for any stretch of time: it is their difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSums {
+    pub batches: u64,
+    pub rows: u64,
+    pub rows_squared: u64,
+    pub service_ns: u64,
+    /// Of each batch, its rows times its service time.
+    pub rows_service_ns: u64,
+    /// In µs², for ns² would soon be too many.
+    pub service_us_squared: u64,
+}
+
+impl ServiceSums {
+    /// What was added since. Sums wrap, and their differences are right nevertheless.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        self.with(earlier, u64::wrapping_sub)
+    }
+
+    /// Adds what another replica served.
+    pub fn add(&mut self, other: &Self) {
+        *self = self.with(other, u64::wrapping_add);
+    }
+
+    fn with(&self, other: &Self, combine: fn(u64, u64) -> u64) -> Self {
+        Self {
+            batches: combine(self.batches, other.batches),
+            rows: combine(self.rows, other.rows),
+            rows_squared: combine(self.rows_squared, other.rows_squared),
+            service_ns: combine(self.service_ns, other.service_ns),
+            rows_service_ns: combine(self.rows_service_ns, other.rows_service_ns),
+            service_us_squared: combine(self.service_us_squared, other.service_us_squared),
+        }
+    }
 }
 
 impl Stats {

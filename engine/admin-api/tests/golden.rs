@@ -84,6 +84,7 @@ fn what_an_older_server_does_not_send_has_a_default() {
         "cache",
         "store",
         "decision_log",
+        "service_sums",
         "policy",
     ];
     let older = without(value(INSPECT), &added);

@@ -185,6 +185,7 @@ impl Core {
             state.limit.set_objective_ns(model.objective_ns());
             state.limit.observe(size, cut_off, service_ns);
             state.estimate.observe(size, service_ns, now_ns);
+            state.stats.service_sums.add(count, service_ns);
         }
         state.stats.batches.increment();
         state.stats.rows.add(u64::from(count));

@@ -12,14 +12,22 @@
 //! 1 − quantile or above it. The answer is an interval: the highest rate that passed, the lowest
 //! that failed. A rate so close to the capacity that its share lies within the margin of the test
 //! may be decided either way.
+//!
+//! A step begins with shorter runs that do not count (`settling`), until the server has adapted to
+//! the rate or the time for that is over.
 
+mod chunk;
+mod settling;
 mod step;
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
+pub use chunk::ChunkReading;
+
 use crate::limits::RATE_QPS_MAX;
+use settling::Settling;
 use step::Step;
 
 /// Steps of one search. From 1 request per second to the highest rate are 23 doublings.
@@ -50,6 +58,8 @@ pub struct CapacitySettings {
     pub margin: f64,
     /// Chunks of one step; then the share found so far decides.
     pub chunks_max: u32,
+    /// Slices in which the server may settle before a step; with 0 it is judged at once.
+    pub slices_max: u32,
 }
 
 /// Why there is no such search.
@@ -74,6 +84,7 @@ impl CapacitySettings {
     pub const PRECISION: f64 = 0.05;
     pub const MARGIN: f64 = 0.25;
     pub const CHUNKS_MAX: u32 = 12;
+    pub const SLICES_MAX: u32 = 20;
 
     /// Whether a search can be made of them. To be asked before [`search`].
     pub fn check(&self) -> Result<(), CapacityError> {
@@ -114,6 +125,19 @@ pub struct Chunk {
     /// Whether the generator kept the rate. Else the chunk says nothing of the server.
     pub is_valid: bool,
     pub duration_ns: u64,
+    /// What the server's batches may have after it, all replicas together; absent where it does not
+    /// say.
+    pub limit_rows: Option<u64>,
+}
+
+/// A short run that is to be made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    pub rate_qps: f64,
+    /// From 0 over the whole search, so that each can have its own seed.
+    pub number: u32,
+    /// A slice in which the server settles; else a chunk that counts.
+    pub is_slice: bool,
 }
 
 /// How a step came to its end.
@@ -146,6 +170,9 @@ pub struct StepResult {
     /// Of all chunks, as the next.
     pub duration_ns: u64,
     pub chunks: u32,
+    /// How long the server was given to adapt to the rate, and whether it stood still at the end.
+    pub settle_ns: u64,
+    pub settled: bool,
 }
 
 /// What a search found.
@@ -163,8 +190,25 @@ pub struct CapacityResult {
     /// The search ended where the generator could not keep the rate: the capacity may be higher
     /// than the highest pass says.
     pub limited_by_generator: bool,
+    /// The goodput as a share of what there is to be had; absent when that is not known.
+    pub bound: Option<ShareOfBound>,
     /// In the order in which they were made.
     pub steps: Vec<StepResult>,
+}
+
+/// The highest pass beside T* of the model, by the server's own service times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShareOfBound {
+    /// `NAME:VERSION`.
+    pub model: String,
+    pub fixed_ns: f64,
+    pub per_row_ns: f64,
+    /// How well the line fits.
+    pub r_squared: f64,
+    pub overhead_ns: u64,
+    pub replicas: u32,
+    pub bound_qps: f64,
+    pub share: f64,
 }
 
 /// What a search tells while it goes on.
@@ -178,11 +222,10 @@ pub enum Progress<'a> {
     Step(&'a StepResult),
 }
 
-/// Searches. `run` makes one chunk at a rate; chunks count from 0 over the whole search, so that
-/// each can have its own seed. Settings have been checked.
+/// Searches. `run` makes one run. Settings have been checked.
 pub fn search<E>(
     settings: &CapacitySettings,
-    mut run: impl FnMut(f64, u32) -> Result<Chunk, E>,
+    mut run: impl FnMut(Run) -> Result<Chunk, E>,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<CapacityResult, E> {
     let mut result = CapacityResult {
@@ -194,18 +237,31 @@ pub fn search<E>(
         highest_pass_qps: None,
         lowest_fail_qps: None,
         limited_by_generator: false,
+        bound: None,
         steps: Vec::new(),
     };
     // The lowest rate that did not pass, whoever's fault it was.
     let mut ceiling_qps = None;
-    let mut chunks = 0;
+    let mut runs = 0;
+    let mut next_run = |rate_qps, is_slice| {
+        let number = runs;
+        runs += 1;
+        run(Run { rate_qps, number, is_slice })
+    };
     let mut next_qps = Some(settings.start_qps);
     while let Some(rate_qps) = next_qps.filter(|_| result.steps.len() < STEPS_MAX) {
         let mut step = Step::new(settings, rate_qps);
+        let mut settling = Settling::default();
+        let mut settled = settings.slices_max == 0;
+        for _ in 0..settings.slices_max {
+            settled = settling.add(next_run(rate_qps, true)?);
+            if settled {
+                break;
+            }
+        }
+        step.settled(settling.duration_ns(), settled);
         let found = loop {
-            let chunk = run(rate_qps, chunks)?;
-            chunks += 1;
-            let decided = step.add(&chunk);
+            let decided = step.add(&next_run(rate_qps, false)?);
             let so_far = step.result();
             progress(Progress::Chunk { chunk: so_far.chunks, so_far: &so_far });
             if decided {
@@ -265,7 +321,12 @@ impl Display for StepResult {
             share(self.over_slo),
             self.requests,
             share(self.defaults)
-        )
+        )?;
+        if self.settled {
+            return Ok(());
+        }
+        let within_s = self.settle_ns as f64 / 1e9;
+        write!(f, "; the server had not settled after {within_s:.1} s: it was judged as it was")
     }
 }
 
@@ -282,10 +343,23 @@ impl Display for CapacityResult {
             (None, None) => write!(f, "no rate could be tried")?,
         }
         if self.limited_by_generator {
-            write!(f, "; more could not be sent: the generator was too slow")
-        } else {
-            Ok(())
+            write!(f, "; more could not be sent: the generator was too slow")?;
         }
+        let Some(bound) = &self.bound else { return Ok(()) };
+        let time = |ns: f64| crate::text::time(crate::stats::whole(ns));
+        write!(
+            f,
+            "\n{:.1} % of T* = {:.0} requests/s of {}: {} + {} × rows a batch (R² {:.3}), {}, {} of \
+             overhead",
+            bound.share * 100.0,
+            bound.bound_qps,
+            bound.model,
+            time(bound.fixed_ns),
+            time(bound.per_row_ns),
+            bound.r_squared,
+            crate::text::counted(u64::from(bound.replicas), "replica"),
+            crate::text::time(bound.overhead_ns)
+        )
     }
 }
 

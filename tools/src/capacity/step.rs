@@ -39,8 +39,16 @@ impl<'a> Step<'a> {
                 quantile_ns: None,
                 duration_ns: 0,
                 chunks: 0,
+                settle_ns: 0,
+                settled: true,
             },
         }
+    }
+
+    /// How the server was given time to adapt.
+    pub(super) fn settled(&mut self, settle_ns: u64, settled: bool) {
+        self.result.settle_ns = settle_ns;
+        self.result.settled = settled;
     }
 
     /// Adds a chunk; says whether the step is decided.

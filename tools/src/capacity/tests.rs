@@ -20,6 +20,7 @@ fn settings() -> CapacitySettings {
         precision: CapacitySettings::PRECISION,
         margin: CapacitySettings::MARGIN,
         chunks_max: CapacitySettings::CHUNKS_MAX,
+        slices_max: 0,
     }
 }
 
@@ -47,6 +48,7 @@ fn queue(rate_qps: f64, requests: usize, random: &mut Random) -> Chunk {
         inflation,
         is_valid: true,
         duration_ns: 2_000_000_000,
+        limit_rows: None,
     }
 }
 
@@ -78,7 +80,7 @@ fn true_capacity_qps() -> f64 {
 
 /// Searches a server whose chunks depend on the rate alone.
 fn search_of(settings: &CapacitySettings, server: impl Fn(f64) -> Chunk) -> CapacityResult {
-    search(settings, |rate_qps, _| Ok::<_, Infallible>(server(rate_qps)), |_| {}).unwrap()
+    search(settings, |run| Ok::<_, Infallible>(server(run.rate_qps)), |_| {}).unwrap()
 }
 
 /// Keeps the SLO below this rate, and not above.
@@ -92,6 +94,7 @@ fn edge(capacity_qps: f64) -> impl Fn(f64) -> Chunk {
         inflation: 2.0,
         is_valid: true,
         duration_ns: 1_000,
+        limit_rows: None,
     }
 }
 
@@ -102,7 +105,7 @@ fn the_interval_holds_the_true_capacity_of_a_queue() {
     let settings = CapacitySettings { margin: 0.15, chunks_max: 60, ..settings() };
     let holds = |seed: &u64| {
         let mut random = Random::new(*seed);
-        let run = |rate_qps, _| Ok::<_, Infallible>(queue(rate_qps, 20_000, &mut random));
+        let run = |run: Run| Ok::<_, Infallible>(queue(run.rate_qps, 20_000, &mut random));
         let found = search(&settings, run, |_| {}).unwrap();
         let (pass, fail) = (found.highest_pass_qps.unwrap(), found.lowest_fail_qps.unwrap());
         assert!(fail / pass <= 1.05, "{pass} {fail}");
@@ -117,7 +120,7 @@ fn with_the_settings_that_people_get_the_capacity_is_found_within_five_percent()
     let capacity_qps = true_capacity_qps();
     for seed in 100..120 {
         let mut random = Random::new(seed);
-        let run = |rate_qps, _| Ok::<_, Infallible>(queue(rate_qps, 20_000, &mut random));
+        let run = |run: Run| Ok::<_, Infallible>(queue(run.rate_qps, 20_000, &mut random));
         let found = search(&settings(), run, |_| {}).unwrap();
         let (pass, fail) = (found.highest_pass_qps.unwrap(), found.lowest_fail_qps.unwrap());
         let off = (pass * fail).sqrt() / capacity_qps - 1.0;
@@ -171,8 +174,9 @@ fn a_generator_that_is_too_slow_ends_the_search_upward_and_is_named() {
 
 #[test]
 fn one_spoilt_chunk_is_made_again() {
-    let run = |rate_qps, chunk| {
-        Ok::<_, Infallible>(Chunk { is_valid: chunk != 1, ..edge(5_000.0)(rate_qps) })
+    let run = |run: Run| {
+        let is_valid = run.number != 1;
+        Ok::<_, Infallible>(Chunk { is_valid, ..edge(5_000.0)(run.rate_qps) })
     };
     let found = search(&settings(), run, |_| {}).unwrap();
     let first = &found.steps[0];
@@ -208,7 +212,7 @@ fn a_share_at_the_limit_is_decided_when_the_chunks_are_used_up() {
 #[test]
 fn progress_is_told_of_each_chunk_and_each_step() {
     let mut told = Vec::new();
-    let run = |rate_qps, _| Ok::<_, Infallible>(edge(1_500.0)(rate_qps));
+    let run = |run: Run| Ok::<_, Infallible>(edge(1_500.0)(run.rate_qps));
     let wide = CapacitySettings { precision: 0.9, highest_qps: 2_000.0, ..settings() };
     let tell = |progress: Progress<'_>| {
         told.push(match progress {
@@ -222,7 +226,7 @@ fn progress_is_told_of_each_chunk_and_each_step() {
 
 #[test]
 fn a_run_that_fails_ends_the_search_with_its_error() {
-    let refused = search(&settings(), |_, _| Err::<Chunk, _>("refused"), |_| {});
+    let refused = search(&settings(), |_| Err::<Chunk, _>("refused"), |_| {});
     assert_eq!(refused.unwrap_err(), "refused");
 }
 
@@ -244,4 +248,59 @@ fn settings_that_make_no_search_are_refused() {
         let text = error(settings);
         assert!(text.contains(part), "{text}");
     }
+}
+
+/// Keeps 5,000/s, once its limit has grown by eight rows in each run to 40.
+fn learner() -> impl FnMut(Run) -> Result<Chunk, Infallible> {
+    let mut limit_rows = 0;
+    move |run| {
+        limit_rows = (limit_rows + 8).min(40);
+        let kept_qps = 5_000.0 * limit_rows as f64 / 40.0;
+        Ok(Chunk { limit_rows: Some(limit_rows), ..edge(kept_qps)(run.rate_qps) })
+    }
+}
+
+#[test]
+fn a_server_that_still_learns_is_given_time_to_and_then_judged() {
+    let start = CapacitySettings { start_qps: 4_000.0, ..settings() };
+    let hasty = search(&start, learner(), |_| {}).unwrap();
+    assert!(!hasty.steps[0].passed, "{hasty}");
+    let patient = CapacitySettings { slices_max: CapacitySettings::SLICES_MAX, ..start };
+    let found = search(&patient, learner(), |_| {}).unwrap();
+    let first = &found.steps[0];
+    // Five slices until 40 rows, and one more of three that are alike.
+    assert_eq!((first.passed, first.settled, first.settle_ns), (true, true, 6 * 1_000));
+    assert_eq!(first.requests, 10_000, "slices do not count");
+    assert!((found.highest_pass_qps.unwrap()..found.lowest_fail_qps.unwrap()).contains(&5_000.0));
+}
+
+#[test]
+fn a_server_that_never_settles_is_judged_when_its_time_is_over_and_that_is_said() {
+    let restless = |run: Run| {
+        let limit_rows = Some(u64::from(run.number % 2 * 100));
+        Ok::<_, Infallible>(Chunk { limit_rows, ..edge(1e9)(run.rate_qps) })
+    };
+    let patient = CapacitySettings { slices_max: 6, highest_qps: 1_000.0, ..settings() };
+    let found = search(&patient, restless, |_| {}).unwrap();
+    let step = &found.steps[0];
+    assert_eq!((step.passed, step.settled, step.settle_ns), (true, false, 6_000));
+    assert!(step.to_string().contains("had not settled after 0.0 s"), "{step}");
+}
+
+#[test]
+fn the_share_of_the_bound_is_told_where_it_is_known() {
+    let bound = ShareOfBound {
+        model: "m:1".into(),
+        fixed_ns: 4e6,
+        per_row_ns: 1e5,
+        r_squared: 0.98,
+        overhead_ns: 50_000,
+        replicas: 1,
+        bound_qps: 6_000.0,
+        share: 0.834,
+    };
+    let found = CapacityResult { bound: Some(bound), ..search_of(&settings(), edge(5_000.0)) };
+    let told = "83.4 % of T* = 6000 requests/s of m:1: 4.00 ms + 100 µs × rows a batch (R² 0.980), \
+                1 replica, 50.0 µs of overhead";
+    assert!(found.to_string().ends_with(told), "{found}");
 }

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use cutter_admin_api::Stats;
+use cutter_tools::admin::AdminClient;
 use cutter_tools::arrivals::Schedule;
-use cutter_tools::capacity::{CapacitySettings, Chunk, Progress as Searched, search};
-use cutter_tools::limits::LAG_SHARE_MAX;
-use cutter_tools::load::analysis::{Reading, WarmUpRule, analyse};
-use cutter_tools::load::{self, Outcome, Pace, Progress, Recording, Sample};
+use cutter_tools::capacity::{
+    CapacityResult, CapacitySettings, Chunk, ChunkReading, Progress as Searched, Run, ShareOfBound,
+    search,
+};
+use cutter_tools::goodput::fluid_optimum;
+use cutter_tools::goodput::served::{Served, find, find_asked};
+use cutter_tools::load::{self, Pace, Progress};
 use cutter_tools::result::Finding;
-use cutter_tools::stats;
 
 use super::Failure;
 use super::ask::{AskOptions, Asked, arrivals};
@@ -22,6 +26,8 @@ use super::units::{duration_ns, quantile, rate_qps, share};
 const TIME_LIMIT_SLOS: u64 = 10;
 /// … but for so long at least.
 const TIME_LIMIT_NS_MIN: u64 = 500_000_000;
+/// How long a slice is in which the server settles; all of it is looked at.
+const SLICE_NS: u64 = 250_000_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -67,6 +73,12 @@ pub struct Options {
         help_heading = "Search"
     )]
     chunk: u64,
+    /// How long the server may adapt to a rate before it is judged
+    #[arg(
+        long, value_name = "TIME", default_value = "5s", value_parser = duration_ns,
+        help_heading = "Search"
+    )]
+    settle: u64,
     /// What is not counted at the start of each run
     #[arg(
         long, value_name = "TIME", default_value = "200ms", value_parser = duration_ns,
@@ -76,6 +88,14 @@ pub struct Options {
     /// constant, poisson, onoff:ON_MS:OFF_MS
     #[arg(long, value_name = "FORM", default_value = "poisson", help_heading = "Search")]
     arrivals: String,
+    /// Cutter's admin address: the server is judged when its batches do not grow any more, and the
+    /// result is told as a share of what there is to be had
+    #[arg(long, value_name = "ADDRESS", help_heading = "Server")]
+    admin: Option<String>,
+    /// The model that the target asks, NAME or NAME:VERSION [default: that of the application in
+    /// the target's path]
+    #[arg(long, value_name = "MODEL", requires = "admin", help_heading = "Server")]
+    model: Option<String>,
     #[command(flatten)]
     ask: AskOptions,
     #[command(flatten)]
@@ -103,19 +123,36 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         precision: options.precision,
         margin: CapacitySettings::MARGIN,
         chunks_max: CapacitySettings::CHUNKS_MAX,
+        slices_max: u32::try_from(options.settle / SLICE_NS).unwrap_or(u32::MAX),
     };
     settings.check().map_err(Failure::usage)?;
     let asked = options.ask.ask(&options.target)?;
     let interrupted = interrupt_flag()?;
     let line = ProgressLine::new();
     let stamp = options.files.stamp(&line)?;
-    let run = |rate_qps, number| options.chunk(&asked, rate_qps, number, &interrupted);
-    let result = search(&settings, run, |searched| match searched {
+    let watched = options
+        .admin
+        .as_deref()
+        .map(|admin| Watched::new(admin, options.model.as_deref(), &asked.target.path));
+    let watched = watched.transpose()?;
+    let run = |run: Run| {
+        let mut chunk = options.chunk(&asked, run, &interrupted)?;
+        chunk.limit_rows = watched.as_ref().map(Watched::limit_rows).transpose()?;
+        Ok(chunk)
+    };
+    let mut result = search(&settings, run, |searched| match searched {
         Searched::Chunk { chunk, so_far } => line.show(&format!("{so_far} (run {chunk})")),
         Searched::Step(step) => line.say(&step.to_string()),
     })?;
     line.clear();
+    let unknown = match &watched {
+        Some(watched) => watched.bound(&mut result)?,
+        None => Some("give the server's --admin address".to_owned()),
+    };
     print(&format!("{result}\n"))?;
+    if let Some(why) = unknown {
+        line.say(&format!("which share of the bound that is cannot be told: {why}"));
+    }
     let file = stamp.file(Finding::Capacity(Box::new(result.clone())));
     options.files.write(&[file])?;
     match (result.highest_pass_qps, result.limited_by_generator) {
@@ -130,13 +167,14 @@ impl Options {
     fn chunk(
         &self,
         asked: &Asked,
-        rate_qps: f64,
-        number: u32,
+        run: Run,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Chunk, Failure> {
-        let arrivals = arrivals(&self.arrivals, Some(rate_qps))?;
-        let seed = self.ask.seed + u64::from(number);
-        let duration_ns = self.warm_up + self.chunk;
+        let arrivals = arrivals(&self.arrivals, Some(run.rate_qps))?;
+        let seed = self.ask.seed + u64::from(run.number);
+        let (warm_up, counted) =
+            if run.is_slice { (0, SLICE_NS) } else { (self.warm_up, self.chunk) };
+        let duration_ns = warm_up + counted;
         let schedule = Schedule::new(&arrivals, Some(duration_ns), None, seed);
         let mut plan = self.ask.plan(asked, Pace::Open(schedule.map_err(Failure::usage)?));
         let enough_ns = (TIME_LIMIT_SLOS * self.slo).max(TIME_LIMIT_NS_MIN);
@@ -146,41 +184,68 @@ impl Options {
         if interrupted.load(Relaxed) {
             return Err(Failure::failed("ended before the search was"));
         }
-        let reading = Reading {
-            target: self.target.clone(),
-            plan: self.ask.told(asked, &plan, Some(&arrivals)),
-            warm_up: WarmUpRule::Fixed { duration_ns: self.warm_up },
-            slo_ns: Some(self.slo),
+        let reading = ChunkReading {
+            warm_up_ns: warm_up,
+            slo_ns: self.slo,
+            quantile: self.quantile,
+            default_is_miss: false,
         };
-        Ok(self.read(&recording, reading))
+        Ok(Chunk::of(&recording, reading))
+    }
+}
+
+/// The server's own view of the model that is asked.
+struct Watched {
+    client: AdminClient,
+    model: String,
+    place: usize,
+    /// Before the search.
+    earlier: Stats,
+}
+
+impl Watched {
+    fn new(admin: &str, model: Option<&str>, path: &str) -> Result<Self, Failure> {
+        let client = AdminClient::new(admin).map_err(Failure::usage)?;
+        let earlier = client.stats().map_err(Failure::failed)?;
+        let asked = find_asked(&earlier, path);
+        let wanted = model.or(asked.as_deref());
+        let place = find(&earlier.models, wanted).map_err(Failure::usage)?;
+        let of = &earlier.models[place];
+        let model = format!("{}:{}", of.model, of.version);
+        Ok(Self { client, model, place, earlier })
     }
 
-    fn read(&self, recording: &Recording, reading: Reading) -> Chunk {
-        let result = analyse(recording, reading);
-        let first = recording.samples.partition_point(|sample| sample.due_ns < self.warm_up);
-        let samples = &recording.samples[first..];
-        let times: Vec<u64> =
-            samples.iter().map(|sample| sample.answered_ns().unwrap_or(u64::MAX)).collect();
-        let of = |outcome| samples.iter().filter(|sample| sample.outcome == outcome).count() as u64;
-        let mut found = result.latency.quantiles.iter();
-        let found = found.find(|found| (found.quantile - self.quantile).abs() < 1e-9);
-        Chunk {
-            requests: samples.len() as u64,
-            over_slo: times.iter().filter(|ns| **ns > self.slo).count() as u64,
-            defaults: of(Outcome::Default),
-            failed: result.latency.failed,
-            quantile_ns: found.and_then(|found| found.value_ns),
-            inflation: stats::inflation(&times, self.slo),
-            is_valid: self.is_valid(samples, recording.blocked),
-            duration_ns: result.duration_ns,
-        }
+    /// Of all its replicas together.
+    fn limit_rows(&self) -> Result<u64, Failure> {
+        let stats = self.client.stats().map_err(Failure::failed)?;
+        let model = stats.models.get(self.place);
+        let model =
+            model.ok_or_else(|| Failure::failed("the server was started anew meanwhile"))?;
+        Ok(model.replicas.iter().map(|replica| replica.batch_limit).sum())
     }
 
-    /// Whether the generator was on time, as far as the SLO can tell. Requests that wait for a
-    /// connection wait for the server, and say nothing against the generator.
-    fn is_valid(&self, samples: &[Sample], blocked: u64) -> bool {
-        let late_ns = LAG_SHARE_MAX * self.slo as f64;
-        let late = samples.iter().filter(|sample| sample.lag_ns as f64 > late_ns).count();
-        blocked > 0 || late as f64 <= ((1.0 - self.quantile) * samples.len() as f64).ceil()
+    /// Adds the share of the bound. Else: why it is not known.
+    fn bound(&self, result: &mut CapacityResult) -> Result<Option<String>, Failure> {
+        let (now, _) = self.client.inspect().map_err(Failure::failed)?;
+        let served = Served::of(&now, Some(&self.model), Some(&self.earlier));
+        let known = served.map_err(|error| error.to_string()).and_then(|served| {
+            let scene = served.scene(result.slo_ns).map_err(|error| error.to_string())?;
+            Ok((served, fluid_optimum(&scene).0))
+        });
+        let (served, bound_qps) = match known {
+            Ok(known) => known,
+            Err(why) => return Ok(Some(why)),
+        };
+        result.bound = result.highest_pass_qps.map(|pass_qps| ShareOfBound {
+            model: served.model,
+            fixed_ns: served.fit.line.fixed_ns,
+            per_row_ns: served.fit.line.per_row_ns,
+            r_squared: served.fit.r_squared,
+            overhead_ns: served.overhead_ns,
+            replicas: served.replicas,
+            bound_qps,
+            share: pass_qps / bound_qps,
+        });
+        Ok(None)
     }
 }

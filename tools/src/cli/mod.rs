@@ -1,6 +1,7 @@
 //! The command line: options to plans, results to text and files.
 
 mod ask;
+mod bound;
 mod capacity;
 mod compare;
 mod console;
@@ -45,6 +46,8 @@ enum Command {
     Floor(floor::Options),
     /// Send requests at their times, and time the answers from when they were due.
     Load(Box<load::Options>),
+    /// Tell the goodput that there is to be had, of any server of a model.
+    Bound(bound::Options),
     /// Find the highest rate at which a quantile of the latency keeps an SLO.
     Capacity(Box<capacity::Options>),
     /// Tell whether B is slower than A, by interleaved runs.
@@ -99,6 +102,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Floor(options) => floor::run(&options),
         Command::Load(options) => load::run(&options),
+        Command::Bound(options) => bound::run(&options),
         Command::Capacity(options) => capacity::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Report(options) => report::run(&options),

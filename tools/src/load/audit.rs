@@ -5,6 +5,9 @@ use crate::load::recording::Sample;
 use crate::result::load::{LoadResult, Validity};
 use crate::text::times;
 
+/// Others on the generator's core that are worth a word: the share of its time that they took.
+const CROWDED_SHARE: f64 = 0.01;
+
 /// Audits a result whose numbers are in; `samples` are those that were counted.
 pub(super) fn audit(result: &LoadResult, samples: &[Sample]) -> Validity {
     let mut reasons = Vec::new();
@@ -35,21 +38,18 @@ fn too_much_lag(samples: &[Sample]) -> Option<Lag> {
 impl Lag {
     fn told(&self, result: &LoadResult) -> String {
         let Self { lag_p99_ns, latency_p99_ns } = self;
-        let why = if result.counts.blocked > 0 {
-            format!(
+        let why = match crowd(result) {
+            _ if result.counts.blocked > 0 => format!(
                 "every one of the {} connections was taken {}: raise --connections",
                 result.plan.connections,
                 times(result.counts.blocked)
-            )
-        } else if result.generator.gaps_over_1ms > 0 {
-            format!(
-                "its core was taken from it {}, for up to {:.1} ms: give it a core of its own \
-                 (--cpu), or a quieter machine",
-                times(result.generator.gaps_over_1ms),
-                result.generator.longest_gap_ns as f64 / 1e6
-            )
-        } else {
-            "lower the rate, or wait by --wait spin or yield".to_owned()
+            ),
+            Some(crowd) => crowd,
+            None if result.plan.wait == "sleep" => {
+                "a thread that sleeps is late by a wake-up: wait by --wait yield, or lower the rate"
+                    .to_owned()
+            }
+            None => "one sending thread does no more: lower the rate".to_owned(),
         };
         format!(
             "the generator was late: its send lag has a p99 of {:.1} µs, more than {} % of the \
@@ -59,6 +59,26 @@ impl Lag {
             *latency_p99_ns as f64 / 1e3,
         )
     }
+}
+
+/// What to do when others ran on the generator's core for a time that shows. One that looks without
+/// sleeping has used up its share when a request is due, and waits for a whole slice of the others;
+/// one that has slept is let in at once.
+fn crowd(result: &LoadResult) -> Option<String> {
+    let delayed_ns = result.generator.delayed_ns?;
+    let share = delayed_ns as f64 / result.duration_ns.max(1) as f64;
+    if share < CROWDED_SHARE {
+        return None;
+    }
+    let core = result.plan.cpu.map_or_else(|| "its core".to_owned(), |cpu| format!("core {cpu}"));
+    let advice = match result.plan.wait.as_str() {
+        "sleep" => "give it a core where neither the server nor a model runs (--cpu)",
+        _ => {
+            "give it a core where neither the server nor a model runs (--cpu); where there is none, \
+             wait by --wait sleep"
+        }
+    };
+    Some(format!("others ran on {core} for {:.0} % of its time: {advice}", share * 100.0))
 }
 
 fn warnings(result: &LoadResult) -> Vec<String> {

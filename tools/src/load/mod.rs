@@ -38,11 +38,21 @@ pub fn run(plan: &Plan, progress: &Progress) -> Result<Recording, LoadError> {
         }
         // Sleeps end when they should and not up to 50 µs later. Refused, they end later.
         let _ = rustix::thread::set_current_timer_slack(NonZero::new(1));
-        sender::run(plan, progress)
+        let before_ns = delayed_ns();
+        let mut recording = sender::run(plan, progress)?;
+        let delayed_ns = delayed_ns().zip(before_ns).map(|(after, before)| after - before);
+        recording.generator.delayed_ns = delayed_ns;
+        Ok(recording)
     };
     thread::scope(|scope| {
         let sender = thread::Builder::new().name("sender".to_owned()).spawn_scoped(scope, send);
         let sender = sender.map_err(|_| LoadError::Thread)?;
         sender.join().map_err(|_| LoadError::Thread)?
     })
+}
+
+/// How long the calling thread has stood ready while its core ran others.
+fn delayed_ns() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
 }

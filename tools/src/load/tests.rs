@@ -218,6 +218,31 @@ fn a_lag_above_a_twentieth_of_the_latency_is_invalid_and_one_below_is_not() {
     assert!(reason.contains("every one of the 7 connections was taken 3 times"), "{reason}");
 }
 
+/// What a run is told that was late, when others had its core for so long.
+fn advice(wait: &str, delayed_ns: Option<u64>) -> String {
+    let mut recording = recording();
+    recording.samples.iter_mut().for_each(|sample| sample.lag_ns = 100_000);
+    recording.generator.delayed_ns = delayed_ns;
+    let mut reading = reading();
+    (reading.plan.wait, reading.plan.cpu) = (wait.to_owned(), Some(1));
+    analyse(&recording, reading).validity.reasons[0].clone()
+}
+
+#[test]
+fn a_generator_that_shares_its_core_is_told_so_and_to_sleep_and_never_to_spin_there() {
+    let (shared, alone) = (Some(2_500_000_000), Some(1_000_000));
+    for wait in ["adaptive", "yield", "spin"] {
+        let told = advice(wait, shared);
+        assert!(told.contains("others ran on core 1 for 25 % of its time"), "{told}");
+        assert!(told.ends_with("wait by --wait sleep"), "{told}");
+        for delayed_ns in [alone, None] {
+            assert!(advice(wait, delayed_ns).ends_with("lower the rate"));
+        }
+    }
+    assert!(advice("sleep", shared).ends_with("(--cpu)"));
+    assert!(advice("sleep", alone).contains("wait by --wait yield, or lower the rate"));
+}
+
 #[test]
 fn failed_requests_are_the_slowest_of_all() {
     let mut recording = recording();

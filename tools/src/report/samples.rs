@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::capacity::{CapacityResult, DecidedBy, StepResult};
+use crate::capacity::{CapacityResult, DecidedBy, ShareOfBound, StepResult};
 use crate::compare::{CompareResult, Verdict};
 use crate::load::recording::GeneratorUse;
 use crate::result::load::{
@@ -136,6 +136,7 @@ pub fn load(rate_qps: f64, slowness: f64) -> LoadResult {
             system_calls: 812_345,
             longest_gap_ns: 3_400_000,
             gaps_over_1ms: 4,
+            delayed_ns: Some(12_000_000),
         },
         slices: slices(&requests),
         engine: Some(engine()),
@@ -433,6 +434,8 @@ pub fn capacity() -> CapacityResult {
         quantile_ns: (quantile_ns < 1_000_000_000).then_some(quantile_ns),
         duration_ns: 2_000_000_000,
         chunks: 4,
+        settle_ns: 750_000_000,
+        settled: true,
     };
     CapacityResult {
         target: "http://127.0.0.1:1337/digits/predict".into(),
@@ -443,6 +446,16 @@ pub fn capacity() -> CapacityResult {
         highest_pass_qps: Some(38_000.0),
         lowest_fail_qps: Some(39_000.0),
         limited_by_generator: false,
+        bound: Some(ShareOfBound {
+            model: "softmax:1".into(),
+            fixed_ns: 210_000.0,
+            per_row_ns: 20_500.0,
+            r_squared: 0.97,
+            overhead_ns: 12_000,
+            replicas: 1,
+            bound_qps: 43_500.0,
+            share: 0.874,
+        }),
         steps: vec![
             step(1_000.0, 310_000),
             step(2_000.0, 330_000),

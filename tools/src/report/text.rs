@@ -165,6 +165,7 @@ pub fn plan(page: &mut Page, load: &LoadResult) {
         ("system calls", count(generator.system_calls)),
         ("longest gap", time(generator.longest_gap_ns as f64)),
         ("gaps of more than 1 ms", count(generator.gaps_over_1ms)),
+        ("its core ran others for", optional(generator.delayed_ns.map(|ns| time(ns as f64)))),
     ];
     page.table("The generator itself", &[], &named(rows));
 }

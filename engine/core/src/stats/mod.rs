@@ -26,6 +26,7 @@ mod feedback;
 mod histogram;
 mod labels;
 mod selection;
+mod service_sums;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use feedback::FeedbackStats;
 pub use histogram::Histogram;
 pub use labels::{HTTP_STATUS_OTHER, HTTP_STATUSES, Reason, Stage, Why};
 pub use selection::{ArmStats, MILLIONTHS, SelectionStats};
+pub use service_sums::ServiceSums;
 
 pub(crate) use selection::millionths;
 
@@ -150,6 +152,8 @@ pub struct ReplicaStats {
     /// Their service times in ns, added up: how long the replica was busy, since its batches run
     /// one after another.
     pub service_ns: Counter,
+    /// Of those that did not fail: how their service times depend on their rows.
+    pub service_sums: ServiceSums,
 }
 
 impl Default for EngineStats {

@@ -61,4 +61,7 @@ fn a_replicas_own_counts_are_those_of_its_batches() {
     // One query, one query, and the three that waited: 1 ms each batch, one after another.
     let counts = (replica.batches.get(), replica.rows.get(), replica.service_ns.get());
     assert_eq!(counts, (3, 5, 3 * MS));
+    let sums = &replica.service_sums;
+    let sums = (sums.batches.get(), sums.rows_squared.get(), sums.rows_service_ns.get());
+    assert_eq!(sums, (3, 1 + 1 + 9, 5 * MS));
 }

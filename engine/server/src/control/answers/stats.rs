@@ -4,11 +4,14 @@
 //! happened in between; nothing here knows who reads, or how often.
 
 use cutter_admin_api::stats::{
-    Application, Cache, DecisionLog, Engine, Model, Replica, SCHEMA, Stats, Store, SystemCalls,
+    Application, Cache, DecisionLog, Engine, Model, Replica, SCHEMA, ServiceSums, Stats, Store,
+    SystemCalls,
 };
 use cutter_core::cache::CacheStats;
 use cutter_core::ids::ModelId;
-use cutter_core::stats::{EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats, Why};
+use cutter_core::stats::{
+    self as counted, EngineStats, HTTP_STATUS_OTHER, Reason, ReplicaStats, Why,
+};
 
 use super::super::registry::{ApplicationEntry, ModelEntry, Registry};
 use super::distribution;
@@ -166,5 +169,30 @@ fn replica(counted: &ReplicaStats, (state, restarts): (&str, u64)) -> Replica {
         batches: counted.batches.get(),
         rows: counted.rows.get(),
         service_ns: counted.service_ns.get(),
+        service_sums: Some(service_sums(&counted.service_sums)),
     }
+}
+
+/// Read until they are the same twice: a batch that is in some of the sums and not yet in others
+/// would bend a line that is fitted to few.
+fn service_sums(counted: &counted::ServiceSums) -> ServiceSums {
+    /// Batches end far less often than they are read here.
+    const TRIES: u32 = 8;
+    let read = || ServiceSums {
+        batches: counted.batches.get(),
+        rows: counted.rows.get(),
+        rows_squared: counted.rows_squared.get(),
+        service_ns: counted.service_ns.get(),
+        rows_service_ns: counted.rows_service_ns.get(),
+        service_us_squared: counted.service_us_squared.get(),
+    };
+    let mut sums = read();
+    for _ in 0..TRIES {
+        let again = read();
+        if again == sums {
+            break;
+        }
+        sums = again;
+    }
+    sums
 }

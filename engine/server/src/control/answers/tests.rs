@@ -190,6 +190,12 @@ fn count(stats: &EngineStats, counted: &Counted) {
         &softmax.replicas[0].service_ns,
         &softmax.hedged,
         &softmax.hedges_won,
+        &softmax.replicas[0].service_sums.batches,
+        &softmax.replicas[0].service_sums.rows,
+        &softmax.replicas[0].service_sums.rows_squared,
+        &softmax.replicas[0].service_sums.service_ns,
+        &softmax.replicas[0].service_sums.rows_service_ns,
+        &softmax.replicas[0].service_sums.service_us_squared,
         softmax.formed(Why::JustInTime),
     ];
     counts.into_iter().zip(301..).for_each(|(counter, count)| counter.add(count));

@@ -1,12 +1,13 @@
-//! What a part has found out: printed as a table, written as JSON, drawn on a page.
+//! What a bench, or a part of one, has found out: printed as a table, written as JSON, drawn on a page.
 
-use cutter_benches::report::print_note;
 use cutter_tools::report::axis::{Axis, range};
 use cutter_tools::report::html::{Page, Tone};
 use cutter_tools::report::numbers::number_tick;
 use cutter_tools::report::plot::{Mark, Plot, line_class};
 use cutter_tools::report::svg::Drawing;
 use serde_json::Value;
+
+use crate::report::print_note;
 
 const CHART_HEIGHT: f64 = 240.0;
 
@@ -119,12 +120,9 @@ impl Chart {
 }
 
 /// One page with all findings.
-pub fn page(findings: &[Finding]) -> String {
-    let mut page = Page::new("The paper's figures on selection, drawn again");
-    page.paragraph(
-        "Each figure beside the numbers of the Clipper paper (NSDI '17). Its models and data \
-         cannot be had, and its machines were others: its numbers are a scale, not a duel.",
-    );
+pub fn page(title: &str, introduction: &str, findings: &[Finding]) -> String {
+    let mut page = Page::new(title);
+    page.paragraph(introduction);
     findings.iter().for_each(|finding| finding.show(&mut page));
     page.finish()
 }

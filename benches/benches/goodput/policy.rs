@@ -1,0 +1,131 @@
+//! How the goodput of each policy is found: served, or simulated.
+
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use cutter_benches::cell::Cell;
+use cutter_benches::cores::Cores;
+use cutter_benches::stand::{Between, Stand};
+use cutter_tools::goodput::simulation::{Noise, PEERS, Peer, Policy, Traffic, goodput_at};
+use cutter_tools::goodput::{Scene, fluid_optimum};
+
+use super::found::QUANTILE;
+
+/// Where a search begins, as a share of the reference, and its ends, as shares of T*.
+const START_SHARE: f64 = 0.85;
+const LOWEST_SHARE: f64 = 0.1;
+const HIGHEST_SHARE: f64 = 1.15;
+/// By how much a fixed size must be better to take the place of another.
+const BETTER: f64 = 1.025;
+/// Arrivals of a simulation.
+const QUERIES: usize = 32_000;
+const SEED: u64 = 1;
+
+/// Where a cell is served.
+#[derive(Debug)]
+pub struct Setting {
+    pub cores: Cores,
+    pub model: PathBuf,
+}
+
+/// A policy and how it is measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Measured {
+    /// Served, by the name of the configuration.
+    Adaptive(&'static str),
+    /// Served, with the best of several sizes.
+    FixedBest,
+    /// Simulated, under this name.
+    Peer(&'static str, Peer),
+}
+
+impl Measured {
+    pub const ALL: [Self; 7] = [
+        Self::Adaptive("aimd"),
+        Self::Adaptive("quantile"),
+        Self::FixedBest,
+        Self::Peer("sim:nexus", PEERS[0]),
+        Self::Peer("sim:clockwork", PEERS[1]),
+        Self::Peer("sim:triton", PEERS[2]),
+        Self::Peer("sim:clipper", PEERS[3]),
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Adaptive(name) | Self::Peer(name, _) => name,
+            Self::FixedBest => "fixed_best",
+        }
+    }
+
+    /// The goodput; 0 when no rate was kept.
+    pub fn goodput_qps(
+        self,
+        cell: Cell,
+        scene: &Scene,
+        reference_qps: f64,
+        setting: &Setting,
+    ) -> io::Result<f64> {
+        let (bound_qps, _) = fluid_optimum(scene);
+        let between = Between {
+            start_qps: START_SHARE * reference_qps,
+            lowest_qps: LOWEST_SHARE * bound_qps,
+            highest_qps: HIGHEST_SHARE * bound_qps,
+        };
+        match self {
+            Self::Adaptive(name) => served(cell, &format!("policy = \"{name}\""), between, setting),
+            Self::FixedBest => fixed_best(cell, scene, between, setting),
+            Self::Peer(_, peer) => {
+                Ok(peer.goodput_qps(scene, QUANTILE, &Traffic::poisson(QUERIES, SEED)))
+            }
+        }
+    }
+}
+
+impl FromStr for Measured {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Self::ALL.map(Self::name).join(", ");
+        let named = Self::ALL.into_iter().find(|measured| measured.name() == text);
+        named.ok_or_else(|| format!("there is no policy {text:?}; there are {}", known()))
+    }
+}
+
+fn served(cell: Cell, batch: &str, between: Between, setting: &Setting) -> io::Result<f64> {
+    let stand = Stand::start(cell, &setting.model, setting.cores, batch)?;
+    let found = stand.goodput(QUANTILE, between)?;
+    stand.end()?;
+    Ok(found.highest_pass_qps.unwrap_or(0.0))
+}
+
+/// The best of sizes around the bound's. One after the other is tried from a rate on at which it
+/// would be better than the best so far; that which is best in the simulation is first, so that few
+/// of them take long.
+fn fixed_best(cell: Cell, scene: &Scene, between: Between, setting: &Setting) -> io::Result<f64> {
+    let mut best_qps = 0.0;
+    for rows in sizes(scene) {
+        let start_qps = if best_qps > 0.0 { BETTER * best_qps } else { between.start_qps };
+        let lowest_qps = if best_qps > 0.0 { start_qps } else { between.lowest_qps };
+        if start_qps < between.highest_qps {
+            let between = Between { start_qps, lowest_qps, ..between };
+            let batch = format!("policy = \"fixed\", max = {rows}");
+            best_qps = served(cell, &batch, between, setting)?.max(best_qps);
+        }
+    }
+    Ok(best_qps)
+}
+
+fn sizes(scene: &Scene) -> Vec<u64> {
+    /// In quarters of the bound's batch.
+    const QUARTERS: [u64; 5] = [2, 3, 4, 5, 7];
+    let (_, rows) = fluid_optimum(scene);
+    let sizes = QUARTERS.map(|quarters| (rows * quarters / 4).clamp(1, scene.rows_max()));
+    let traffic = Traffic::poisson(QUERIES, SEED);
+    let simulated_qps =
+        |rows| goodput_at(scene, Policy::Fixed { rows }, QUANTILE, &traffic, Noise::default());
+    let mut sizes: Vec<(f64, u64)> = sizes.map(|rows| (simulated_qps(rows), rows)).to_vec();
+    sizes.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    sizes.dedup_by_key(|(_, rows)| *rows);
+    sizes.into_iter().map(|(_, rows)| rows).collect()
+}
