@@ -356,6 +356,36 @@ fn what_is_logged_tells_what_another_policy_would_have_earned() {
     assert!(text.contains("good"), "{value}");
 }
 
+/// With which probability each model is asked. No label is told of the queries that find it out.
+fn propensities(server: &Server) -> Vec<f64> {
+    let mut client = server.client();
+    // Each model is asked at least once in all of these, but for one time in 10^9.
+    (0..200).for_each(|input| drop(predict(&mut client, "app", input)));
+    let stats = server.admin("/stats").json();
+    let arms = stats["applications"][0]["selection"]["arms"].as_array().unwrap().clone();
+    arms.iter().map(|arm| arm["weight"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn after_kill_9_models_are_asked_with_the_same_probabilities_as_before() {
+    let setup = Setup::new(&[("a", "1"), ("b", "2"), ("c", "3")]);
+    let policy = "name = \"exp3\"\nfloor = 0.3";
+    let setup = setup.application("app", &["a", "b", "c"], policy);
+    let mut server = setup.stateful().start_ready();
+    let mut client = server.client();
+    for input in 0..100 {
+        let answer = predict(&mut client, "app", input);
+        learn(&mut client, "app", &answer, 2);
+    }
+    // What was learned more than a second ago is kept.
+    cutter_tests::pause_ms(1_500);
+    let before = propensities(&server);
+    assert!(before[1] > before[0] && before[1] > before[2], "it has learned: {before:?}");
+    server.process.kill();
+    server.wait_end();
+    assert_eq!(propensities(&setup.stateful().start_ready()), before);
+}
+
 fn count_of(folder: &Path) -> usize {
     fs::read_dir(folder).unwrap().count()
 }
