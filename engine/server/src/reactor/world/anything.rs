@@ -5,8 +5,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{LazyLock, Once};
 use std::time::Instant;
 
 use super::script::{S, Script, smaller};
@@ -93,7 +94,11 @@ fn rule(text: &str) -> String {
 
 /// Runs a world from its seed; if a rule is broken, says so by the smallest world that breaks it.
 fn check(seed: u64, coverage: &mut Coverage) -> Result<(), String> {
-    let Err(text) = run(plan(seed), coverage) else { return Ok(()) };
+    run(plan(seed), coverage).map_err(|text| smallest(seed, &text))
+}
+
+/// What the world of this seed breaks, as `text` says it, and the smallest world that breaks it.
+fn smallest(seed: u64, text: &str) -> String {
     let mut least = plan(seed);
     let began = Instant::now();
     let mut ignored = Coverage::default();
@@ -103,14 +108,30 @@ fn check(seed: u64, coverage: &mut Coverage) -> Result<(), String> {
                 break 'smaller;
             }
             let result = run(candidate.clone(), &mut ignored);
-            if result.is_err_and(|other| rule(&other) == rule(&text)) {
+            if result.is_err_and(|other| rule(&other) == rule(text)) {
                 least = candidate;
                 continue 'smaller;
             }
         }
         break;
     }
-    Err(format!("seed {seed}: {text}\nthe smallest that breaks it:\n{}", least.describe()))
+    format!("seed {seed}: {text}\nthe smallest that breaks it:\n{}", least.describe())
+}
+
+/// What worlds met, and the seeds of those that broke a rule, each with its text.
+struct Ran {
+    coverage: Coverage,
+    broken: Vec<(u64, String)>,
+}
+
+/// Those that everybody runs: once, for all that is asked of them.
+static EVERYBODYS: LazyLock<Ran> = LazyLock::new(|| run_all(0..SEEDS));
+
+fn run_all(seeds: Range<u64>) -> Ran {
+    let mut coverage = Coverage::default();
+    let broken = |seed| Some((seed, run(plan(seed), &mut coverage).err()?));
+    let broken = seeds.filter_map(broken).collect();
+    Ran { coverage, broken }
 }
 
 /// A seed of one's own choice.
@@ -120,23 +141,17 @@ fn chosen(name: &str) -> Option<u64> {
 
 #[test]
 fn anything_a_client_does_leaves_the_others_and_the_engine_whole() {
-    let mut coverage = Coverage::default();
-    let seeds = chosen("CUTTER_WORLD_SEED").map_or(0..SEEDS, |seed| seed..seed + 1);
-    for seed in seeds {
-        if let Err(text) = check(seed, &mut coverage) {
-            panic!("{text}");
-        }
+    let own = chosen("CUTTER_WORLD_SEED").map(|seed| run_all(seed..seed + 1));
+    let ran = own.as_ref().unwrap_or_else(|| &EVERYBODYS);
+    if let Some((seed, text)) = ran.broken.first() {
+        panic!("{}", smallest(*seed, text));
     }
 }
 
 /// A world that never meets what it is for would find nothing any more.
 #[test]
 fn the_world_meets_all_that_it_is_for() {
-    let mut coverage = Coverage::default();
-    for seed in 0..SEEDS {
-        // What is broken is another test's business.
-        let _ = run(plan(seed), &mut coverage);
-    }
+    let coverage = &EVERYBODYS.coverage;
     let never: Vec<_> = coverage.counts.iter().filter(|(_, count)| **count == 0).collect();
     assert!(never.is_empty(), "never met: {never:?} in {coverage:?}");
 }
