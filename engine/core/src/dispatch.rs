@@ -153,9 +153,12 @@ impl Core {
             if hedges && let Some(learnt_ns) = state.estimate.learnt(count) {
                 state.lateness.observe(service_ns, learnt_ns);
             }
+            let lesson = state.estimate.observe(count, service_ns, now_ns);
+            if lesson.is_stall {
+                model.stats.stalls.increment();
+            }
             state.limit.set_objective_ns(model.objective_ns());
-            state.limit.observe(count, cut_off, service_ns);
-            state.estimate.observe(count, service_ns, now_ns);
+            state.limit.observe(count, cut_off && !lesson.is_stall, lesson.usual_ns);
         }
         state.stats.batches.increment();
         state.stats.rows.add(u64::from(count));

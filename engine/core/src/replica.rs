@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cutter_tensor::TensorSpec;
 
-use crate::batching::{Aimd, BatchLimit, FailureShare, Lateness, ServiceEstimate};
+use crate::batching::{Aimd, BatchLimit, FailureShare, Lateness, Quantile, ServiceEstimate};
 use crate::call::CallRef;
 use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
@@ -18,8 +18,24 @@ use crate::stats::ReplicaStats;
 pub enum LimitPlan {
     /// Adapts to the objective, up to `max`, counted as the model's [`crate::Cost`] is.
     Aimd { max: u32 },
+    /// The same by quantile regression.
+    Quantile { max: u32 },
     /// Always up to `max`.
     Fixed { max: u32 },
+}
+
+impl LimitPlan {
+    /// The limit as it is before any batch. Its objective is known when its replica is linked.
+    #[must_use]
+    pub fn make(self) -> BatchLimit {
+        match self {
+            Self::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
+            Self::Quantile { max } => {
+                BatchLimit::Quantile(Box::new(Quantile::new(max, SERVICE_OBJECTIVE_MIN_NS)))
+            }
+            Self::Fixed { max } => BatchLimit::Fixed { max },
+        }
+    }
 }
 
 /// What a replica is made of.
@@ -197,7 +213,7 @@ impl Incarnation {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
         let total_ns: u64 = in_flight
-            .map(|batch| estimate.predict(row_count(&batch.calls), now_ns))
+            .map(|batch| estimate.expected(row_count(&batch.calls), now_ns))
             .fold(0, u64::saturating_add);
         total_ns.saturating_sub(now_ns.saturating_sub(since_ns))
     }
@@ -207,15 +223,10 @@ impl Replica {
     /// Without an incarnation.
     pub fn new(plan: ReplicaPlan) -> Self {
         let ReplicaPlan { model, ordinal, depth, items_max, limit, stats } = plan;
-        let limit = match limit {
-            // Its objective is known when it is linked.
-            LimitPlan::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
-            LimitPlan::Fixed { max } => BatchLimit::Fixed { max },
-        };
         Self {
             model,
             ordinal,
-            limit,
+            limit: limit.make(),
             estimate: ServiceEstimate::new(1),
             lateness: Lateness::default(),
             failures: FailureShare::default(),

@@ -19,6 +19,7 @@ fn hedged() -> World {
         model,
         ordinal: 1,
         depth: 1,
+        items_max: ROWS,
         limit: LimitPlan::Fixed { max: ROWS },
         stats: Arc::default(),
     };
