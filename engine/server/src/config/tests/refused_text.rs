@@ -86,7 +86,8 @@ fn unknown_keys_are_refused_with_the_known_ones_and_the_nearest() {
         ),
         (
             "[[model]]\nbatch = { maximum = 1 }",
-            "c:2:11: unknown key \"maximum\"; expected one of: policy, max",
+            "c:2:11: unknown key \"maximum\"; expected one of: policy, max, \
+             wait_us, defer, cost, max_cost_bytes",
         ),
         (
             "[[model]]\nenv = {}",

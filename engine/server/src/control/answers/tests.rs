@@ -190,6 +190,7 @@ fn count(stats: &EngineStats, counted: &Counted) {
         &softmax.replicas[0].service_ns,
         &softmax.hedged,
         &softmax.hedges_won,
+        &softmax.stalls,
     ];
     counts.into_iter().zip(301..).for_each(|(counter, count)| counter.add(count));
     softmax.queued.set(4);
