@@ -144,6 +144,9 @@ pub struct Model {
     pub restarts: u64,
     /// Queries sent again because their replica died or their batch failed.
     pub redispatches: u64,
+    /// Batches that took far longer than batches of their size do, for which no limit was cut.
+    #[serde(default)]
+    pub stalls: u64,
     /// Batches that came back as failed.
     #[serde(default)]
     pub batches_failed: u64,

@@ -70,6 +70,7 @@ fn what_an_older_server_does_not_send_has_a_default() {
         "reasons",
         "applications_without_model",
         "log_lines_dropped",
+        "stalls",
         "batches_failed",
         "items_failed",
         "hedged",
@@ -90,7 +91,7 @@ fn what_an_older_server_does_not_send_has_a_default() {
     let older = without(value(INSPECT), &added);
     let read: Inspection = serde_json::from_value(older).unwrap();
     let softmax = &read.stats.models[0];
-    assert_eq!((softmax.batches_failed, softmax.failed_share), (0, 0.0));
+    assert_eq!((softmax.stalls, softmax.batches_failed, softmax.failed_share), (0, 0, 0.0));
     assert_eq!((&softmax.last_error, softmax.replicas[1].failing), (&None, false));
     assert_eq!((&read.stats.applications[0].selection, read.stats.models[1].cache), (&None, None));
     assert_eq!((read.stats.store, read.stats.decision_log), (None, None));

@@ -182,9 +182,12 @@ impl Core {
             if hedges && let Some(learnt_ns) = state.estimate.learnt(size) {
                 state.lateness.observe(service_ns, learnt_ns);
             }
+            let lesson = state.estimate.observe(size, service_ns, now_ns);
+            if lesson.is_stall {
+                model.stats.stalls.increment();
+            }
             state.limit.set_objective_ns(model.objective_ns());
-            state.limit.observe(size, cut_off, service_ns);
-            state.estimate.observe(size, service_ns, now_ns);
+            state.limit.observe(size, cut_off && !lesson.is_stall, lesson.usual_ns);
             state.stats.service_sums.add(count, service_ns);
         }
         state.stats.batches.increment();

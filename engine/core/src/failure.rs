@@ -82,6 +82,7 @@ impl Core {
         let Some(mut life) = state.incarnation.take() else { return };
         state.stats.up.set(0);
         let model = state.model;
+        self.models[model].live_replicas -= 1;
         life.batches.sort_unstable_by_key(|batch| batch.order);
         for batch in life.batches.iter_mut().filter(|batch| batch.in_flight) {
             batch.calls.retain(|call| self.is_stranded_by(death, *call));

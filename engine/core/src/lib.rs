@@ -186,6 +186,7 @@ impl Core {
         state.begin(output, depth, items_max, now_ns);
         state.stats.up.set(1);
         let model = &mut self.models[state.model];
+        model.live_replicas += 1;
         state.limit.set_objective_ns(model.objective_ns());
         model.availability = Availability::Expected;
     }

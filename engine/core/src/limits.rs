@@ -81,23 +81,48 @@ cutter_limits::limits! {
     "Batching and statistics" {
         /// The most queries in one batch.
         BATCH_MAX: u32 = 4096, "queries";
-        /// The batch limit, in rows, with which AIMD starts.
-        AIMD_START_ROWS: u32 = 1, "rows";
-        /// What AIMD adds to the batch limit, in rows, after a full batch with time to spare.
-        AIMD_STEP_ROWS: u32 = 2, "rows";
+        /// The batch limit with which AIMD starts.
+        AIMD_START: u32 = 1, "rows or bytes";
+        /// What AIMD adds to the batch limit first where nothing is known; it doubles from there.
+        AIMD_STEP: u32 = 2, "rows or bytes";
         /// AIMD backs off by one part in this many: 10 means that 0.9 of the limit remains.
         AIMD_BACK_OFF_PARTS: u32 = 10, "parts";
-        /// AIMD grows only when at least one part in this many of the objective was left over.
-        AIMD_HEADROOM_PARTS: u64 = 10, "parts";
+        /// AIMD rests where less than one part in this many of its limit is missing to the last
+        /// batch that missed the objective.
+        AIMD_REST_PARTS: u32 = 64, "parts";
+        /// The most batches that AIMD rests before it looks beyond the last miss again.
+        AIMD_PATIENCE_MAX: u32 = 64, "batches";
+        /// Batches that the quantile of service times is found from.
+        QUANTILE_BATCHES: usize = 64, "batches";
+        /// Halvings of the range in which the slope of that quantile is looked for.
+        QUANTILE_HALVINGS: u32 = 24, "halvings";
+        /// It is looked for while the sizes of those batches differ by one part in this many.
+        QUANTILE_SPREAD_PARTS: f64 = 16.0, "parts";
+        /// Otherwise so much of it is forgotten with each batch.
+        QUANTILE_SLOPE_FADE: f64 = 1.0 / 32.0, "of the slope";
+        /// How far beyond the objective a quantile may be that keeps it: slopes are not exact.
+        QUANTILE_TOLERANCE: f64 = 1e-5, "of the objective";
+        /// The limit is at most one part in this many beyond the largest of those batches.
+        QUANTILE_REACH_PARTS: f64 = 4.0, "parts";
         /// The least objective for a batch's service time, in ns, however tight the SLO is.
         SERVICE_OBJECTIVE_MIN_NS: u64 = 10_000, "ns";
-        /// The weight of a batch that took longer than predicted, in the service time estimate.
-        SERVICE_GAIN_UP: f64 = 1.0 / 2.0, "of the difference";
-        /// The weight of a batch that was as fast as predicted or faster, in the same estimate.
-        SERVICE_GAIN_DOWN: f64 = 1.0 / 8.0, "of the difference";
-        /// The least variance of batch sizes, in rows squared, from which a cost per row is
-        /// learned.
-        SERVICE_SIZE_VARIANCE_MIN: f64 = 1e-3, "rows squared";
+        /// The weight of a batch in the service time estimate, when it has many.
+        SERVICE_GAIN: f64 = 1.0 / 16.0, "of the difference";
+        /// The cost per row or byte is learned as fast as the rest when the deviation of batch
+        /// sizes is one part in this many of their mean, and the slower the less it is.
+        SERVICE_SPREAD_PARTS: f64 = 16.0, "parts";
+        /// A batch that takes so many times what its size usually takes is a stall, not a batch.
+        SERVICE_STALL_TIMES: f64 = 1.5, "of what is usual";
+        /// So many of them in a row are a trend.
+        SERVICE_TREND_BATCHES: u8 = 3, "batches";
+        /// What is known before a trend counts for so many batches after it.
+        SERVICE_KNOWN_BATCHES: u32 = 4, "batches";
+        /// What fades of the margin above the estimate, with each batch of its size.
+        MARGIN_FADE: f32 = 1.0 / 32.0, "of the margin";
+        /// The same of a margin as large as that of a stall.
+        MARGIN_FADE_LARGE: f32 = 1.0 / 8.0, "of the margin";
+        /// The same with each batch of another size.
+        MARGIN_FADE_UNSERVED: f32 = 1.0 / 256.0, "of the margin";
         /// Bits of a histogram bucket's position within its power of two: 7 means an error under
         /// 1/128.
         HISTOGRAM_PRECISION_BITS: u32 = 7, "bits";
@@ -204,11 +229,13 @@ const _: () = {
     assert!(FAILING_SHARE_PERCENT < 100);
     assert!(REPLICAS_MAX <= REPLICAS_TOTAL_MAX);
     assert!(LINKS_MAX > 0 && LINKS_MAX <= u8::MAX as usize);
-    assert!(AIMD_START_ROWS >= 1 && AIMD_STEP_ROWS >= 1);
-    assert!(AIMD_BACK_OFF_PARTS >= 2 && AIMD_HEADROOM_PARTS >= 2);
-    assert!(SERVICE_OBJECTIVE_MIN_NS >= AIMD_HEADROOM_PARTS);
-    assert!(SERVICE_GAIN_DOWN > 0.0 && SERVICE_GAIN_DOWN <= SERVICE_GAIN_UP);
-    assert!(SERVICE_GAIN_UP < 1.0);
+    assert!(AIMD_START >= 1 && AIMD_STEP >= 1 && AIMD_BACK_OFF_PARTS >= 2);
+    assert!(AIMD_REST_PARTS >= 1 && AIMD_PATIENCE_MAX >= 1);
+    assert!(QUANTILE_BATCHES < 100, "of more, the 99th percentile leaves some above itself");
+    assert!(0.0 < QUANTILE_SLOPE_FADE && QUANTILE_SLOPE_FADE < 1.0);
+    assert!(0.0 < SERVICE_GAIN && SERVICE_GAIN < 1.0 && SERVICE_STALL_TIMES > 1.0);
+    assert!(0.0 < MARGIN_FADE_UNSERVED && MARGIN_FADE_UNSERVED <= MARGIN_FADE);
+    assert!(MARGIN_FADE <= MARGIN_FADE_LARGE && MARGIN_FADE_LARGE < 1.0);
     assert!(0.0 < ETA_MIN && ETA_MIN < ETA_MAX && LOG_WEIGHT_MIN < 0.0);
     assert!(0.0 < DISCOUNT_MIN && DISCOUNT_MIN <= DISCOUNT_MAX && DISCOUNT_MAX < 1.0);
     // A belief from `1 / (1 - discount)` answers is no narrower than a cell: its deviation is

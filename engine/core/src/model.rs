@@ -79,6 +79,8 @@ pub struct Model {
     pub(crate) bytes_in_queue: u64,
     pub(crate) failure_news: FailureNews,
     pub(crate) replicas: Vec<ReplicaId>,
+    /// Those of them that have an incarnation.
+    pub(crate) live_replicas: u32,
     pub(crate) availability: Availability,
     /// The least and the greatest SLO of the applications that are linked to it.
     pub(crate) tightest_slo_ns: u64,
@@ -104,6 +106,7 @@ impl Model {
             bytes_in_queue: 0,
             failure_news: FailureNews::new(),
             replicas: Vec::with_capacity(REPLICAS_MAX as usize),
+            live_replicas: 0,
             availability: Availability::Expected,
             tightest_slo_ns: u64::MAX,
             loosest_slo_ns: 1,
@@ -154,8 +157,8 @@ impl Model {
 
     /// What a batch's service time may be.
     pub(crate) fn objective_ns(&self) -> u64 {
-        let batches = NonZeroU32::new(self.depth).unwrap_or(NonZeroU32::MIN);
-        service_objective_ns(self.tightest_slo_ns, self.parse_ns + self.reply_ns, batches)
+        let live = NonZeroU32::new(self.live_replicas).unwrap_or(NonZeroU32::MIN);
+        service_objective_ns(self.tightest_slo_ns, self.parse_ns + self.reply_ns, live)
     }
 
     fn open_in(&mut self, place: Place) -> Option<&mut usize> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cutter_tensor::TensorSpec;
 
-use crate::batching::{Aimd, BatchLimit, Cost, FailureShare, Lateness, ServiceEstimate};
+use crate::batching::{Aimd, BatchLimit, Cost, FailureShare, Lateness, Quantile, ServiceEstimate};
 use crate::call::CallRef;
 use crate::deadlines::NEVER_NS;
 use crate::ids::ModelId;
@@ -19,8 +19,24 @@ use crate::stats::{ReplicaStats, Why};
 pub enum LimitPlan {
     /// Adapts to the objective, up to `max`, counted as the model's [`crate::Cost`] is.
     Aimd { max: u32 },
+    /// The same by quantile regression.
+    Quantile { max: u32 },
     /// Always up to `max`.
     Fixed { max: u32 },
+}
+
+impl LimitPlan {
+    /// The limit as it is before any batch. Its objective is known when its replica is linked.
+    #[must_use]
+    pub fn make(self) -> BatchLimit {
+        match self {
+            Self::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
+            Self::Quantile { max } => {
+                BatchLimit::Quantile(Box::new(Quantile::new(max, SERVICE_OBJECTIVE_MIN_NS)))
+            }
+            Self::Fixed { max } => BatchLimit::Fixed { max },
+        }
+    }
 }
 
 /// What a replica is made of.
@@ -217,9 +233,8 @@ impl Incarnation {
     pub fn busy_ns(&self, estimate: &ServiceEstimate, now_ns: u64) -> u64 {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
         let in_flight = self.batches.iter().filter(|batch| batch.in_flight);
-        let total_ns: u64 = in_flight
-            .map(|batch| estimate.learnt(batch.size).unwrap_or(0))
-            .fold(0, u64::saturating_add);
+        let total_ns: u64 =
+            in_flight.map(|batch| estimate.expected(batch.size)).fold(0, u64::saturating_add);
         total_ns.saturating_sub(now_ns.saturating_sub(since_ns))
     }
 }
@@ -228,15 +243,10 @@ impl Replica {
     /// Without an incarnation.
     pub fn new(plan: ReplicaPlan) -> Self {
         let ReplicaPlan { model, ordinal, depth, items_max, limit, core, stats } = plan;
-        let limit = match limit {
-            // Its objective is known when it is linked.
-            LimitPlan::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
-            LimitPlan::Fixed { max } => BatchLimit::Fixed { max },
-        };
         Self {
             model,
             ordinal,
-            limit,
+            limit: limit.make(),
             cost: Cost::Rows,
             mean_size: 1,
             core,
@@ -320,18 +330,18 @@ impl Replica {
     /// What the batch that is running is expected to take in all; 0 when there is none.
     pub(crate) fn running_for_ns(&self) -> u64 {
         let running = self.incarnation.as_ref().and_then(Incarnation::running);
-        running.map_or(0, |(batch, _)| self.estimate.learnt(batch.size).unwrap_or(0))
+        running.map_or(0, |(batch, _)| self.estimate.expected(batch.size))
     }
 
     /// What a batch of so many rows will take, most likely; 0 when nothing is known.
     pub(crate) fn expected_ns(&self, rows: u32) -> u64 {
-        self.estimate.learnt(self.size_of(rows)).unwrap_or(0)
+        self.estimate.expected(self.size_of(rows))
     }
 
     /// What a batch of so many rows will take at most, in nearly all cases. How large a batch may
     /// be is decided with this.
     pub(crate) fn predicted_ns(&self, rows: u32) -> u64 {
-        self.estimate.learnt(self.size_of(rows)).unwrap_or(0)
+        self.estimate.worst(self.size_of(rows))
     }
 
     /// The same, less what has been forgotten since its last batch. Whether it is sent anything at

@@ -1,36 +1,42 @@
 //! The seam between "how large may a batch be" and those who form batches.
 //!
-//! One per replica, since replicas differ in speed. Another way to set the limit (quantile
-//! regression) becomes another variant; its users see only sizes and times.
+//! One per replica, since replicas differ in speed. Its users see only sizes and times.
 
-use super::Aimd;
+use super::aimd::Aimd;
+use super::quantile::Quantile;
 
-/// How many rows may go into a replica's next batch, and what it learns from the batches served.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How large a replica's next batch may be, in rows or bytes, and what is learned from the batches
+/// served.
+#[derive(Clone, Debug, PartialEq)]
 pub enum BatchLimit {
     /// Adapts to the service time objective.
     Aimd(Aimd),
+    /// Adapts to the objective by the 99th percentile of service times.
+    Quantile(Box<Quantile>),
     /// Always the same, whatever the service times are.
     Fixed {
-        /// The most rows in a batch, at least 1.
+        /// The largest batch, at least 1.
         max: u32,
     },
 }
 
 impl BatchLimit {
-    /// The most rows that the next batch may have; at least 1.
+    /// The largest that the next batch may be; at least 1.
     #[must_use]
     pub fn limit(&self) -> u32 {
         match self {
             Self::Aimd(aimd) => aimd.limit(),
+            Self::Quantile(quantile) => quantile.limit(),
             Self::Fixed { max } => (*max).max(1),
         }
     }
 
     /// Tells how a batch went. `cut_off_by_limit`: more was waiting, but the limit kept it out.
-    pub fn observe(&mut self, batch_size: u32, cut_off_by_limit: bool, service_ns: u64) {
+    /// `usual_ns`: how long batches of its size take, as [`super::Lesson`] has it.
+    pub fn observe(&mut self, size: u32, cut_off_by_limit: bool, usual_ns: u64) {
         match self {
-            Self::Aimd(aimd) => aimd.observe(batch_size, cut_off_by_limit, service_ns),
+            Self::Aimd(aimd) => aimd.observe(size, cut_off_by_limit, usual_ns),
+            Self::Quantile(quantile) => quantile.observe(size, cut_off_by_limit, usual_ns),
             Self::Fixed { .. } => {}
         }
     }
@@ -39,6 +45,7 @@ impl BatchLimit {
     pub fn set_objective_ns(&mut self, objective_ns: u64) {
         match self {
             Self::Aimd(aimd) => aimd.set_objective_ns(objective_ns),
+            Self::Quantile(quantile) => quantile.set_objective_ns(objective_ns),
             Self::Fixed { .. } => {}
         }
     }
@@ -63,17 +70,22 @@ mod tests {
     }
 
     #[test]
-    fn the_aimd_variant_hands_everything_on() {
-        let mut direct = Aimd::new(64, 1_000_000);
-        let mut limit = BatchLimit::Aimd(direct.clone());
-        direct.observe(1, true, 10);
-        limit.observe(1, true, 10);
-        direct.set_objective_ns(5);
-        limit.set_objective_ns(5);
-        direct.observe(3, true, 10);
-        limit.observe(3, true, 10);
-        assert_eq!(limit, BatchLimit::Aimd(direct.clone()));
-        assert_eq!(limit.limit(), direct.limit());
-        assert_eq!(limit.limit(), 2);
+    fn the_variants_hand_everything_on() {
+        let (mut aimd, mut quantile) = (Aimd::new(64, 1_000_000), Quantile::new(64, 1_000_000));
+        let mut limits =
+            [BatchLimit::Aimd(aimd.clone()), BatchLimit::Quantile(Box::new(quantile.clone()))];
+        for (size, service_ns, objective_ns) in [(1, 10, 1_000_000), (2, 10, 5), (3, 10, 5)] {
+            aimd.set_objective_ns(objective_ns);
+            quantile.set_objective_ns(objective_ns);
+            aimd.observe(size, true, service_ns);
+            quantile.observe(size, true, service_ns);
+            for limit in &mut limits {
+                limit.set_objective_ns(objective_ns);
+                limit.observe(size, true, service_ns);
+            }
+            assert_eq!(limits[0].limit(), aimd.limit());
+            assert_eq!(limits[1].limit(), quantile.limit());
+        }
+        assert_eq!(limits, [BatchLimit::Aimd(aimd), BatchLimit::Quantile(Box::new(quantile))]);
     }
 }

@@ -117,6 +117,9 @@ pub struct ModelStats {
     pub hedged: Counter,
     /// Those of them to which the second answered first.
     pub hedges_won: Counter,
+    /// Batches that were stalled: they took far longer than batches of their size do, and no batch
+    /// limit was cut for it.
+    pub stalls: Counter,
     /// Batches that came back as failed.
     pub batches_failed: Counter,
     /// Queries answered with the model's own error: it failed on them, or on a batch of them alone.
@@ -239,6 +242,7 @@ impl ModelStats {
             redispatches: Counter::new(),
             hedged: Counter::new(),
             hedges_won: Counter::new(),
+            stalls: Counter::new(),
             batches_failed: Counter::new(),
             items_failed: Counter::new(),
             queue: Histogram::of_times(),

@@ -158,12 +158,22 @@ fn light_load_does_not_raise_the_limit() {
     assert_eq!(world.limit(0), 1);
 }
 
-#[test]
-fn a_batch_beyond_the_objective_shrinks_the_limit() {
+/// 15 times slower from 500 ms on, and so many queries, one after another.
+fn slowed(queries: u64) -> World {
     let mut world = grown();
-    let limit = world.limit(0);
     world.at(500 * MS, Event::Pace { replica: 0, percent: 1_500 });
-    world.queries_at(501 * MS, 1);
+    (0..queries).for_each(|query| world.queries_at(501 * MS + query * 30 * MS, 1));
     world.finish();
-    assert_eq!(world.limit(0), limit - limit.div_ceil(10));
+    world
+}
+
+#[test]
+fn a_stalled_batch_does_not_shrink_the_limit_and_is_counted() {
+    let world = slowed(1);
+    assert_eq!((world.limit(0), world.stats.models[0].stalls.get()), (grown().limit(0), 1));
+}
+
+#[test]
+fn batches_beyond_the_objective_shrink_the_limit_from_the_third_in_a_row() {
+    assert!(slowed(4).limit(0) < grown().limit(0));
 }

@@ -358,10 +358,6 @@ impl Score {
     pub fn share_in_time(self) -> f64 {
         self.predictions as f64 / self.queries as f64
     }
-
-    pub fn share_late(self) -> f64 {
-        1.0 - self.share_in_time()
-    }
 }
 
 impl Sink for Oracle {

@@ -398,8 +398,9 @@ keys! {
     }
 
     Batch, "### `batch`"; {
-        /// `aimd`: grow while batches meet their objective, shrink when they miss it. `fixed`:
-        /// always up to `max`.
+        /// `aimd`: grow while batches meet their objective, shrink when they miss it. `quantile`:
+        /// as large as the 99th percentile of service times, a line over the size, allows.
+        /// `fixed`: always up to `max`.
         policy: Word<BatchPolicy>(&BATCHING_WORDS);
             default "`\"{}\"`", BatchPolicy::default().name();
 
@@ -423,7 +424,7 @@ keys! {
         exclusive: Flag();
             default "`{}`", bool::default();
 
-        /// What `aimd` adapts to, and service time is predicted from: the queries of a batch, or
+        /// What `policy` adapts to, and service time is predicted from: the queries of a batch, or
         /// the bytes of their inputs, where long inputs take longer than short ones.
         cost: Word<BatchCost>(&COST_WORDS);
             default "`\"{}\"`", COST_WORDS[0].0[0];
@@ -475,8 +476,9 @@ const WAIT_WORDS: [(&[&str], WaitStrategy); 4] = [
     (&[WaitStrategy::Block.name()], WaitStrategy::Block),
 ];
 
-const BATCHING_WORDS: [(&[&str], BatchPolicy); 2] = [
+const BATCHING_WORDS: [(&[&str], BatchPolicy); 3] = [
     (&[BatchPolicy::Aimd.name()], BatchPolicy::Aimd),
+    (&[BatchPolicy::Quantile.name()], BatchPolicy::Quantile),
     (&[BatchPolicy::Fixed.name()], BatchPolicy::Fixed),
 ];
 

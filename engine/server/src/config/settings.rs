@@ -252,6 +252,8 @@ pub enum BatchPolicy {
     /// Grow by steps while batches meet their objective, shrink when they miss it.
     #[default]
     Aimd,
+    /// As large as the 99th percentile of service times allows.
+    Quantile,
     /// Always the most.
     Fixed,
 }
@@ -261,6 +263,7 @@ impl BatchPolicy {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Aimd => "aimd",
+            Self::Quantile => "quantile",
             Self::Fixed => "fixed",
         }
     }

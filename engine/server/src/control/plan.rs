@@ -170,6 +170,7 @@ fn limit_plan(batch: &config::Batch) -> LimitPlan {
     };
     match batch.policy {
         BatchPolicy::Aimd => LimitPlan::Aimd { max },
+        BatchPolicy::Quantile => LimitPlan::Quantile { max },
         BatchPolicy::Fixed => LimitPlan::Fixed { max },
     }
 }

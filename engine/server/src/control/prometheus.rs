@@ -247,6 +247,12 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[Arc<ModelStats>]) 
         per_model(|model| &model.redispatches),
     )?;
     families.counters(
+        "cutter_stalled_batches",
+        "Batches that took far longer than batches of their size do.",
+        None,
+        per_model(|model| &model.stalls),
+    )?;
+    families.counters(
         "cutter_batches_failed",
         "Batches that came back as failed.",
         None,

@@ -247,7 +247,7 @@ fn every_limit_of_every_table_is_printed_with_its_unit_and_its_note() {
         "\nlimits: HTTP\n  HEAD_BYTES_MAX                    16384 bytes (16.0 KiB)",
         "\n  KEEP_ALIVE_IDLE_NS                75000000000 ns (75 s)",
         "\n  SLO_US_DEFAULT                    20000 us (20 ms)",
-        "\n  SERVICE_GAIN_UP                   0.5 of the difference",
+        "\n  SERVICE_GAIN                      0.0625 of the difference",
     ] {
         assert!(text.contains(line), "{line:?} is missing in {text}");
     }

@@ -17,10 +17,10 @@ fn hedged() -> World {
     let id = ReplicaId::new(whole(SECOND), 0);
     let plan = ReplicaPlan {
         core: None,
-        items_max: ROWS,
         model,
         ordinal: 1,
         depth: 1,
+        items_max: ROWS,
         limit: LimitPlan::Fixed { max: ROWS },
         stats: Arc::default(),
     };

@@ -179,6 +179,7 @@ fn every_key_of_a_batch_is_taken() {
     let table = [
         ("batch = {}", usual),
         ("batch = { policy = \"aimd\" }", usual),
+        ("batch = { policy = \"quantile\" }", Batch { policy: BatchPolicy::Quantile, ..usual }),
         ("batch = { policy = \"fixed\" }", Batch { policy: BatchPolicy::Fixed, ..usual }),
         ("batch = { max = 7 }", Batch { max: 7, ..usual }),
         ("batch.max = 7", Batch { max: 7, ..usual }),

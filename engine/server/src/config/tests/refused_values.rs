@@ -448,7 +448,7 @@ fn model_values_that_cannot_be_are_refused() {
         (
             &format!("{command}\nbatch = {{ policy = \"aimb\", max = 0 }}"),
             "c:4:20: `policy` of the batches of model \"m\" is \"aimb\"; expected one of: \
-             aimd, fixed; did you mean \"aimd\"?\n\
+             aimd, quantile, fixed; did you mean \"aimd\"?\n\
              c:4:34: `max` of the batches of model \"m\" is 0; expected 1 to 4096",
         ),
         (

@@ -126,6 +126,7 @@ fn model(
         expired: counted.expired.get(),
         restarts: counted.restarts.get(),
         redispatches: counted.redispatches.get(),
+        stalls: counted.stalls.get(),
         batches_failed: counted.batches_failed.get(),
         items_failed: counted.items_failed.get(),
         hedged: counted.hedged.get(),

@@ -197,6 +197,7 @@ fn count(stats: &EngineStats, counted: &Counted) {
         &softmax.replicas[0].service_sums.rows_service_ns,
         &softmax.replicas[0].service_sums.service_us_squared,
         softmax.formed(Why::JustInTime),
+        &softmax.stalls,
     ];
     counts.into_iter().zip(301..).for_each(|(counter, count)| counter.add(count));
     softmax.queued.set(4);

@@ -94,6 +94,7 @@ fn models_and_replicas_are_told_apart() {
     softmax.expired.add(5);
     softmax.restarts.add(2);
     softmax.redispatches.add(8);
+    softmax.stalls.add(7);
     softmax.batches_failed.add(6);
     softmax.items_failed.add(9);
     softmax.violations(1).add(3);
@@ -107,6 +108,7 @@ fn models_and_replicas_are_told_apart() {
         (format!("cutter_expired_queries_total{{{model}}}"), 5.0),
         (format!("cutter_replica_restarts_total{{{model}}}"), 2.0),
         (format!("cutter_redispatched_queries_total{{{model}}}"), 8.0),
+        (format!("cutter_stalled_batches_total{{{model}}}"), 7.0),
         (format!("cutter_batches_failed_total{{{model}}}"), 6.0),
         (format!("cutter_items_failed_total{{{model}}}"), 9.0),
         (format!(r#"cutter_protocol_violations_total{{{model},kind="stamp"}}"#), 0.0),
