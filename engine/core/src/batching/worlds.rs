@@ -100,10 +100,10 @@ impl World {
         let is_late = |came_ns: &u64, rows| came_ns + SLO_NS < now_ns + worst_ns(rows);
         // When all would be late by what is predicted, a batch has to tell.
         let is_hopeless = waiting.back().is_none_or(|came_ns| is_late(came_ns, 1));
-        while waiting.front().is_some_and(|came_ns| {
-            let is_over = came_ns + SLO_NS < now_ns;
-            is_over || (!is_hopeless && is_late(came_ns, rows(waiting)))
-        }) {
+        let is_passed_over = |came_ns: &u64, rows| {
+            came_ns + SLO_NS < now_ns || (!is_hopeless && is_late(came_ns, rows))
+        };
+        while waiting.front().is_some_and(|came_ns| is_passed_over(came_ns, rows(waiting))) {
             waiting.pop_front();
         }
     }
@@ -177,7 +177,7 @@ fn goodputs_qps(service: Service, load: f64) -> [f64; 3] {
         world.goodput_qps(SECOND_NS, 6 * SECOND_NS)
     };
     let [aimd, quantile] = adaptive().map(goodput_qps);
-    let sizes = (0..24).map(|step| whole(1.3_f64.powi(step)) as u32);
+    let sizes = std::iter::successors(Some(1), |max: &u32| Some(max * 5 / 4 + 1)).take(22);
     let fixed = sizes.map(|max| goodput_qps(BatchLimit::Fixed { max })).fold(0.0, f64::max);
     println!(
         "{service:?}, {load} of {:.0}/s: aimd {:.3}, quantile {:.3} of the best fixed, {fixed:.0}",
