@@ -159,13 +159,10 @@ fn goodput_under_three_times_the_capacity(depth: u32, service: Service) -> f64 {
     score.predictions as f64 / per_second
 }
 
-/// A second batch that is formed early costs a service time more of waiting: with a heavy fixed
-/// cost, `(1 − 3x) / (1 − 2x)` of the capacity is all that is left, where `x` is its share of the
-/// SLO.
 #[test]
-fn under_three_times_the_capacity_goodput_stays_above_80_percent_of_what_depth_2_allows() {
+fn under_three_times_the_capacity_goodput_stays_above_80_percent_of_it() {
     let goodputs = [LIGHT, HEAVY].map(|service| goodput_under_three_times_the_capacity(2, service));
-    assert!(goodputs[0] >= 0.8 && goodputs[1] >= 0.8 * 0.4 / 0.6, "{goodputs:?}");
+    assert!(goodputs.iter().all(|goodput| *goodput >= 0.8), "{goodputs:?}");
 }
 
 /// At depth 1 every batch is formed for a replica that has nothing to do.
