@@ -2,6 +2,9 @@
 //
 // It takes any input and gives, for each item, the number of items in its batch.
 //
+// With the word wait it sleeps through its time instead, as a model does whose work is on another
+// device: several such replicas fit on one core.
+//
 // With --control PATH the two times can be changed while it runs: PATH is a file of two doubles in
 // the machine's own format, FIXED_US and PER_ITEM_US. It is made when absent; when it is there, it
 // is what counts, and the arguments are not.
@@ -13,34 +16,50 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static const double TIME_US_MAX = 60e6;
+static const int64_t SECOND_NS = 1000000000;
 
 struct times {
     double fixed_us;
     double per_item_us;
 };
 
-static double now_us(void) {
+struct model {
+    const struct times *times;
+    int waits;
+};
+
+static int64_t now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec * 1e-3;
+    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+// Until an instant, and not for a time: what came between is not added, however often it is woken.
+static void sleep_until(int64_t end_ns) {
+    struct timespec end = {.tv_sec = end_ns / SECOND_NS, .tv_nsec = end_ns % SECOND_NS};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR) continue;
 }
 
 static int predict(void *context, cutter_batch *batch) {
-    double start_us = now_us();
+    int64_t start_ns = now_ns();
+    const struct model *model = context;
     // Others may write the file at any time: each time is read once, as a whole.
-    const volatile struct times *times = context;
+    const volatile struct times *times = model->times;
     size_t count = cutter_batch_count(batch);
     double service_us = times->fixed_us + times->per_item_us * (double)count;
     float *outputs = cutter_batch_outputs(batch, NULL);
     for (size_t item = 0; item < count; item++) outputs[item] = (float)count;
     if (!(service_us >= 0 && service_us <= TIME_US_MAX))
         return cutter_batch_fail(batch, "the service time is not between 0 and 60 s");
-    while (now_us() - start_us < service_us) continue;
+    int64_t end_ns = start_ns + (int64_t)(service_us * 1e3);
+    if (model->waits) sleep_until(end_ns);
+    while (now_ns() < end_ns) continue;
     return 0;
 }
 
@@ -63,19 +82,28 @@ static int read_us(const char *text, double *us) {
 
 int main(int argc, char **argv) {
     struct times given;
-    const struct times *times = &given;
-    int controlled = argc == 5 && strcmp(argv[3], "--control") == 0;
-    if ((argc != 3 && !controlled) || !read_us(argv[1], &given.fixed_us)
-        || !read_us(argv[2], &given.per_item_us)) {
-        fprintf(stderr, "usage: synthetic FIXED_US PER_ITEM_US [--control PATH]\n");
+    struct model model = {.times = &given};
+    const char *control = NULL;
+    int known = argc >= 3 && read_us(argv[1], &given.fixed_us)
+        && read_us(argv[2], &given.per_item_us);
+    int word = 3;
+    if (known && word < argc && strcmp(argv[word], "wait") == 0) model.waits = 1, word++;
+    if (known && word + 1 < argc && strcmp(argv[word], "--control") == 0) {
+        control = argv[word + 1];
+        word += 2;
+    }
+    if (!known || word != argc) {
+        fprintf(stderr, "usage: synthetic FIXED_US PER_ITEM_US [wait] [--control PATH]\n");
         return 2;
     }
-    if (controlled && !(times = map_control(argv[4], given))) {
-        fprintf(stderr, "synthetic: %s: %s\n", argv[4], strerror(errno));
+    if (control && !(model.times = map_control(control, given))) {
+        fprintf(stderr, "synthetic: %s: %s\n", control, strerror(errno));
         return 1;
     }
-    cutter_model model = {.output = cutter_scalar(CUTTER_FLOAT32)};
-    if (cutter_serve(&model, predict, (void *)times) == CUTTER_OK) return 0;
+    // Of a sleep the kernel may make 50 us more, to wake several sleepers at once; not of these.
+    if (model.waits) prctl(PR_SET_TIMERSLACK, 1);
+    cutter_model described = {.output = cutter_scalar(CUTTER_FLOAT32)};
+    if (cutter_serve(&described, predict, &model) == CUTTER_OK) return 0;
     fprintf(stderr, "synthetic: %s\n", cutter_error_text());
     return 1;
 }

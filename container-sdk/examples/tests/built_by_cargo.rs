@@ -6,6 +6,8 @@
 mod mini_engine;
 
 use std::process::Command;
+use std::sync::Barrier;
+use std::time::Instant;
 
 use cutter_tensor::{ElementType, Shape, TensorSpec};
 
@@ -46,7 +48,47 @@ fn the_synthetic_model_refuses_times_that_mean_nothing() {
         let output = command.args(arguments).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let usage = "usage: synthetic FIXED_US PER_ITEM_US [--control PATH]\n";
-    let wrong: [&[&str]; 5] = [&[], &["1"], &["1", "x"], &["-1", "1"], &["1", "2", "--control"]];
-    assert_eq!(wrong.map(run), [(); 5].map(|()| (Some(2), usage.to_owned())));
+    let usage = "usage: synthetic FIXED_US PER_ITEM_US [wait] [--control PATH]\n";
+    let wrong: [&[&str]; 8] = [
+        &[],
+        &["1"],
+        &["1", "x"],
+        &["-1", "1"],
+        &["1", "2", "--control"],
+        &["1", "2", "waits"],
+        &["1", "2", "wait", "wait"],
+        &["1", "2", "--control", "path", "wait"],
+    ];
+    assert_eq!(wrong.map(run), [(); 8].map(|()| (Some(2), usage.to_owned())));
+}
+
+#[test]
+fn synthetic_models_that_wait_do_so_side_by_side_and_leave_the_cores_alone() {
+    const WAIT_US: &str = "500000";
+    const WAIT_TICKS: u64 = 50;
+    let both_begin = Barrier::new(2);
+    let one = || {
+        let mut engine = start(env!("CARGO_BIN_EXE_synthetic"), &[WAIT_US, "0", "wait"]);
+        both_begin.wait();
+        let began = Instant::now();
+        assert_eq!(engine.predict(&[&[0; 80]]).floats(), [1.0]);
+        let ended = Instant::now();
+        let ticks = cpu_ticks(engine.pid());
+        assert!(engine.stop().success());
+        (began, ended, ticks)
+    };
+    let [a, b] = std::thread::scope(|scope| {
+        [scope.spawn(one), scope.spawn(one)].map(|replica| replica.join().unwrap())
+    });
+    assert!([a, b].iter().all(|(began, ended, _)| (*ended - *began).as_millis() >= 500));
+    assert!(a.0 < b.1 && b.0 < a.1, "one waited after the other");
+    assert!(a.2 + b.2 < WAIT_TICKS, "{} and {} ticks of 10 ms", a.2, b.2);
+}
+
+/// The processor time that a process has had, in ticks of 10 ms.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, behind_name) = stat.rsplit_once(") ").unwrap();
+    let fields: Vec<&str> = behind_name.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
