@@ -8,6 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cutter_container::limits::RANK_MAX;
 use cutter_container::{BatchError, ContainerError, SpecError};
 
+use crate::container::CUTTER_WARM_UP;
+
 /// What a call came to. Errors are negative; cutter_error_text() says more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::enum_variant_names, reason = "C has one room for all names")]
@@ -58,6 +60,8 @@ pub(crate) enum Error {
     Spec { which: &'static str, why: SpecError },
     #[error("{which}.bytes_max is {bytes_max} and {which}.rank {rank}; give a shape or a bound")]
     Extent { which: &'static str, bytes_max: u32, rank: u32 },
+    #[error("options is {options}, of which only CUTTER_WARM_UP ({CUTTER_WARM_UP}) is known")]
+    Options { options: u32 },
     #[error("the batch was given back already")]
     NoBatch,
     #[error("give the batch in hand back before asking for the next one")]
@@ -78,7 +82,8 @@ impl Error {
             | Self::AskedType { .. }
             | Self::Rank { .. }
             | Self::Spec { .. }
-            | Self::Extent { .. } => Status::CutterErrorArgument,
+            | Self::Extent { .. }
+            | Self::Options { .. } => Status::CutterErrorArgument,
             Self::NoBatch => Status::CutterErrorNoBatch,
             Self::BatchInHand => Status::CutterErrorBatchInHand,
             Self::Batch(error) => batch_status(error),

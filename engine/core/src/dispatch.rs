@@ -59,6 +59,9 @@ impl Core {
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
         self.settle(now_ns, sink);
+        if self.is_warming(replica) {
+            return self.next_probe(now_ns, replica, rows);
+        }
         let Replica { model, is_draining, incarnation, .. } = &mut *self.replicas[replica];
         let model = &self.models[*model];
         if *is_draining || (model.waiting() == 0 && !model.has_late()) {
@@ -100,6 +103,9 @@ impl Core {
 
     /// The batch just formed is in flight under a ticket with this slot.
     pub fn sent(&mut self, now_ns: u64, replica: ReplicaId, slot: u32) {
+        if self.is_warming(replica) {
+            return self.sent_probe(now_ns, replica, slot);
+        }
         let state = &mut *self.replicas[replica];
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
         let Model { stats, batch_timeout_ns, hedge, .. } = &mut *self.models[state.model];
@@ -135,6 +141,9 @@ impl Core {
         results: &BatchResults<'_, I>,
         sink: &mut impl Sink,
     ) {
+        if self.is_warming(replica) {
+            return self.complete_probe((seen_ns, now_ns), replica, slot, results);
+        }
         let state = &mut *self.replicas[replica];
         let model = &mut *self.models[state.model];
         let life = state.incarnation.as_mut().expect("a batch was in flight there");
@@ -315,7 +324,7 @@ impl Core {
     /// `waiting` as may go together; never, if the replica is not up.
     pub(crate) fn done_ns(&self, now_ns: u64, replica: ReplicaId, waiting: u32) -> u64 {
         let state = &self.replicas[replica];
-        let Some(life) = state.incarnation.as_ref().filter(|_| !state.is_draining) else {
+        let Some(life) = state.serving().filter(|_| !state.is_draining) else {
             return u64::MAX;
         };
         let rows = state.rows_max().min(waiting);

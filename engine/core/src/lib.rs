@@ -30,7 +30,7 @@
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
 //! goes, by `change` · `admission` a query comes · `dispatch` batches are formed and come back ·
 //! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
-//! `failure` death, hangs, deadlines · `answer` combination, answers · `deadlines` what is due ·
+//! `failure` death, hangs, deadlines · `warm` probes before queries · `answer` combination, answers · `deadlines` what is due ·
 //! [`rows`] where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask,
 //! what is made of it · [`contexts`] with whose state · [`stats`] what is counted · `view` one look
 //! at everything.
@@ -66,6 +66,7 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 mod view;
+mod warm;
 
 use cutter_tensor::TensorSpec;
 
@@ -85,6 +86,7 @@ pub use replica::{LimitPlan, Replica, ReplicaPlan};
 pub use view::{
     ApplicationView, BatchView, CoreView, LearnerView, LifeView, ModelView, QueryView, ReplicaView,
 };
+pub use warm::Warmed;
 
 use call::{Back, Call, CallRef, LeftOver, Place, Waiting};
 use change::Drain;
@@ -118,6 +120,8 @@ pub struct Core {
     scratch: Scratch,
     /// Entries of caches whose leaders have ended.
     left_over: Vec<LeftOver>,
+    /// Warm-ups that are over and not told yet.
+    warmed: Vec<Warmed>,
 }
 
 impl Default for Core {
@@ -149,6 +153,7 @@ impl Core {
             kept_bytes: 0,
             scratch: Scratch::default(),
             left_over: Vec::with_capacity(LEFT_OVER_RESERVED),
+            warmed: Vec::with_capacity(replicas),
         }
     }
 
@@ -160,7 +165,7 @@ impl Core {
             + Slab::<Box<Replica>, Replica>::table_bytes(replicas)
             + Deadlines::table_bytes(OWNERS_MAX)
             + MODELS_MAX * 2 * size_of::<ModelId>()
-            + replicas * size_of::<Kill>()
+            + replicas * (size_of::<Kill>() + size_of::<Warmed>())
             + LEFT_OVER_RESERVED * size_of::<LeftOver>()
             + DRAINS_MAX * size_of::<Drain>()
     }
@@ -231,11 +236,13 @@ impl Core {
         &self.model_list
     }
 
-    /// Whether calls of a model wait for a replica, or may go to a second one.
+    /// Whether a model has something to be sent: calls that wait for a replica, or may go to a
+    /// second one, or a probe.
     #[inline]
     pub fn has_waiting(&self, model: ModelId) -> bool {
-        let model = &self.models[model];
-        model.waiting() > 0 || model.has_late() || !self.left_over.is_empty()
+        let state = &self.models[model];
+        let has_calls = state.waiting() > 0 || state.has_late() || !self.left_over.is_empty();
+        has_calls || self.has_probe_due(model)
     }
 
     /// The replicas of a model.
@@ -285,8 +292,9 @@ impl Core {
         id
     }
 
+    /// Whether it takes queries.
     fn is_up(&self, replica: ReplicaId) -> bool {
-        self.replicas[replica].incarnation.is_some()
+        self.replicas[replica].serving().is_some()
     }
 
     fn query(&self, call: CallRef) -> &Query {

@@ -78,6 +78,8 @@ pub struct Model {
     pub(crate) soonest: Option<(u64, u64)>,
     pub(crate) failure_news: FailureNews,
     pub(crate) replicas: Vec<ReplicaId>,
+    /// How many of them are warmed up.
+    pub(crate) warming: u32,
     pub(crate) availability: Availability,
     /// The least and the greatest SLO of the applications that are linked to it.
     pub(crate) tightest_slo_ns: u64,
@@ -102,6 +104,7 @@ impl Model {
             soonest: None,
             failure_news: FailureNews::new(),
             replicas: Vec::with_capacity(REPLICAS_MAX as usize),
+            warming: 0,
             availability: Availability::Expected,
             tightest_slo_ns: u64::MAX,
             loosest_slo_ns: 1,

@@ -12,6 +12,7 @@ use crate::call::CallRef;
 use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
 use crate::stats::ReplicaStats;
+use crate::warm::WarmUp;
 
 /// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) enum Source {
     Apart,
     /// A batch of another replica, which is late.
     Hedge,
+    /// There are none: the replica is warmed up.
+    Probe,
 }
 
 /// A batch in flight.
@@ -66,6 +69,10 @@ pub struct Replica {
     pub(crate) model: ModelId,
     pub(crate) ordinal: u32,
     pub(crate) limit: BatchLimit,
+    /// The most that the limit can come to.
+    pub(crate) rows_planned: u32,
+    /// An incarnation died in its warm-up: no other is warmed up.
+    pub(crate) died_warming: bool,
     pub(crate) estimate: ServiceEstimate,
     /// Learns where batches are hedged.
     pub(crate) lateness: Lateness,
@@ -115,6 +122,8 @@ pub(crate) struct Incarnation {
     pub alone: bool,
     /// Its last batch did not come from the queue: the next one does, if there is any.
     pub apart_was_last: bool,
+    /// It gets no query before this is over.
+    pub warm_up: Option<WarmUp>,
     next_order: u64,
 }
 
@@ -130,6 +139,7 @@ impl Incarnation {
             last_completion_ns: now_ns,
             alone: false,
             apart_was_last: false,
+            warm_up: None,
             next_order: 0,
         }
     }
@@ -152,7 +162,8 @@ impl Incarnation {
     pub fn begin_batch(&mut self, slot: usize, now_ns: u64) {
         std::mem::swap(&mut self.forming, &mut self.batches[slot]);
         let batch = &mut self.batches[slot];
-        assert!(!self.forming.in_flight && !batch.calls.is_empty());
+        let has_rows = batch.source == Source::Probe || !batch.calls.is_empty();
+        assert!(!self.forming.in_flight && has_rows);
         batch.in_flight = true;
         batch.dispatched_ns = now_ns;
         batch.order = self.next_order;
@@ -190,6 +201,12 @@ impl Incarnation {
         Some((running, running.dispatched_ns.max(self.last_completion_ns)))
     }
 
+    /// The rows of one of its batches.
+    pub fn rows_of(&self, batch: &Batch) -> u32 {
+        let probed = self.warm_up.filter(|_| batch.source == Source::Probe);
+        probed.map_or_else(|| row_count(&batch.calls), |warm_up| warm_up.rows)
+    }
+
     /// How long until everything in flight is done, if it goes as predicted.
     pub fn busy_ns(&self, estimate: &ServiceEstimate, now_ns: u64) -> u64 {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
@@ -215,6 +232,8 @@ impl Replica {
             model,
             ordinal,
             limit,
+            rows_planned: max,
+            died_warming: false,
             estimate: ServiceEstimate::new(1),
             lateness: Lateness::default(),
             failures: FailureShare::default(),
@@ -232,6 +251,12 @@ impl Replica {
         // Those in flight, and the one that is being formed.
         let batches = depth as usize + 1;
         batches * (size_of::<Batch>() + items_max as usize * size_of::<CallRef>())
+    }
+
+    /// The incarnation, if it takes queries.
+    #[inline]
+    pub(crate) fn serving(&self) -> Option<&Incarnation> {
+        self.incarnation.as_ref().filter(|life| life.warm_up.is_none())
     }
 
     /// Tickets in flight.
@@ -269,7 +294,7 @@ impl Replica {
 
     /// When the batch that is running now is late by the history of this replica.
     pub(crate) fn late_ns(&self) -> Option<u64> {
-        let (running, since_ns) = self.incarnation.as_ref()?.running()?;
+        let (running, since_ns) = self.serving()?.running()?;
         let learnt_ns = self.estimate.learnt(row_count(&running.calls))?;
         let after_ns = self.lateness.late_after_ns(learnt_ns)?;
         Some(since_ns.saturating_add(after_ns).saturating_add(1))

@@ -72,6 +72,14 @@ impl Aimd {
         }
     }
 
+    /// A batch of this size was tried, and took so long. With time to spare it raises the limit to
+    /// its size. One that took longer says nothing: it was larger than the limit would have it.
+    pub fn prove(&mut self, batch_size: u32, service_ns: u64) {
+        if service_ns < self.grow_below_ns {
+            self.limit = self.limit.max(batch_size.min(self.max));
+        }
+    }
+
     fn grow(&mut self, batch_size: u32) {
         let proven = batch_size.min(self.limit);
         let grown = proven.saturating_add(AIMD_STEP_ROWS).min(self.max);

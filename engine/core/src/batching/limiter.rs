@@ -35,6 +35,14 @@ impl BatchLimit {
         }
     }
 
+    /// A batch of this size was tried, and took so long.
+    pub fn prove(&mut self, batch_size: u32, service_ns: u64) {
+        match self {
+            Self::Aimd(aimd) => aimd.prove(batch_size, service_ns),
+            Self::Fixed { .. } => {}
+        }
+    }
+
     /// Changes what a batch's service time may be. See [`super::service_objective_ns`].
     pub fn set_objective_ns(&mut self, objective_ns: u64) {
         match self {

@@ -2,8 +2,8 @@
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`] one thing at a time · [`load`]
-//! experiments under load.
+//! [`halves`], [`hedging`], [`several`], [`changes`], [`warm`], [`inspect`] one thing at a time ·
+//! [`load`] experiments under load.
 
 mod abandoned;
 mod admission;
@@ -18,4 +18,5 @@ mod inspect;
 mod load;
 mod oracle;
 mod several;
+mod warm;
 mod world;

@@ -123,6 +123,7 @@ fn model(
         restarts: counted.restarts.get(),
         redispatches: counted.redispatches.get(),
         batches_failed: counted.batches_failed.get(),
+        warm_ups_failed: counted.warm_ups_failed.get(),
         items_failed: counted.items_failed.get(),
         hedged: counted.hedged.get(),
         hedges_won: counted.hedges_won.get(),
