@@ -30,7 +30,7 @@
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
 //! goes, by `change` · `admission` a query comes · `dispatch` batches are formed and come back ·
 //! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
-//! `failure` death, hangs, deadlines · `warm` probes before queries · `answer` combination, answers · `deadlines` what is due ·
+//! `failure` death, hangs, deadlines · `warm_up`, `warming` probes before queries · `answer` combination, answers · `deadlines` what is due ·
 //! [`rows`] where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask,
 //! what is made of it · [`contexts`] with whose state · [`stats`] what is counted · `view` one look
 //! at everything.
@@ -66,7 +66,8 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 mod view;
-mod warm;
+mod warm_up;
+mod warming;
 
 use cutter_tensor::TensorSpec;
 
@@ -86,7 +87,7 @@ pub use replica::{LimitPlan, Replica, ReplicaPlan};
 pub use view::{
     ApplicationView, BatchView, CoreView, LearnerView, LifeView, ModelView, QueryView, ReplicaView,
 };
-pub use warm::Warmed;
+pub use warming::Warmed;
 
 use call::{Back, Call, CallRef, LeftOver, Place, Waiting};
 use change::Drain;

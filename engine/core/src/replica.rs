@@ -12,7 +12,7 @@ use crate::call::CallRef;
 use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
 use crate::stats::ReplicaStats;
-use crate::warm::WarmUp;
+use crate::warm_up::WarmUp;
 
 /// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

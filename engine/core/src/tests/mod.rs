@@ -2,7 +2,7 @@
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`hedging`], [`several`], [`changes`], [`warm`], [`inspect`] one thing at a time ·
+//! [`halves`], [`hedging`], [`several`], [`changes`], [`warming`], [`inspect`] one thing at a time ·
 //! [`load`] experiments under load.
 
 mod abandoned;
@@ -18,5 +18,5 @@ mod inspect;
 mod load;
 mod oracle;
 mod several;
-mod warm;
+mod warming;
 mod world;

@@ -1,4 +1,4 @@
-//! How a world's replicas are warmed up: its side of `warm.rs`, with checks of its own.
+//! How a world's replicas are warmed up: its side of `warming.rs`, with checks of its own.
 
 use super::World;
 use super::control::BLANK_BYTES;

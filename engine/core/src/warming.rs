@@ -12,7 +12,7 @@
 //! Their service times teach the replica's estimate and raise its batch limit to what was in time,
 //! so that the first second under load finds both as if they had seen load before. Probes end with
 //! the largest batch, or with one that took longer than a batch should, or so long that the next
-//! could count as hanging, or when all together have taken [`WARM_UP_NS_MAX`].
+//! could count as hanging, or when all together have taken [`WARM_UP_NS_MAX`] ([`WarmUp`]).
 //!
 //! Invariants:
 //! - While it is warmed up, an incarnation has one batch in flight at most, which is a probe; it
@@ -23,6 +23,7 @@
 //!   replica is warmed up: one that cannot bear zeros may well serve what it is asked.
 //!
 //! [`Pool::blank`]: crate::rows::Pool::blank
+//! [`WARM_UP_NS_MAX`]: crate::limits::WARM_UP_NS_MAX
 //! [`Replica::serving`]: crate::replica::Replica::serving
 
 use cutter_tensor::{Item, RowRef};
@@ -30,28 +31,12 @@ use cutter_tensor::{Item, RowRef};
 use crate::dispatch::{BatchPlan, BatchResults, ItemResults};
 use crate::failure::Death;
 use crate::ids::{ModelId, ReplicaId};
-use crate::limits::{FAILURE_TEXT_BYTES_MAX, WARM_UP_GROWTH, WARM_UP_NS_MAX};
+use crate::limits::FAILURE_TEXT_BYTES_MAX;
 use crate::replica::Source;
+use crate::warm_up::{Bounds, WarmUp};
 use crate::{Availability, Core};
 
 const DIED_WARMING: &[u8] = b"an incarnation of this replica died of a probe";
-
-/// How far the warm-up of an incarnation has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WarmUp {
-    /// Those of the probe that is in flight, or is to be sent next.
-    pub rows: u32,
-    /// No probe has come back yet.
-    is_first: bool,
-    /// The service times of all but the first.
-    spent_ns: u64,
-    /// Probes that came back.
-    probes: u32,
-}
-
-impl WarmUp {
-    const START: Self = Self { rows: 1, is_first: true, spent_ns: 0, probes: 0 };
-}
 
 /// A warm-up is over, and its incarnation is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,23 +140,17 @@ impl Core {
         if let Some(text) = failure_of(results, rows) {
             return self.end_warm_up(replica, Some(text));
         }
-        if std::mem::take(&mut warm_up.is_first) {
+        if warm_up.is_first() {
             return;
         }
-        warm_up.spent_ns = warm_up.spent_ns.saturating_add(service_ns);
-        warm_up.rows = rows.saturating_mul(WARM_UP_GROWTH).min(rows_max);
         let model = &self.models[state.model];
-        let objective_ns = model.objective_ns();
-        // More rows take no more than so many times as long.
-        let next_ns = service_ns.saturating_mul(u64::from(WARM_UP_GROWTH));
-        let has_enough = rows >= rows_max
-            || service_ns > objective_ns
-            || next_ns > model.batch_timeout_ns
-            || warm_up.spent_ns >= WARM_UP_NS_MAX;
+        let (objective_ns, batch_timeout_ns) = (model.objective_ns(), model.batch_timeout_ns);
+        let bounds = Bounds { rows_max, objective_ns, batch_timeout_ns };
+        let goes_on = warm_up.goes_on(service_ns, &bounds);
         state.limit.set_objective_ns(objective_ns);
         state.limit.prove(rows, service_ns);
         state.estimate.observe(rows, service_ns, now_ns);
-        if has_enough {
+        if !goes_on {
             self.end_warm_up(replica, None);
         }
     }
