@@ -118,7 +118,7 @@ pub unsafe extern "C" fn cutter_connect_with(
         // SAFETY: the names are null or terminated by the promise of C.
         let mut model = unsafe { model.read() }?;
         if options & !CUTTER_WARM_UP != 0 {
-            return Err(Error::Options { options });
+            return Err(Error::Options { options, known: CUTTER_WARM_UP });
         }
         if options & CUTTER_WARM_UP != 0 {
             model = model.warm_up();

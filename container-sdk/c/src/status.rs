@@ -8,8 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cutter_container::limits::RANK_MAX;
 use cutter_container::{BatchError, ContainerError, SpecError};
 
-use crate::container::CUTTER_WARM_UP;
-
 /// What a call came to. Errors are negative; cutter_error_text() says more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::enum_variant_names, reason = "C has one room for all names")]
@@ -60,8 +58,8 @@ pub(crate) enum Error {
     Spec { which: &'static str, why: SpecError },
     #[error("{which}.bytes_max is {bytes_max} and {which}.rank {rank}; give a shape or a bound")]
     Extent { which: &'static str, bytes_max: u32, rank: u32 },
-    #[error("options is {options}, of which only CUTTER_WARM_UP ({CUTTER_WARM_UP}) is known")]
-    Options { options: u32 },
+    #[error("options is {options}, of which only {known} is known, CUTTER_WARM_UP")]
+    Options { options: u32, known: u32 },
     #[error("the batch was given back already")]
     NoBatch,
     #[error("give the batch in hand back before asking for the next one")]

@@ -46,8 +46,8 @@ pub struct WireHello {
     pub hello_bytes: u32,
     /// Sizes of the shared structs: submission, completion, row entry, item entry.
     pub struct_bytes: [u16; 4],
-    /// What the container can or allows: bits as [`FEATURE_WARM_UP`]. Those that the engine does not
-    /// know it ignores.
+    /// What the container can or allows: bits as [`FEATURE_WARM_UP`]. The engine ignores those that
+    /// it does not know.
     pub features: u64,
     pub pid: u32,
     /// The largest batch that the model takes; 0 for any.

@@ -45,8 +45,8 @@ pub struct Warmed {
     /// Probes that came back.
     pub probes: u32,
     /// Why there were no more probes, if something went wrong: what the model said of the one that
-    /// failed, or that an earlier incarnation died of one. Cut off after [`FAILURE_TEXT_BYTES_MAX`]; it
-    /// may be empty, and it may hold any bytes.
+    /// failed, or that an earlier incarnation died of one. Cut off after
+    /// [`FAILURE_TEXT_BYTES_MAX`]; it may be empty, and it may hold any bytes.
     pub failure: Option<Box<[u8]>>,
 }
 

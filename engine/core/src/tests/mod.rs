@@ -2,8 +2,8 @@
 //!
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
-//! [`halves`], [`hedging`], [`several`], [`changes`], [`warming`], [`inspect`] one thing at a time ·
-//! [`load`] experiments under load.
+//! [`halves`], [`hedging`], [`several`], [`changes`], [`warming`], [`inspect`] one thing at a
+//! time · [`load`] experiments under load.
 
 mod abandoned;
 mod admission;
