@@ -113,6 +113,7 @@ void serve(const ClassOf &class_of) {
     const cutter::Model model = {
         .output = cutter::scalar<std::int32_t>(),
         .input = cutter::vector<float>(kInputs),
+        .warm_up = true,
     };
     cutter::serve(model, [&](cutter::Batch &batch) {
         const std::span<std::int32_t> classes = batch.outputs<std::int32_t>();

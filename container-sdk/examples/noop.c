@@ -10,7 +10,7 @@ static int predict(void *context, cutter_batch *batch) {
 
 int main(void) {
     cutter_model model = {.output = cutter_scalar(CUTTER_FLOAT32)};
-    if (cutter_serve(&model, predict, NULL) == CUTTER_OK) return 0;
+    if (cutter_serve_with(&model, CUTTER_WARM_UP, predict, NULL) == CUTTER_OK) return 0;
     fprintf(stderr, "noop: %s\n", cutter_error_text());
     return 1;
 }

@@ -167,6 +167,7 @@ int main(int argc, char** argv) {
     const cutter::Model model = {
         .output = cutter::scalar<std::int32_t>(),
         .input = cutter::vector<float>(softmax::kInputs),
+        .warm_up = true,
     };
     demo::Faults faults(softmax::kClasses);
     cutter::serve(model, [&](cutter::Batch& batch) {

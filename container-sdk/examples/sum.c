@@ -19,6 +19,6 @@ static int predict(void *context, cutter_batch *batch) {
 
 int main(void) {
     cutter_model model = {.output = cutter_scalar(CUTTER_FLOAT32)};
-    if (cutter_serve(&model, predict, NULL) == CUTTER_OK) return 0;
+    if (cutter_serve_with(&model, CUTTER_WARM_UP, predict, NULL) == CUTTER_OK) return 0;
     return fprintf(stderr, "sum: %s\n", cutter_error_text()), 1;
 }

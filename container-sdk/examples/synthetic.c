@@ -103,7 +103,7 @@ int main(int argc, char **argv) {
     // Of a sleep the kernel may make 50 us more, to wake several sleepers at once; not of these.
     if (model.waits) prctl(PR_SET_TIMERSLACK, 1);
     cutter_model described = {.output = cutter_scalar(CUTTER_FLOAT32)};
-    if (cutter_serve(&described, predict, &model) == CUTTER_OK) return 0;
+    if (cutter_serve_with(&described, CUTTER_WARM_UP, predict, &model) == CUTTER_OK) return 0;
     fprintf(stderr, "synthetic: %s\n", cutter_error_text());
     return 1;
 }

@@ -63,7 +63,7 @@ pub fn round(cores: Cores, model: &Path, rows: &[Row], exchanges: Exchanges) -> 
     let mut rings = Rings::new(stats);
     let memory = registry.applications[application].rows.as_fd();
     let (end, container) = containers::start(model, cores.other, memory, WaitStrategy::Spin)?;
-    rings.up(monotonic_ns(), (replica, 1), end, Vec::new(), &mut core);
+    rings.up(monotonic_ns(), (replica, 1), end, Vec::new(), false, &mut core);
     let mut sink = LastAnswer::default();
     let bytes = u32::try_from(ROW_BYTES).expect("3,136");
     let round = record_sums(rows, exchanges, |arrived_ns, input| {

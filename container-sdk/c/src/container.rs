@@ -30,6 +30,14 @@ pub struct Connection {
 pub type Predict =
     Option<unsafe extern "C-unwind" fn(context: *mut c_void, batch: *mut Batch) -> c_int>;
 
+/// An option of cutter_serve_with() and cutter_connect_with(): before the container gets its first
+/// query, the engine may try batches of 1, 2, 4, ... inputs of zeros, drop what comes of them, and
+/// know then how long batches take.
+///
+/// Not for a model that keeps something of what it is asked, or does something with it besides the
+/// answer: counts, logs, learns, calls somebody.
+pub const CUTTER_WARM_UP: u32 = 1;
+
 /// Connects, and calls predict for batch after batch until the engine asks the container to end.
 ///
 /// Load the model first: batches come from here on. CUTTER_OK when the engine asked; else an error.
@@ -40,10 +48,22 @@ pub unsafe extern "C" fn cutter_serve(
     predict: Predict,
     context: *mut c_void,
 ) -> Status {
+    // SAFETY: as this function's, by the promise of C.
+    unsafe { cutter_serve_with(model, 0, predict, context) }
+}
+
+/// The same with options, as CUTTER_WARM_UP: one, or several joined by |.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_serve_with(
+    model: *const Model,
+    options: u32,
+    predict: Predict,
+    context: *mut c_void,
+) -> Status {
     let Some(predict) = predict else { return failed(&Error::Null { what: "predict" }) };
     let mut connection = ptr::null_mut();
     // SAFETY: `model` by the promise of C; `connection` is a place.
-    let status = unsafe { cutter_connect(model, &raw mut connection) };
+    let status = unsafe { cutter_connect_with(model, options, &raw mut connection) };
     if status != Status::CutterOk {
         return status;
     }
@@ -76,6 +96,17 @@ pub unsafe extern "C" fn cutter_connect(
     model: *const Model,
     container: *mut *mut Connection,
 ) -> Status {
+    // SAFETY: as this function's, by the promise of C.
+    unsafe { cutter_connect_with(model, 0, container) }
+}
+
+/// The same with options, as CUTTER_WARM_UP: one, or several joined by |.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cutter_connect_with(
+    model: *const Model,
+    options: u32,
+    container: *mut *mut Connection,
+) -> Status {
     guard(|| {
         if container.is_null() {
             return Err(Error::Null { what: "container" });
@@ -85,7 +116,13 @@ pub unsafe extern "C" fn cutter_connect(
         // SAFETY: null or a model by the promise of C.
         let model = unsafe { model.as_ref() }.ok_or(Error::Null { what: "model" })?;
         // SAFETY: the names are null or terminated by the promise of C.
-        let model = unsafe { model.read() }?;
+        let mut model = unsafe { model.read() }?;
+        if options & !CUTTER_WARM_UP != 0 {
+            return Err(Error::Options { options, known: CUTTER_WARM_UP });
+        }
+        if options & CUTTER_WARM_UP != 0 {
+            model = model.warm_up();
+        }
         let batch = Batch::new(Container::connect(&model)?);
         let connection = Box::new(Connection { batch, stopped: false });
         // SAFETY: as above.

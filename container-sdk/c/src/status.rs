@@ -58,6 +58,8 @@ pub(crate) enum Error {
     Spec { which: &'static str, why: SpecError },
     #[error("{which}.bytes_max is {bytes_max} and {which}.rank {rank}; give a shape or a bound")]
     Extent { which: &'static str, bytes_max: u32, rank: u32 },
+    #[error("options is {options}, of which only {known} is known, CUTTER_WARM_UP")]
+    Options { options: u32, known: u32 },
     #[error("the batch was given back already")]
     NoBatch,
     #[error("give the batch in hand back before asking for the next one")]
@@ -78,7 +80,8 @@ impl Error {
             | Self::AskedType { .. }
             | Self::Rank { .. }
             | Self::Spec { .. }
-            | Self::Extent { .. } => Status::CutterErrorArgument,
+            | Self::Extent { .. }
+            | Self::Options { .. } => Status::CutterErrorArgument,
             Self::NoBatch => Status::CutterErrorNoBatch,
             Self::BatchInHand => Status::CutterErrorBatchInHand,
             Self::Batch(error) => batch_status(error),

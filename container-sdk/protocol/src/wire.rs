@@ -33,6 +33,9 @@ pub const FIXED_DESCRIPTORS: usize = 4;
 pub const ANSWER_REFUSED: u32 = 0;
 pub const ANSWER_ACCEPTED: u32 = 1;
 
+/// The model may be given inputs that nobody asks about, before it gets any that somebody does.
+pub const FEATURE_WARM_UP: u64 = 1;
+
 /// What a container tells of itself.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -43,7 +46,8 @@ pub struct WireHello {
     pub hello_bytes: u32,
     /// Sizes of the shared structs: submission, completion, row entry, item entry.
     pub struct_bytes: [u16; 4],
-    /// No features are defined yet.
+    /// What the container can or allows: bits as [`FEATURE_WARM_UP`]. The engine ignores those that
+    /// it does not know.
     pub features: u64,
     pub pid: u32,
     /// The largest batch that the model takes; 0 for any.

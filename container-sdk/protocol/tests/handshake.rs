@@ -63,6 +63,7 @@ fn a_hello_arrives_as_it_was_said() {
         Hello { input: Some(input_of(input)), items_max: None, ..hello(at_most_bytes(9)) },
         Hello { output: named("dense/BiasAdd", at_most_bytes(9)), ..hello(at_most_bytes(9)) },
         Hello { model: String::new(), model_version: "é".repeat(32), ..hello(exact_bytes(1)) },
+        Hello { may_warm_up: true, ..hello(exact_bytes(8)) },
     ];
     for said in said {
         assert_eq!(Hello::read(&hello_message(&said)), Ok(said));
@@ -75,6 +76,13 @@ fn a_name_that_is_too_long_is_cut_at_a_character() {
     let heard = Hello::read(&hello_message(&said)).unwrap();
     assert_eq!(heard.sdk, format!("x{}", "é".repeat(31)));
     assert_eq!(heard.sdk.len(), NAME_BYTES - 1);
+}
+
+#[test]
+fn features_that_the_engine_does_not_know_are_ignored() {
+    let heard = [0, 1, !1, u64::MAX].map(|features| read_with(|wire| wire.features = features));
+    let may_warm_up = heard.map(|hello| hello.unwrap().may_warm_up);
+    assert_eq!(may_warm_up, [false, true, false, true]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub struct Model {
     input_name: String,
     output_name: String,
     items_max: Option<u32>,
+    may_warm_up: bool,
     name: String,
     version: String,
 }
@@ -32,6 +33,7 @@ impl Model {
             input_name: INPUT_NAME.to_owned(),
             output_name: OUTPUT_NAME.to_owned(),
             items_max: None,
+            may_warm_up: false,
             name: String::new(),
             version: String::new(),
         }
@@ -53,6 +55,15 @@ impl Model {
     /// The engine never sends more items in a batch.
     pub fn items_max(mut self, items_max: u32) -> Self {
         self.items_max = Some(items_max);
+        self
+    }
+
+    /// The engine may ask the model what nobody wants to know: before each incarnation gets its
+    /// first query, it tries batches of 1, 2, 4, … inputs of zeros, drops what comes of them, and
+    /// knows then how long batches take. Not for a model that keeps something of what it is asked,
+    /// or does something with it besides the answer: counts, logs, learns, calls somebody.
+    pub fn warm_up(mut self) -> Self {
+        self.may_warm_up = true;
         self
     }
 
@@ -80,6 +91,7 @@ impl Model {
             input,
             output: named("output", &self.output_name, self.output)?,
             items_max: self.items_max,
+            may_warm_up: self.may_warm_up,
             sdk: env!("CARGO_PKG_NAME").to_owned(),
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             model,

@@ -182,6 +182,9 @@ pub struct Life {
     pub last_completion_ago_ns: u64,
     /// Whether a suspect is in flight, alone.
     pub alone: bool,
+    /// Whether it is warmed up, and takes no queries yet.
+    #[serde(default)]
+    pub warming: bool,
     /// Whether it says that it sleeps.
     pub asleep: bool,
     /// How often it was woken, modulo 2^32.

@@ -45,7 +45,7 @@ pub struct Model {
 pub struct Replica {
     /// Its number among the replicas of its model, from 0.
     pub replica: usize,
-    /// `starting`, `loading`, `up`, `backing_off`, `not_connected` or `ended`.
+    /// `starting`, `loading`, `warming`, `up`, `backing_off`, `not_connected` or `ended`.
     pub state: String,
     /// How long it has been in that state, in ms.
     pub for_ms: u64,

@@ -150,6 +150,9 @@ pub struct Model {
     /// Batches that came back as failed.
     #[serde(default)]
     pub batches_failed: u64,
+    /// Warm-ups that a probe ended which failed, or of which the container died.
+    #[serde(default)]
+    pub warm_ups_failed: u64,
     /// Queries answered with the model's own error.
     #[serde(default)]
     pub items_failed: u64,

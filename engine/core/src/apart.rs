@@ -254,7 +254,7 @@ impl Core {
 
     pub(crate) fn is_well(&self, now_ns: u64, replica: ReplicaId) -> bool {
         let state = &self.replicas[replica];
-        let is_served = state.incarnation.is_some() && !state.is_draining;
+        let is_served = state.serving().is_some() && !state.is_draining;
         is_served && !state.failures.is_failing() && now_ns >= state.pause_until_ns
     }
 
@@ -289,7 +289,7 @@ impl Core {
     fn may_quarantine(&self, model: ModelId, replica: ReplicaId) -> bool {
         let Some(holder) = self.models[model].room.apart.quarantine else { return true };
         let Some(state) = self.replicas.get(holder) else { return true };
-        let Some(held) = &state.incarnation else { return true };
+        let Some(held) = state.serving() else { return true };
         if state.is_draining && !held.alone {
             return true;
         }

@@ -54,6 +54,9 @@ impl Core {
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
         self.settle(now_ns, sink);
+        if self.is_warming(replica) {
+            return self.next_probe(now_ns, replica, rows);
+        }
         let Replica { model, is_draining, incarnation, .. } = &mut *self.replicas[replica];
         let model = &self.models[*model];
         if *is_draining || (model.waiting() == 0 && !model.has_late()) {
@@ -127,6 +130,9 @@ impl Core {
 
     /// The batch just formed is in flight under a ticket with this slot.
     pub fn sent(&mut self, now_ns: u64, replica: ReplicaId, slot: u32) {
+        if self.is_warming(replica) {
+            return self.sent_probe(now_ns, replica, slot);
+        }
         let state = &mut *self.replicas[replica];
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
         let Model { stats, batch_timeout_ns, hedge, .. } = &mut *self.models[state.model];
@@ -163,6 +169,9 @@ impl Core {
         results: &BatchResults<'_, I>,
         sink: &mut impl Sink,
     ) {
+        if self.is_warming(replica) {
+            return self.complete_probe((seen_ns, now_ns), replica, slot, results);
+        }
         let state = &mut *self.replicas[replica];
         let model = &mut *self.models[state.model];
         let life = state.incarnation.as_mut().expect("a batch was in flight there");

@@ -81,7 +81,7 @@ impl Core {
         let state = &mut self.replicas[replica];
         let Some(mut life) = state.incarnation.take() else { return };
         state.stats.up.set(0);
-        let model = state.model;
+        let (model, warm_up) = (state.model, life.warm_up);
         self.models[model].live_replicas -= 1;
         life.batches.sort_unstable_by_key(|batch| batch.order);
         for batch in life.batches.iter_mut().filter(|batch| batch.in_flight) {
@@ -93,6 +93,7 @@ impl Core {
         }
         self.replicas[replica].tables = Some(life.into_tables());
         self.is_late_no_more(replica);
+        self.warms_no_more(replica, warm_up, death);
         self.settle(now_ns, sink);
     }
 

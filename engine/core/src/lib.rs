@@ -31,10 +31,10 @@
 //! goes, by `change` · `admission` a query comes · `dispatch`, `timing`, `sharing`, `fill` batches are formed and come
 //! back ·
 //! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
-//! `failure` death, hangs, deadlines · `answer` combination, answers · `deadlines` what is due ·
-//! [`rows`] where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask,
-//! what is made of it · [`contexts`] with whose state · [`stats`] what is counted · `view` one look
-//! at everything.
+//! `failure` death, hangs, deadlines · `warm_up`, `warming` probes before queries · `answer`
+//! combination, answers · `deadlines` what is due · [`rows`] where inputs lie · [`batching`]
+//! queues, limits, estimates · [`policy`] whom to ask, what is made of it · [`contexts`] with whose
+//! state · [`stats`] what is counted · `view` one look at everything.
 
 #![forbid(unsafe_code)]
 
@@ -70,6 +70,8 @@ pub mod stats;
 mod tests;
 mod timing;
 mod view;
+mod warm_up;
+mod warming;
 
 use cutter_tensor::TensorSpec;
 
@@ -90,6 +92,7 @@ pub use replica::{LimitPlan, Replica, ReplicaPlan};
 pub use view::{
     ApplicationView, BatchView, CoreView, LearnerView, LifeView, ModelView, QueryView, ReplicaView,
 };
+pub use warming::Warmed;
 
 use call::{Back, Call, CallRef, LeftOver, Place, Waiting};
 use change::Drain;
@@ -125,6 +128,8 @@ pub struct Core {
     scratch: Scratch,
     /// Entries of caches whose leaders have ended.
     left_over: Vec<LeftOver>,
+    /// Warm-ups that are over and not told yet.
+    warmed: Vec<Warmed>,
 }
 
 impl Default for Core {
@@ -157,6 +162,7 @@ impl Core {
             kept_bytes: 0,
             scratch: Scratch::default(),
             left_over: Vec::with_capacity(LEFT_OVER_RESERVED),
+            warmed: Vec::with_capacity(replicas),
         }
     }
 
@@ -168,7 +174,7 @@ impl Core {
             + Slab::<Box<Replica>, Replica>::table_bytes(replicas)
             + Deadlines::table_bytes(OWNERS_MAX)
             + MODELS_MAX * 2 * size_of::<ModelId>()
-            + replicas * size_of::<Kill>()
+            + replicas * (size_of::<Kill>() + size_of::<Warmed>())
             + LEFT_OVER_RESERVED * size_of::<LeftOver>()
             + DRAINS_MAX * size_of::<Drain>()
     }
@@ -239,11 +245,13 @@ impl Core {
         &self.model_list
     }
 
-    /// Whether calls of a model wait for a replica, or may go to a second one.
+    /// Whether a model has something to be sent: calls that wait for a replica, or may go to a
+    /// second one, or a probe.
     #[inline]
     pub fn has_waiting(&self, model: ModelId) -> bool {
-        let model = &self.models[model];
-        model.waiting() > 0 || model.has_late() || !self.left_over.is_empty()
+        let state = &self.models[model];
+        let has_calls = state.waiting() > 0 || state.has_late() || !self.left_over.is_empty();
+        has_calls || self.has_probe_due(model)
     }
 
     /// The replicas of a model.
@@ -293,8 +301,9 @@ impl Core {
         id
     }
 
+    /// Whether it takes queries.
     fn is_up(&self, replica: ReplicaId) -> bool {
-        self.replicas[replica].incarnation.is_some()
+        self.replicas[replica].serving().is_some()
     }
 
     fn query(&self, call: CallRef) -> &Query {

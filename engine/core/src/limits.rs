@@ -78,6 +78,13 @@ cutter_limits::limits! {
         /// Calls that can be sent twice at one time at most, however many were not before.
         HEDGE_BURST_CALLS: f64 = 256.0, "calls";
     }
+    "Warm-up" {
+        /// How many times as many rows a probe has as the one before.
+        WARM_UP_GROWTH: u32 = 2, "times";
+        /// How long all probes of a warm-up but the first may take together: what is not learned
+        /// by then is not worth the wait.
+        WARM_UP_NS_MAX: u64 = 1_000_000_000, "ns";
+    }
     "Batching and statistics" {
         /// The most queries in one batch.
         BATCH_MAX: u32 = 4096, "queries";
@@ -229,6 +236,7 @@ const _: () = {
     assert!(FAILING_SHARE_PERCENT < 100);
     assert!(REPLICAS_MAX <= REPLICAS_TOTAL_MAX);
     assert!(LINKS_MAX > 0 && LINKS_MAX <= u8::MAX as usize);
+    assert!(WARM_UP_GROWTH >= 2 && WARM_UP_NS_MAX > 0);
     assert!(AIMD_START >= 1 && AIMD_STEP >= 1 && AIMD_BACK_OFF_PARTS >= 2);
     assert!(AIMD_REST_PARTS >= 1 && AIMD_PATIENCE_MAX >= 1);
     assert!(QUANTILE_BATCHES < 100, "of more, the 99th percentile leaves some above itself");

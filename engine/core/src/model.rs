@@ -81,6 +81,8 @@ pub struct Model {
     pub(crate) replicas: Vec<ReplicaId>,
     /// Those of them that have an incarnation.
     pub(crate) live_replicas: u32,
+    /// How many of them are warmed up.
+    pub(crate) warming: u32,
     pub(crate) availability: Availability,
     /// The least and the greatest SLO of the applications that are linked to it.
     pub(crate) tightest_slo_ns: u64,
@@ -107,6 +109,7 @@ impl Model {
             failure_news: FailureNews::new(),
             replicas: Vec::with_capacity(REPLICAS_MAX as usize),
             live_replicas: 0,
+            warming: 0,
             availability: Availability::Expected,
             tightest_slo_ns: u64::MAX,
             loosest_slo_ns: 1,

@@ -13,6 +13,7 @@ use crate::deadlines::NEVER_NS;
 use crate::ids::ModelId;
 use crate::limits::{FAILED_PAUSE_NS_MAX, FAILED_PAUSE_NS_MIN, SERVICE_OBJECTIVE_MIN_NS};
 use crate::stats::{ReplicaStats, Why};
+use crate::warm_up::WarmUp;
 
 /// How the batch limit of a replica is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,12 @@ impl LimitPlan {
             }
             Self::Fixed { max } => BatchLimit::Fixed { max },
         }
+    }
+
+    /// The most that it can come to.
+    const fn max(self) -> u32 {
+        let (Self::Aimd { max } | Self::Quantile { max } | Self::Fixed { max }) = self;
+        max
     }
 }
 
@@ -65,6 +72,8 @@ pub(crate) enum Source {
     Apart,
     /// A batch of another replica, which is late.
     Hedge,
+    /// There are none: the replica is warmed up.
+    Probe,
 }
 
 /// A batch in flight.
@@ -99,6 +108,10 @@ pub struct Replica {
     pub(crate) core: Option<u32>,
     /// Others must have it too.
     pub(crate) has_mates: bool,
+    /// The most that the limit can come to.
+    pub(crate) rows_planned: u32,
+    /// An incarnation died in its warm-up: no other is warmed up.
+    pub(crate) died_warming: bool,
     pub(crate) estimate: ServiceEstimate,
     /// Learns where batches are hedged.
     pub(crate) lateness: Lateness,
@@ -152,6 +165,8 @@ pub(crate) struct Incarnation {
     pub has_declined: bool,
     /// When a batch that was put off may be formed; never, if none was.
     pub form_at_ns: u64,
+    /// It gets no query before this is over.
+    pub warm_up: Option<WarmUp>,
     next_order: u64,
 }
 
@@ -169,6 +184,7 @@ impl Incarnation {
             apart_was_last: false,
             has_declined: false,
             form_at_ns: NEVER_NS,
+            warm_up: None,
             next_order: 0,
         }
     }
@@ -191,7 +207,8 @@ impl Incarnation {
     pub fn begin_batch(&mut self, slot: usize, now_ns: u64) {
         std::mem::swap(&mut self.forming, &mut self.batches[slot]);
         let batch = &mut self.batches[slot];
-        assert!(!self.forming.in_flight && !batch.calls.is_empty());
+        let has_rows = batch.source == Source::Probe || !batch.calls.is_empty();
+        assert!(!self.forming.in_flight && has_rows);
         batch.in_flight = true;
         batch.dispatched_ns = now_ns;
         batch.order = self.next_order;
@@ -229,6 +246,12 @@ impl Incarnation {
         Some((running, running.dispatched_ns.max(self.last_completion_ns)))
     }
 
+    /// The rows of one of its batches.
+    pub fn rows_of(&self, batch: &Batch) -> u32 {
+        let probed = self.warm_up.filter(|_| batch.source == Source::Probe);
+        probed.map_or_else(|| row_count(&batch.calls), |warm_up| warm_up.rows)
+    }
+
     /// How long until everything in flight is done, if it goes as predicted.
     pub fn busy_ns(&self, estimate: &ServiceEstimate, now_ns: u64) -> u64 {
         let Some(since_ns) = self.running_since_ns() else { return 0 };
@@ -251,6 +274,8 @@ impl Replica {
             mean_size: 1,
             core,
             has_mates: false,
+            rows_planned: items_max.min(limit.max()),
+            died_warming: false,
             estimate: ServiceEstimate::new(1),
             lateness: Lateness::default(),
             failures: FailureShare::default(),
@@ -268,6 +293,12 @@ impl Replica {
         // Those in flight, and the one that is being formed.
         let batches = depth as usize + 1;
         batches * (size_of::<Batch>() + items_max as usize * size_of::<CallRef>())
+    }
+
+    /// The incarnation, if it takes queries.
+    #[inline]
+    pub(crate) fn serving(&self) -> Option<&Incarnation> {
+        self.incarnation.as_ref().filter(|life| life.warm_up.is_none())
     }
 
     /// Tickets in flight.
@@ -305,7 +336,7 @@ impl Replica {
 
     /// When the batch that is running now is late by the history of this replica.
     pub(crate) fn late_ns(&self) -> Option<u64> {
-        let (running, since_ns) = self.incarnation.as_ref()?.running()?;
+        let (running, since_ns) = self.serving()?.running()?;
         let learnt_ns = self.estimate.learnt(running.size)?;
         let after_ns = self.lateness.late_after_ns(learnt_ns)?;
         Some(since_ns.saturating_add(after_ns).saturating_add(1))
@@ -323,7 +354,7 @@ impl Replica {
     /// When it has done all that is in flight, if it goes as expected: now, if there is nothing.
     /// `None` when it is not up, or takes nothing any more.
     pub(crate) fn free_ns(&self, now_ns: u64) -> Option<u64> {
-        let life = self.incarnation.as_ref().filter(|_| !self.is_draining)?;
+        let life = self.serving().filter(|_| !self.is_draining)?;
         Some(now_ns.saturating_add(life.busy_ns(&self.estimate, now_ns)))
     }
 

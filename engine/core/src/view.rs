@@ -78,6 +78,8 @@ pub struct LifeView {
     pub last_completion_ns: u64,
     /// A suspect is in flight.
     pub alone: bool,
+    /// It is warmed up, and takes no queries yet.
+    pub warming: bool,
     /// Those in flight, the one that runs first.
     pub batches: Vec<BatchView>,
 }
@@ -171,7 +173,7 @@ impl Core {
         let hangs_ns = life.running_since_ns().map(|since_ns| since_ns.saturating_add(timeout_ns));
         let view = |(place, (slot, batch)): (usize, &(usize, &Batch))| BatchView {
             slot: *slot,
-            items: batch.calls.len(),
+            items: life.rows_of(batch) as usize,
             dispatched_ns: batch.dispatched_ns,
             deadline_ns: self.first_deadline_ns(batch),
             hangs_ns: hangs_ns.filter(|_| place == 0),
@@ -180,6 +182,7 @@ impl Core {
             items_max: life.items_max,
             last_completion_ns: life.last_completion_ns,
             alone: life.alone,
+            warming: life.warm_up.is_some(),
             batches: in_flight.iter().enumerate().map(view).collect(),
         }
     }

@@ -34,8 +34,15 @@ pub enum ToEngine {
     /// is again.
     SwitchArm { application: ApplicationId, arm: usize, on: bool },
     /// An incarnation has mapped everything and waits for batches.
-    /// First these pools are changed, whose descriptors are on their way to it.
-    ReplicaUp { replica: ReplicaId, incarnation: u64, end: Box<EngineEnd>, pools: Vec<PoolChange> },
+    /// First these pools are changed, whose descriptors are on their way to it; and then it is
+    /// warmed up, if it may be.
+    ReplicaUp {
+        replica: ReplicaId,
+        incarnation: u64,
+        end: Box<EngineEnd>,
+        pools: Vec<PoolChange>,
+        may_warm_up: bool,
+    },
     /// A replica that is up is to read another application's rows, or is not to any more. It is
     /// told when it has done so, unless it ends before.
     ChangePool { replica: ReplicaId, incarnation: u64, change: PoolChange },
@@ -63,6 +70,9 @@ pub enum ToControl {
     Changed { number: u64, retired: Retired, endpoint: Option<Box<Endpoint>> },
     /// The engine has given an incarnation up: kill it.
     Kill { replica: ReplicaId, incarnation: u64, reason: KillReason },
+    /// An incarnation that was to be warmed up is up, after so many probes; and why they are no
+    /// more, if something went wrong.
+    Warmed { replica: ReplicaId, incarnation: u64, probes: u32, failure: Option<String> },
     /// A replica has changed a pool.
     PoolChanged { replica: ReplicaId, incarnation: u64, change: PoolChange },
     /// A batch of a model came back as failed, with the model's text. Not sent for each: whoever

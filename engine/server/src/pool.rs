@@ -19,9 +19,12 @@ impl RowMemory for SharedRows {
     }
 }
 
+/// Rows of a pool beside those of queries: the blank one, which is behind them.
+pub const BLANK_ROWS: u32 = 1;
+
 /// Takes `rows` rows of `stride` bytes each, a multiple of 64: the first `rows_at_start` of them
-/// now, the others when they are first written, page by page. Gives the pool, and the descriptor of
-/// its memory.
+/// now, the others, and the blank one behind them, when they are first used, page by page. Gives
+/// the pool, and the descriptor of its memory.
 pub fn create(
     rows: u32,
     stride: usize,
@@ -30,7 +33,7 @@ pub fn create(
     assert!(stride.is_multiple_of(cutter_protocol::limits::ROW_ALIGN_BYTES));
     assert!(rows_at_start > 0 && rows_at_start <= rows);
     let bytes = |rows: u32| rows as usize * stride;
-    let (all, at_start) = (bytes(rows), bytes(rows_at_start));
+    let (all, at_start) = (bytes(rows + BLANK_ROWS), bytes(rows_at_start));
     let segment = Segment::create_in_part(c"cutter-inputs", all, at_start, Writer::Maker)?;
     let descriptor = segment.as_fd().try_clone_to_owned().map_err(|source| SegmentError::Step {
         step: "share the descriptor of",

@@ -156,6 +156,7 @@ fn own_hello(output: TensorSpec) -> Hello {
         input: None,
         output: Signature::of_one(OUTPUT_NAME, output).expect("a small output"),
         items_max: None,
+        may_warm_up: false,
         sdk: text("rust"),
         sdk_version: text("0.1.0"),
         model: text("model"),

@@ -272,8 +272,9 @@ fn replica_name(replica: &Replica) -> String {
 
 fn life_name(life: &Life) -> String {
     let alone = if life.alone { ", one suspect alone" } else { "" };
+    let warming = if life.warming { ", warming up" } else { "" };
     let stopped = if life.stopped { ", stopped" } else { "" };
-    format!("{}{alone}{stopped}", life.incarnation)
+    format!("{}{alone}{warming}{stopped}", life.incarnation)
 }
 
 #[cfg(test)]

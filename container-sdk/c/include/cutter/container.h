@@ -54,6 +54,14 @@
 // Dimensions of a tensor at most.
 #define CUTTER_RANK_MAX 8
 
+// An option of cutter_serve_with() and cutter_connect_with(): before the container gets its first
+// query, the engine may try batches of 1, 2, 4, ... inputs of zeros, drop what comes of them, and
+// know then how long batches take.
+//
+// Not for a model that keeps something of what it is asked, or does something with it besides the
+// answer: counts, logs, learns, calls somebody.
+#define CUTTER_WARM_UP 1
+
 // What a call came to. Errors are negative; cutter_error_text() says more.
 typedef enum {
     // Done.
@@ -177,6 +185,12 @@ cutter_spec cutter_at_most(uint32_t type, uint32_t bytes_max);
 // context is handed on to predict.
 cutter_status cutter_serve(const cutter_model *model, cutter_predict predict, void *context);
 
+// The same with options, as CUTTER_WARM_UP: one, or several joined by |.
+cutter_status cutter_serve_with(const cutter_model *model,
+                                uint32_t options,
+                                cutter_predict predict,
+                                void *context);
+
 // Connects to the engine. For a model with a loop of its own; others use cutter_serve().
 //
 // The engine sends batches from the first call of cutter_next() on: a model may load before that,
@@ -184,6 +198,11 @@ cutter_status cutter_serve(const cutter_model *model, cutter_predict predict, vo
 // NULL. A process that the engine started connects once: the socket that it inherited is taken by
 // the first call, whatever comes of it.
 cutter_status cutter_connect(const cutter_model *model, cutter_container **container);
+
+// The same with options, as CUTTER_WARM_UP: one, or several joined by |.
+cutter_status cutter_connect_with(const cutter_model *model,
+                                  uint32_t options,
+                                  cutter_container **container);
 
 // Waits for the next batch: for at most timeout_ns nanoseconds, forever when it is negative; with
 // 0 it only looks. The first call tells the engine that the model is ready.

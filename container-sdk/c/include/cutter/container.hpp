@@ -101,11 +101,15 @@ struct Model {
     std::uint32_t items_max = 0;
     std::string name{};
     std::string version{};
+    // Whether the engine may try batches of zeros before the first query; see CUTTER_WARM_UP.
+    bool warm_up = false;
 
     // Points into this.
     cutter_model c_model() const noexcept {
         return {output, input, items_max, name.c_str(), version.c_str()};
     }
+
+    std::uint32_t options() const noexcept { return warm_up ? CUTTER_WARM_UP : 0; }
 };
 
 // All rows of a batch as one matrix.
@@ -275,7 +279,7 @@ public:
     explicit Container(const Model &model) {
         cutter_model c_model = model.c_model();
         cutter_container *container = nullptr;
-        check(cutter_connect(&c_model, &container));
+        check(cutter_connect_with(&c_model, model.options(), &container));
         container_.reset(container);
     }
 
@@ -333,7 +337,7 @@ void serve(const Model &model, Predict &&predict) {
     // A pointer to a function is no void pointer, but a pointer to it is.
     Function *function = std::addressof(predict);
     cutter_model c_model = model.c_model();
-    cutter_status status = cutter_serve(&c_model, call, &function);
+    cutter_status status = cutter_serve_with(&c_model, model.options(), call, &function);
     if (status != CUTTER_OK) throw Error(status, cutter_error_text());
 }
 

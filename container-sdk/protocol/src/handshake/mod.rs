@@ -21,7 +21,8 @@ use cutter_tensor::{Signature, SignatureError, TensorSpec};
 
 use crate::entry::{Completion, ItemEntry, RowEntry, Submission};
 use crate::wire::{
-    ABI_MAJOR, ABI_MINOR, HELLO_MAGIC, WireHello, WireSignature, field_text, text_field,
+    ABI_MAJOR, ABI_MINOR, FEATURE_WARM_UP, HELLO_MAGIC, WireHello, WireSignature, field_text,
+    text_field,
 };
 
 const STRUCT_BYTES: [u16; 4] = [
@@ -39,6 +40,8 @@ pub struct Hello {
     pub output: Signature,
     /// The largest batch that the model takes.
     pub items_max: Option<u32>,
+    /// The model may be given inputs that nobody asks about, before it serves.
+    pub may_warm_up: bool,
     pub sdk: String,
     pub sdk_version: String,
     /// Empty where the container does not say.
@@ -90,6 +93,7 @@ impl Hello {
             input: wire.input.read().map_err(wrong("input"))?,
             output: output.ok_or(HelloError::NoOutput)?,
             items_max: (wire.items_max > 0).then_some(wire.items_max),
+            may_warm_up: wire.features & FEATURE_WARM_UP != 0,
             sdk: field_text(&wire.sdk),
             sdk_version: field_text(&wire.sdk_version),
             model: field_text(&wire.model),
@@ -118,7 +122,7 @@ impl Hello {
             abi_minor: ABI_MINOR,
             hello_bytes: u32::from(narrow(size_of::<WireHello>())),
             struct_bytes: STRUCT_BYTES,
-            features: 0,
+            features: if self.may_warm_up { FEATURE_WARM_UP } else { 0 },
             pid: self.pid,
             items_max: self.items_max.unwrap_or(0),
             input: self.input.as_ref().map_or_else(WireSignature::zeroed, Into::into),

@@ -277,6 +277,7 @@ pub fn hello(output: TensorSpec) -> Hello {
         input: None,
         output: output_of(output),
         items_max: Some(16),
+        may_warm_up: false,
         sdk: "test".to_owned(),
         sdk_version: "1.2.3".to_owned(),
         model: "echo".to_owned(),

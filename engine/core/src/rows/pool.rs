@@ -44,6 +44,8 @@ pub struct Pool {
     stride: usize,
     /// How many bytes of each row may not be zero.
     filled: Box<[u32]>,
+    /// The bytes of the shortest input, where the memory has a row more.
+    blank_bytes: Option<u32>,
 }
 
 impl Pool {
@@ -51,7 +53,21 @@ impl Pool {
     pub fn new(rows: u32, stride: usize, memory: Box<dyn RowMemory>) -> Self {
         assert!(rows > 0 && u32::try_from(stride).is_ok());
         let filled = vec![0; rows as usize].into();
-        Self { memory, free: RowAllocator::new(rows), stride, filled }
+        Self { memory, free: RowAllocator::new(rows), stride, filled, blank_bytes: None }
+    }
+
+    /// The same where the memory has room for one row more, and so many of its bytes, all zero, are
+    /// an input.
+    #[must_use]
+    pub fn with_blank(mut self, bytes: u32) -> Self {
+        assert!(bytes as usize <= self.stride);
+        self.blank_bytes = Some(bytes);
+        self
+    }
+
+    /// A row that no query gets and that nobody writes, and the bytes of its input.
+    pub fn blank(&self) -> Option<(u32, u32)> {
+        self.blank_bytes.map(|bytes| (self.rows(), bytes))
     }
 
     /// The bytes of its tables, which are beside the rows.

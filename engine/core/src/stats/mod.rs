@@ -122,6 +122,8 @@ pub struct ModelStats {
     pub stalls: Counter,
     /// Batches that came back as failed.
     pub batches_failed: Counter,
+    /// Warm-ups that a probe ended which failed, or of which the container died.
+    pub warm_ups_failed: Counter,
     /// Queries answered with the model's own error: it failed on them, or on a batch of them alone.
     pub items_failed: Counter,
     /// [`Stage::Queue`].
@@ -144,7 +146,7 @@ pub struct ReplicaStats {
     pub batch_limit: Gauge,
     /// Batches that it holds.
     pub in_flight: Gauge,
-    /// 1 while an incarnation is connected and ready, else 0.
+    /// 1 while an incarnation takes queries, else 0.
     pub up: Gauge,
     /// 1 while most of its recent batches failed, else 0.
     pub failing: Gauge,
@@ -244,6 +246,7 @@ impl ModelStats {
             hedges_won: Counter::new(),
             stalls: Counter::new(),
             batches_failed: Counter::new(),
+            warm_ups_failed: Counter::new(),
             items_failed: Counter::new(),
             queue: Histogram::of_times(),
             batch_wait: Histogram::of_times(),

@@ -58,11 +58,19 @@ fn machine() -> impl Strategy<Value = MachinePlan> {
     let service = (0..2_000_u64, 0..400_u64)
         .prop_map(|(fixed, item)| Service { fixed_ns: fixed * US, per_item_ns: item * US });
     let restart = prop_oneof![1 => Just(None), 5 => (0..15 * MS).prop_map(Some)];
-    (service, 1_u32..64, restart).prop_map(|(service, items_max, restart_ns)| MachinePlan {
-        service,
-        items_max,
-        restart_ns,
-    })
+    let warms_up = prop_oneof![
+        6 => Just(None),
+        3 => Just(Some(Input::Good)),
+        1 => input().prop_map(Some),
+    ];
+    (service, 1_u32..64, restart, warms_up).prop_map(
+        |(service, items_max, restart_ns, warms_up)| MachinePlan {
+            service,
+            items_max,
+            restart_ns,
+            warms_up,
+        },
+    )
 }
 
 fn setup() -> impl Strategy<Value = Setup> {

@@ -67,6 +67,8 @@ pub struct MachinePlan {
     pub items_max: u32,
     /// From the loss of an incarnation until the next is ready; `None`: there is no next.
     pub restart_ns: Option<u64>,
+    /// It may be warmed up; this is what an input of zeros does to it.
+    pub warms_up: Option<Input>,
 }
 
 /// A batch that the machine holds.
@@ -75,6 +77,14 @@ pub struct Ticket {
     pub slot: u32,
     /// Queries by number.
     pub queries: Vec<usize>,
+    /// The rows of a probe, which has no queries.
+    pub probed: usize,
+}
+
+impl Ticket {
+    pub fn items(&self) -> usize {
+        self.queries.len() + self.probed
+    }
 }
 
 /// One simulated replica. The first of its tickets is the batch that runs.
@@ -89,6 +99,8 @@ pub struct Machine {
     pub life: u64,
     pub up: bool,
     pub hung: bool,
+    /// The core warms it up.
+    pub warming: bool,
     /// An incarnation is still to come, or is up.
     pub expected: bool,
     /// It is on its way out.
@@ -113,6 +125,7 @@ impl Machine {
             life: 0,
             up: false,
             hung: false,
+            warming: false,
             expected: true,
             is_retiring: false,
             broken: false,
@@ -124,16 +137,17 @@ impl Machine {
     }
 
     /// Takes a batch under the lowest free slot, as the engine's end of a ring does.
-    pub fn take(&mut self, queries: Vec<usize>) -> u32 {
+    pub fn take(&mut self, queries: Vec<usize>, probed: usize) -> u32 {
         let is_free = |slot: &u32| self.tickets.iter().all(|ticket| ticket.slot != *slot);
         let slot = (0..self.depth).find(is_free).expect("no more batches than the depth");
-        self.tickets.push_back(Ticket { slot, queries });
+        self.tickets.push_back(Ticket { slot, queries, probed });
         slot
     }
 
     pub fn begin_life(&mut self) {
         assert!(!self.up && self.tickets.is_empty());
         (self.up, self.hung, self.expected) = (true, false, true);
+        self.warming = self.plan.warms_up.is_some();
     }
 
     /// Ends the incarnation; gives what it held.
@@ -141,6 +155,7 @@ impl Machine {
         self.life += 1;
         self.lives_lost += 1;
         (self.up, self.hung, self.broken, self.pace_percent) = (false, false, false, 100);
+        self.warming = false;
         self.expected = self.plan.restart_ns.is_some();
         std::mem::take(&mut self.tickets)
     }

@@ -27,6 +27,7 @@ fn setup(depth: u32, services: &[Service]) -> Setup {
         service: *service,
         items_max: ROWS,
         restart_ns: Some(100 * MS),
+        warms_up: None,
     };
     Setup {
         applications: vec![ApplicationSetup::of(SLO_NS, ROWS, Some(0))],

@@ -3,8 +3,7 @@
 //! [`world`] the simulator · [`fleet`] its containers · [`oracle`] what must hold whatever happens
 //! · [`anything`] random worlds · [`admission`], [`abandoned`], [`batches`], [`failures`],
 //! [`halves`], [`hedging`], [`several`], [`changes`], [`inspect`], [`sharing`], [`timing`],
-//! [`filling`] one thing at a time · [`load`]
-//! experiments under load.
+//! [`filling`], [`warming`] one thing at a time · [`load`] experiments under load.
 
 mod abandoned;
 mod admission;
@@ -22,4 +21,5 @@ mod oracle;
 mod several;
 mod sharing;
 mod timing;
+mod warming;
 mod world;

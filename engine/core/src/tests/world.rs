@@ -3,14 +3,17 @@
 //!
 //! It stands where the engine's loop and control stand: it hands the core what happens, submits the
 //! batches that it forms, and calls `tick` exactly when `next_tick_ns` says. Nothing is random
-//! here. What comes and goes is in [`control`].
+//! here. What comes and goes is in [`control`], incarnations are in [`lives`], and how they are
+//! warmed up in [`probes`].
 
 mod control;
+mod lives;
+mod probes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cutter_tensor::{ElementType, RowRef, TensorSpec};
+use cutter_tensor::RowRef;
 
 use super::fleet::{
     BROKEN_MESSAGE, Input, Machine, MachinePlan, Outputs, Service, batch_message, output_of,
@@ -19,7 +22,7 @@ use super::oracle::{Given, Oracle};
 use crate::batching::Forming;
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
-use crate::{Admission, Asked, Availability, BatchResults, Core, Death, LimitPlan};
+use crate::{Admission, Asked, Availability, BatchResults, Core, Death, LimitPlan, Warmed};
 use control::Control;
 
 pub const US: u64 = 1_000;
@@ -160,7 +163,12 @@ impl Setup {
                 core: None,
                 hedge: None,
             }],
-            machines: vec![MachinePlan { service, items_max: 64, restart_ns: Some(5 * MS) }],
+            machines: vec![MachinePlan {
+                service,
+                items_max: 64,
+                restart_ns: Some(5 * MS),
+                warms_up: None,
+            }],
         }
     }
 
@@ -210,6 +218,9 @@ pub struct World {
     pub stats: Arc<Counted>,
     /// The most rows that were in use at once.
     pub rows_in_use_max: u32,
+    /// The rows of all probes sent so far, and the warm-ups that are over.
+    pub probes: Vec<usize>,
+    pub warmed: Vec<Warmed>,
     control: Control,
     now_ns: u64,
     /// By time, and by number at the same time.
@@ -245,6 +256,8 @@ impl World {
             machines,
             stats,
             rows_in_use_max: 0,
+            probes: Vec::new(),
+            warmed: Vec::new(),
             control: Control::new(setup),
             now_ns: START_NS,
             events: BTreeMap::new(),
@@ -441,40 +454,6 @@ impl World {
         }
     }
 
-    fn up(&mut self, replica: usize) {
-        let machine = &mut self.machines[replica];
-        let Some(id) = machine.id.filter(|_| !machine.up) else { return };
-        machine.begin_life();
-        let (depth, items_max) = (machine.depth, machine.plan.items_max);
-        let output = TensorSpec::at_most(ElementType::Bytes, 8);
-        self.core.replica_up(self.now_ns, id, output, depth, items_max);
-    }
-
-    /// An incarnation ends, and control does what it does then: a restart, or no hope any more.
-    fn lose(&mut self, replica: usize, death: Death) {
-        let machine = &mut self.machines[replica];
-        let Some(id) = machine.id.filter(|_| machine.up) else { return };
-        let (model, restart_ns) = (machine.model, machine.plan.restart_ns);
-        let held = machine.end_life();
-        for ticket in &held {
-            self.oracle.lost(replica, model, &ticket.queries, death);
-        }
-        self.core.replica_lost(self.now_ns, id, death, &mut self.oracle);
-        for ticket in &held {
-            self.oracle.check_lives(model, &ticket.queries);
-        }
-        if let Some(restart_ns) = restart_ns {
-            self.schedule(self.now_ns + restart_ns, Event::Up { replica });
-        }
-        let mut siblings = self.machines.iter().filter(|machine| machine.model == model);
-        if !siblings.any(|machine| machine.expected && machine.id.is_some()) {
-            let (sink, model) = (&mut self.oracle, self.control.model_id(model));
-            if let Some(model) = model {
-                self.core.set_availability(self.now_ns, model, Availability::Down, sink);
-            }
-        }
-    }
-
     fn done(&mut self, replica: usize, life: u64) {
         let machine = &mut self.machines[replica];
         if machine.life != life || machine.hung {
@@ -482,6 +461,9 @@ impl World {
         }
         let (model, id) = (machine.model, machine.id.expect("a batch runs there"));
         let ticket = machine.tickets.pop_front().expect("a batch runs");
+        if ticket.probed > 0 {
+            return self.probed(replica, id, &ticket);
+        }
         self.oracle.landed(replica, model, &ticket.queries);
         let inputs = ticket.queries.iter().map(|number| (*number, self.input_at(*number, model)));
         let inputs: Vec<(usize, Input)> = inputs.collect();
@@ -514,7 +496,11 @@ impl World {
     fn begin(&mut self, replica: usize) {
         let machine = &self.machines[replica];
         let Some(ticket) = machine.tickets.front() else { return };
-        let has = |input| ticket.queries.iter().any(|n| self.input_at(*n, machine.model) == input);
+        let probe = machine.plan.warms_up.filter(|_| ticket.probed > 0);
+        let has = |input| {
+            let mut queries = ticket.queries.iter();
+            probe == Some(input) || queries.any(|n| self.input_at(*n, machine.model) == input)
+        };
         let (life, service_ns) = (machine.life, self.service_ns(replica));
         if has(Input::Kills) {
             self.schedule(self.now_ns + service_ns / 2, Event::Killed { replica, life });
@@ -526,16 +512,17 @@ impl World {
     /// What the batch at the front of a machine takes.
     fn service_ns(&self, replica: usize) -> u64 {
         let machine = &self.machines[replica];
-        let queries = machine.tickets.front().map_or(&[][..], |ticket| &ticket.queries);
-        let bytes = queries.iter().map(|number| {
+        let Some(ticket) = machine.tickets.front() else { return 0 };
+        let bytes = ticket.queries.iter().map(|number| {
             let application = self.oracle.queries[*number].application;
             u64::from(self.control.input_bytes(application))
         });
-        machine.service_ns(queries.len(), bytes.sum())
+        machine.service_ns(ticket.items(), bytes.sum())
     }
 
     /// Sends what waits, to the least occupied replicas first, as the carrier does.
     fn serve(&mut self) {
+        self.hear_warmed();
         for model in self.core.models().to_vec() {
             if !self.core.has_waiting(model) {
                 continue;
@@ -555,6 +542,8 @@ impl World {
             let held = machine.up.then_some(machine.tickets.len());
             assert_eq!(self.core.in_flight(id).map(|count| count as usize), held);
         }
+        self.hear_warmed();
+        self.check_warming();
     }
 
     fn send(&mut self, replica: usize, id: ReplicaId) {
@@ -562,7 +551,11 @@ impl World {
         let sink = &mut self.oracle;
         let plan = self.core.next_batch(self.now_ns, id, &mut self.rows, sink);
         let Some(plan) = plan else { return };
+        if self.is_probe() {
+            return self.send_probe(replica, id);
+        }
         let machine = &mut self.machines[replica];
+        assert!(!machine.warming, "a query for a replica that is warmed up");
         assert!(!machine.is_retiring, "a batch for a replica that is drained");
         let most = limit.min(machine.plan.items_max) as usize;
         assert!((1..=most).contains(&self.rows.len()), "{} rows of {most}", self.rows.len());
@@ -571,7 +564,7 @@ impl World {
         let queries: Vec<usize> = self.rows.iter().map(in_row).collect();
         assert_eq!(plan.deadline_ns, self.oracle.queries[queries[0]].deadline_ns);
         self.oracle.sent(replica, model, machine.tickets.len(), &queries);
-        let slot = machine.take(queries);
+        let slot = machine.take(queries, 0);
         self.core.sent(self.now_ns, id, slot);
         if self.machines[replica].tickets.len() == 1 {
             self.begin(replica);

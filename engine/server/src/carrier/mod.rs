@@ -47,19 +47,23 @@ pub struct LinkView {
 
 /// Carries batches.
 pub trait Carrier: Debug {
-    /// An incarnation is ready for batches, once it has made these changes of its pools.
+    /// An incarnation is ready for batches, once it has made these changes of its pools; if it may
+    /// be warmed up, for probes at first.
     fn up(
         &mut self,
         now_ns: u64,
         life: (ReplicaId, u64),
         end: Box<EngineEnd>,
         pools: Vec<PoolChange>,
+        may_warm_up: bool,
         core: &mut Core,
     );
     /// An incarnation is to change its pools, behind all that it was sent before.
     fn change_pool(&mut self, replica: ReplicaId, incarnation: u64, change: PoolChange);
     /// A pool that an incarnation has changed since the last call.
     fn take_pool_changed(&mut self) -> Option<(ReplicaId, u64, PoolChange)>;
+    /// The number of the incarnation of a replica that is up.
+    fn incarnation(&self, replica: ReplicaId) -> Option<u64>;
     /// Asks an incarnation to end.
     fn stop_one(&mut self, replica: ReplicaId, incarnation: u64);
     /// An incarnation is gone. What it published before is taken, but for what takes longer than a

@@ -31,6 +31,8 @@ struct Link {
     idle_wakes: IdleWakes,
     /// Changes of its pools that wait for the one before: at most one is under way.
     changes: VecDeque<PoolChange>,
+    /// Its model may be given inputs that nobody asks about.
+    may_warm_up: bool,
     /// The core knows of it: all changes with which it came are made.
     is_announced: bool,
     /// When the completion was first seen that is being copied.
@@ -58,6 +60,7 @@ impl Carrier for Rings {
         (replica, incarnation): (ReplicaId, u64),
         end: Box<EngineEnd>,
         pools: Vec<PoolChange>,
+        may_warm_up: bool,
         core: &mut Core,
     ) {
         let link = Link {
@@ -65,6 +68,7 @@ impl Carrier for Rings {
             end,
             idle_wakes: IdleWakes::new(now_ns),
             changes: pools.into(),
+            may_warm_up,
             is_announced: false,
             seen_ns: None,
         };
@@ -84,6 +88,10 @@ impl Carrier for Rings {
 
     fn take_pool_changed(&mut self) -> Option<(ReplicaId, u64, PoolChange)> {
         self.pools_changed.pop()
+    }
+
+    fn incarnation(&self, replica: ReplicaId) -> Option<u64> {
+        self.links.get(replica).map(|link| link.incarnation)
     }
 
     fn stop_one(&mut self, replica: ReplicaId, incarnation: u64) {
@@ -219,6 +227,9 @@ impl Rings {
             let geometry = link.end.geometry();
             let (depth, items_max) = (geometry.depth, geometry.items_max);
             core.replica_up(now_ns, replica, geometry.output, depth, items_max);
+            if link.may_warm_up {
+                core.warm_up(replica);
+            }
         }
     }
 

@@ -320,6 +320,7 @@ mod tests {
             input: None,
             output: Signature::of_one(OUTPUT_NAME, output).unwrap(),
             items_max: None,
+            may_warm_up: false,
             sdk: String::new(),
             sdk_version: String::new(),
             model: model.to_owned(),

@@ -168,7 +168,8 @@ pub(super) async fn grant(
     check_output(&label, output, shared.output_of(slot.model))?;
     check_input(&shared.registry(), slot.model, input)?;
     let socket = socket.0.as_fd().try_clone_to_owned()?;
-    Ok(Ready { incarnation, pid, end, input, pools, socket })
+    let may_warm_up = hello.may_warm_up;
+    Ok(Ready { incarnation, pid, may_warm_up, end, input, pools, socket })
 }
 
 /// Sends the grant. Says whose rows are in it.
@@ -283,7 +284,17 @@ mod tests {
         let (model, model_version) = (String::new(), String::new());
         let input = input.map(|input| Signature::of_one(INPUT_NAME, input).unwrap());
         let output = Signature::of_one(OUTPUT_NAME, output).unwrap();
-        Hello { input, output, items_max, sdk, sdk_version, model, model_version, pid: 1 }
+        Hello {
+            input,
+            output,
+            items_max,
+            may_warm_up: false,
+            sdk,
+            sdk_version,
+            model,
+            model_version,
+            pid: 1,
+        }
     }
 
     fn agreed(input: Option<TensorSpec>, items_max: Option<u32>) -> Result<u32, String> {

@@ -195,6 +195,9 @@ async fn conduct(
                 Some(ToControl::ModelFailed { model, text }) => {
                     shared.note_model_failed(model, &text);
                 }
+                Some(ToControl::Warmed { replica, incarnation, probes, failure }) => {
+                    shared.warmed(replica, incarnation, probes, failure.as_deref());
+                }
                 // Unmapping it takes its time; this thread has it.
                 Some(ToControl::Retired(memory)) => drop(memory),
                 // The endpoint, too, is freed here.

@@ -219,6 +219,9 @@ pub fn add_application(
         arms_off: Models::NONE,
     };
     let id = registry.applications.insert(entry).map_err(|_| ChangeError::Applications)?;
+    // Zeros are an input of every type, and so is nothing where inputs have lengths of their own.
+    let blank_bytes = settings.input.bytes_exact().unwrap_or(0);
+    let pool = pool.with_blank(u32::try_from(blank_bytes).expect("bounded by ITEM_BYTES_MAX"));
     let (slo_ns, has_policy) = (settings.slo_ns, settings.policy.is_some());
     let plan = ApplicationPlan { slo_ns, pool, links_max, has_policy, stats };
     let change = Change::AddApplication { id, application: Box::new(Application::new(plan)) };

@@ -259,6 +259,12 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[Arc<ModelStats>]) 
         per_model(|model| &model.batches_failed),
     )?;
     families.counters(
+        "cutter_warm_ups_failed",
+        "Warm-ups that a probe ended which failed, or of which the container died.",
+        None,
+        per_model(|model| &model.warm_ups_failed),
+    )?;
+    families.counters(
         "cutter_items_failed",
         "Queries answered with the model's own error.",
         None,

@@ -35,6 +35,8 @@ pub enum State {
     /// A process that does not serve yet: it loads its model, or is in its handshake. Expected for
     /// a while, since it may be quick.
     Loading { pid: u32, is_expected: bool },
+    /// Ready for batches, and given probes before it gets queries.
+    Warming { pid: u32 },
     /// Ready for batches.
     Up { pid: u32 },
     /// Waiting to be started again.
@@ -51,6 +53,7 @@ impl State {
         match self {
             Self::Starting => "starting",
             Self::Loading { .. } => "loading",
+            Self::Warming { .. } => "warming",
             Self::Up { .. } => "up",
             Self::BackingOff { .. } => "backing_off",
             Self::NotConnected => "not_connected",
@@ -60,14 +63,18 @@ impl State {
 
     const fn pid(self) -> Option<u32> {
         match self {
-            Self::Loading { pid, .. } | Self::Up { pid } => Some(pid),
+            Self::Loading { pid, .. } | Self::Warming { pid } | Self::Up { pid } => Some(pid),
             Self::Starting | Self::BackingOff { .. } | Self::NotConnected | Self::Ended => None,
         }
     }
 
     /// Whether it is ready or may be so in time for a query that arrives now.
     const fn is_expected(self) -> bool {
-        matches!(self, Self::Starting | Self::Up { .. } | Self::Loading { is_expected: true, .. })
+        match self {
+            Self::Starting | Self::Warming { .. } | Self::Up { .. } => true,
+            Self::Loading { is_expected, .. } => is_expected,
+            Self::BackingOff { .. } | Self::NotConnected | Self::Ended => false,
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use super::registry::{ApplicationEntry, Registry, Slot, State};
 use crate::carrier::KillReason;
 use crate::limits::{MODEL_FAILED_TOLD_NS, POOL_CHANGE_NS, REFUSAL_LINES_MAX, REFUSAL_WINDOW_NS};
 use crate::messages::{EngineMailbox, ToEngine};
+use crate::pool::BLANK_ROWS;
 use crate::{config, printable};
 
 /// How far the end of the server has come. The order matters.
@@ -47,6 +48,7 @@ pub(super) type Pools = [Option<ApplicationId>; POOLS_MAX];
 pub(super) struct Ready {
     pub incarnation: u64,
     pub pid: u32,
+    pub may_warm_up: bool,
     pub end: Box<EngineEnd>,
     /// What its container takes, if it says so.
     pub input: Option<TensorSpec>,
@@ -262,7 +264,7 @@ impl Shared {
     /// Hands an incarnation to the engine thread. What is returned becomes ready when the engine
     /// thread gives it up.
     pub(super) fn up(self: &Rc<Self>, slot: Slot, ready: Ready) -> oneshot::Receiver<KillReason> {
-        let Ready { incarnation, pid, end, input, pools, socket } = ready;
+        let Ready { incarnation, pid, may_warm_up, end, input, pools, socket } = ready;
         let (kill, killed) = oneshot::channel();
         let output = end.geometry().output;
         let kill = Some(kill);
@@ -274,10 +276,41 @@ impl Shared {
             tokio::task::spawn_local(self.await_pool(slot.replica, incarnation, *change));
         }
         let replica = slot.replica;
-        self.send_to_engine(ToEngine::ReplicaUp { replica, incarnation, end, pools: changes });
-        self.set(slot, State::Up { pid });
-        tracing::info!(model = self.label(slot), replica = slot.ordinal, pid, incarnation, "up");
+        let pools = changes;
+        let up = ToEngine::ReplicaUp { replica, incarnation, end, pools, may_warm_up };
+        self.send_to_engine(up);
+        let (model, replica) = (self.label(slot), slot.ordinal);
+        if may_warm_up {
+            self.set(slot, State::Warming { pid });
+            tracing::info!(model, replica, pid, incarnation, "warming up");
+        } else {
+            self.set(slot, State::Up { pid });
+            tracing::info!(model, replica, pid, incarnation, "up");
+        }
         killed
+    }
+
+    /// The engine thread has warmed an incarnation up; with so many probes, of which the last may
+    /// have failed.
+    pub(super) fn warmed(
+        &self,
+        replica: ReplicaId,
+        incarnation: u64,
+        probes: u32,
+        failure: Option<&str>,
+    ) {
+        let lives = self.lives.borrow();
+        let life = lives.get(&replica).filter(|life| life.incarnation == incarnation);
+        let Some(slot) = life.map(|life| life.slot) else { return };
+        // It may have been told to end meanwhile.
+        let State::Warming { pid } = self.registry().state(slot) else { return };
+        self.set(slot, State::Up { pid });
+        let (model, replica) = (self.label(slot), slot.ordinal);
+        if let Some(text) = failure {
+            let text = printable::line(text);
+            tracing::warn!(model, replica, probes, "not warmed up: {text}");
+        }
+        tracing::info!(model, replica, pid, incarnation, probes, "up");
     }
 
     /// What has changed of a model's pools since an incarnation was granted its own.
@@ -450,7 +483,7 @@ pub(super) fn granted(entry: &ApplicationEntry, place: u32) -> GrantedPool<'_> {
     let input = Signature::of_one(INPUT_NAME, settings.input);
     GrantedPool {
         index: place,
-        rows: settings.rows,
+        rows: settings.rows + BLANK_ROWS,
         stride: u32::try_from(settings.row_stride()).expect("bounded by ITEM_BYTES_MAX"),
         input: input.expect("checked with the configuration"),
         segment: entry.rows.as_fd(),

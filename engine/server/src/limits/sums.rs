@@ -28,6 +28,7 @@ use super::{
     THREADS,
 };
 use crate::config::{Application, Config, Model};
+use crate::pool::BLANK_ROWS;
 
 /// One kind of holder of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,7 +215,9 @@ pub fn memory_when_full(config: &Config) -> Sum {
     holders.extend(queries(config));
     holders.extend(calls(config));
     holders.extend(learned(config));
-    holders.extend(pools(config, Application::pool_bytes));
+    let with_blank =
+        |it: &Application| it.pool_bytes() + u64::from(BLANK_ROWS) * it.row_stride() as u64;
+    holders.extend(pools(config, with_blank));
     let full = |bytes: &ReplicaBytes| bytes.at_start() + bytes.private() + bytes.outputs_max;
     holders.extend(segments(config, full));
     Sum::new("memory when full", "bytes", holders)

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use cutter_core::ids::{ApplicationId, ReplicaId};
 use cutter_core::limits::{APPLICATIONS_MAX, REPLICAS_TOTAL_MAX};
 use cutter_core::stats::EngineStats;
-use cutter_core::{Change, Changed, Core, FailureReport, Retired};
+use cutter_core::{Change, Changed, Core, FailureReport, Retired, Warmed};
 use cutter_machine::clock::{Clock, MonotonicClock};
 use cutter_machine::uring::{self, RingConfig, RingError, SetupError, Token};
 use cutter_protocol::wait::{Idle, Patience, WaitStrategy};
@@ -377,8 +377,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ToEngine::SwitchArm { application, arm, on } => {
                 core.switch_arm(application, arm, on);
             }
-            ToEngine::ReplicaUp { replica, incarnation, end, pools } => {
-                self.carrier.up(now_ns, (replica, incarnation), end, pools, core);
+            ToEngine::ReplicaUp { replica, incarnation, end, pools, may_warm_up } => {
+                let life = (replica, incarnation);
+                self.carrier.up(now_ns, life, end, pools, may_warm_up, core);
             }
             ToEngine::ChangePool { replica, incarnation, change } => {
                 self.carrier.change_pool(replica, incarnation, change);
@@ -450,8 +451,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
     }
 
-    /// Large buffers are freed by the control thread: unmapping takes its time. And failures of
-    /// models are told there.
+    /// Large buffers are freed by the control thread: unmapping takes its time. And it is told of
+    /// failures of models, and of replicas that are warm.
     fn report_to_control(&mut self) {
         while let Some(buffer) = self.frontend.take_garbage() {
             let _ = self.control.send(ToControl::Garbage(buffer));
@@ -459,6 +460,12 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         self.end_drains();
         while let Some((replica, incarnation, change)) = self.carrier.take_pool_changed() {
             let _ = self.control.send(ToControl::PoolChanged { replica, incarnation, change });
+        }
+        while let Some(Warmed { replica, probes, failure }) = self.core.take_warmed() {
+            let Some(incarnation) = self.carrier.incarnation(replica) else { continue };
+            let failure = failure.map(|text| String::from_utf8_lossy(&text).into_owned());
+            let warmed = ToControl::Warmed { replica, incarnation, probes, failure };
+            let _ = self.control.send(warmed);
         }
         while let Some(FailureReport { model, text }) = self.core.take_failure_report() {
             let text = String::from_utf8_lossy(&text).into_owned();

@@ -17,6 +17,7 @@ use crate::{
 };
 
 const ROW_BYTES: usize = 64;
+pub(super) const BLANK_BYTES: u32 = 4;
 
 /// What is done when a change is acknowledged.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,11 @@ impl Control {
 
     pub fn model_id(&self, model: usize) -> Option<ModelId> {
         self.models[model].1
+    }
+
+    /// The row of an application that no query gets.
+    pub fn blank_row(&self, application: usize) -> u32 {
+        self.setups[application].0.rows
     }
 
     pub fn slo_ns(&self, application: usize) -> u64 {
@@ -238,10 +244,10 @@ impl World {
         let id = self.control.application_ids.insert(()).expect("there is room");
         let (setup, known) = &mut self.control.setups[application];
         assert!(known.replace(id).is_none());
-        let memory = Box::new(HeapRows::new(setup.rows, ROW_BYTES));
+        let memory = Box::new(HeapRows::new(setup.rows + 1, ROW_BYTES));
         let plan = ApplicationPlan {
             slo_ns: setup.slo_ns,
-            pool: Pool::new(setup.rows, ROW_BYTES, memory),
+            pool: Pool::new(setup.rows, ROW_BYTES, memory).with_blank(BLANK_BYTES),
             links_max: self.control.models.len().max(1),
             has_policy: false,
             stats: Arc::clone(&self.stats.applications[application]),

@@ -152,6 +152,7 @@ impl Names<'_> {
             items_max: life.items_max,
             last_completion_ago_ns: self.ago_ns(life.last_completion_ns),
             alone: life.alone,
+            warming: life.warming,
             asleep: end.replica_asleep,
             kicks: end.kicks,
             stopped: end.stopped,

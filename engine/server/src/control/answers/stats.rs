@@ -128,6 +128,7 @@ fn model(
         redispatches: counted.redispatches.get(),
         stalls: counted.stalls.get(),
         batches_failed: counted.batches_failed.get(),
+        warm_ups_failed: counted.warm_ups_failed.get(),
         items_failed: counted.items_failed.get(),
         hedged: counted.hedged.get(),
         hedges_won: counted.hedges_won.get(),

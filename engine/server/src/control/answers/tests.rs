@@ -198,6 +198,7 @@ fn count(stats: &EngineStats, counted: &Counted) {
         &softmax.replicas[0].service_sums.service_us_squared,
         softmax.formed(Why::JustInTime),
         &softmax.stalls,
+        &softmax.warm_ups_failed,
     ];
     counts.into_iter().zip(301..).for_each(|(counter, count)| counter.add(count));
     softmax.queued.set(4);
@@ -278,7 +279,8 @@ fn seen() -> Inspection {
         },
     ];
     let last_completion_ns = NOW_NS - 31 * MS;
-    let life = LifeView { items_max: 1_024, last_completion_ns, alone: true, batches };
+    let (alone, warming) = (true, false);
+    let life = LifeView { items_max: 1_024, last_completion_ns, alone, warming, batches };
     let gone = ReplicaView {
         model: Id::from_bits(0),
         ordinal: 1,

@@ -12,6 +12,7 @@ pub fn hello() -> Hello {
         input: Some(input(TensorSpec::exact(ElementType::Float32, Shape::new(&[4]).unwrap()))),
         output: output(TensorSpec::scalar(ElementType::Float32)),
         items_max: Some(8),
+        may_warm_up: false,
         sdk: "test".to_owned(),
         sdk_version: "1".to_owned(),
         model: String::new(),

@@ -154,7 +154,7 @@ impl World {
             self.inbox.next()
         });
         match message {
-            ToEngine::ReplicaUp { replica, incarnation, end, pools } => {
+            ToEngine::ReplicaUp { replica, incarnation, end, pools, .. } => {
                 assert_eq!(pools, [], "it was granted all that it is to read");
                 let replica = replica.place();
                 (Told::Up { replica, incarnation }, Some(end))

@@ -114,6 +114,7 @@ impl Carrier for Models {
         _: (ReplicaId, u64),
         _: Box<EngineEnd>,
         _: Vec<PoolChange>,
+        _: bool,
         _: &mut Core,
     ) {
         unreachable!("nothing comes or goes here");
@@ -124,6 +125,10 @@ impl Carrier for Models {
     }
 
     fn take_pool_changed(&mut self) -> Option<(ReplicaId, u64, PoolChange)> {
+        None
+    }
+
+    fn incarnation(&self, _: ReplicaId) -> Option<u64> {
         None
     }
 

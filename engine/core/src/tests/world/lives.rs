@@ -1,0 +1,46 @@
+//! The incarnations of a world's replicas: how they come, and how they are lost.
+
+use cutter_tensor::{ElementType, TensorSpec};
+
+use super::{Event, World};
+use crate::{Availability, Death};
+
+impl World {
+    pub(super) fn up(&mut self, replica: usize) {
+        let machine = &mut self.machines[replica];
+        let Some(id) = machine.id.filter(|_| !machine.up) else { return };
+        machine.begin_life();
+        let (depth, items_max) = (machine.depth, machine.plan.items_max);
+        let output = TensorSpec::at_most(ElementType::Bytes, 8);
+        let warms_up = machine.warming;
+        self.core.replica_up(self.now_ns, id, output, depth, items_max);
+        if warms_up {
+            self.core.warm_up(id);
+        }
+    }
+
+    /// An incarnation ends, and control does what it does then: a restart, or no hope any more.
+    pub(super) fn lose(&mut self, replica: usize, death: Death) {
+        let machine = &mut self.machines[replica];
+        let Some(id) = machine.id.filter(|_| machine.up) else { return };
+        let (model, restart_ns) = (machine.model, machine.plan.restart_ns);
+        let held = machine.end_life();
+        for ticket in &held {
+            self.oracle.lost(replica, model, &ticket.queries, death);
+        }
+        self.core.replica_lost(self.now_ns, id, death, &mut self.oracle);
+        for ticket in &held {
+            self.oracle.check_lives(model, &ticket.queries);
+        }
+        if let Some(restart_ns) = restart_ns {
+            self.schedule(self.now_ns + restart_ns, Event::Up { replica });
+        }
+        let mut siblings = self.machines.iter().filter(|machine| machine.model == model);
+        if !siblings.any(|machine| machine.expected && machine.id.is_some()) {
+            let (sink, model) = (&mut self.oracle, self.control.model_id(model));
+            if let Some(model) = model {
+                self.core.set_availability(self.now_ns, model, Availability::Down, sink);
+            }
+        }
+    }
+}
