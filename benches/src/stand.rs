@@ -36,8 +36,8 @@ const TIME_LIMIT_NS: u64 = 500_000_000;
 const READY_TIME: Duration = Duration::from_secs(10);
 const READY_PAUSE: Duration = Duration::from_millis(20);
 /// Runs of a search: slices in which the server settles, and chunks that count.
-const SLICE_NS: u64 = 250_000_000;
-const CHUNK_NS: u64 = 600_000_000;
+const SLICE_NS: u64 = 200_000_000;
+const CHUNK_NS: u64 = 500_000_000;
 const CHUNKS_MAX: u32 = 5;
 const SLICES_MAX: u32 = 12;
 
