@@ -18,7 +18,10 @@ use cutter_server::server::{Host, Server};
 use cutter_tools::admin::AdminClient;
 use cutter_tools::arrivals::{Arrivals, Schedule};
 use cutter_tools::bodies::Questions;
-use cutter_tools::capacity::{CapacityResult, CapacitySettings, Chunk, ChunkReading, Run, search};
+use cutter_tools::capacity::{
+    CapacityResult, CapacitySettings, Chunk, ChunkReading, Progress as Searched, Run, StepResult,
+    search,
+};
 use cutter_tools::load::{self, Pace, Plan, Progress, Recording, Wait, connections_for};
 use cutter_tools::reply::Check;
 use cutter_tools::target::Address;
@@ -36,8 +39,8 @@ const TIME_LIMIT_NS: u64 = 500_000_000;
 const READY_TIME: Duration = Duration::from_secs(10);
 const READY_PAUSE: Duration = Duration::from_millis(20);
 /// Runs of a search: slices in which the server settles, and chunks that count.
-const SLICE_NS: u64 = 250_000_000;
-const CHUNK_NS: u64 = 600_000_000;
+const SLICE_NS: u64 = 200_000_000;
+const CHUNK_NS: u64 = 500_000_000;
 const CHUNKS_MAX: u32 = 5;
 const SLICES_MAX: u32 = 12;
 
@@ -103,8 +106,14 @@ impl Stand {
     }
 
     /// The goodput: the highest rate of Poisson arrivals at which this share of the requests is
-    /// answered with a prediction within the SLO, once the server has settled.
-    pub fn goodput(&self, quantile: f64, between: Between) -> io::Result<CapacityResult> {
+    /// answered with a prediction within the SLO, once the server has settled. `tell` hears of each
+    /// rate that was tried.
+    pub fn goodput(
+        &self,
+        quantile: f64,
+        between: Between,
+        mut tell: impl FnMut(&StepResult),
+    ) -> io::Result<CapacityResult> {
         let settings = CapacitySettings {
             target: self.cell.to_string(),
             arrivals: "poisson".to_owned(),
@@ -121,7 +130,15 @@ impl Stand {
             slices_max: SLICES_MAX,
         };
         settings.check().map_err(io::Error::other)?;
-        search(&settings, |run| self.chunk(run, quantile), |_| {})
+        search(
+            &settings,
+            |run| self.chunk(run, quantile),
+            |progress| {
+                if let Searched::Step(step) = progress {
+                    tell(step);
+                }
+            },
+        )
     }
 
     fn chunk(&self, run: Run, quantile: f64) -> io::Result<Chunk> {

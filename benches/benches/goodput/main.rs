@@ -55,6 +55,9 @@ struct Command {
     /// Only these cells: alpha=100us,beta=4ms,n=1, or a part of that.
     #[arg(long, value_name = "CELLS")]
     only: Option<Only>,
+    /// Tell each rate that is tried.
+    #[arg(long)]
+    steps: bool,
     /// Only these policies: aimd, quantile, fixed_best, sim:nexus, …
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     policy: Vec<Measured>,
@@ -65,7 +68,8 @@ fn main() -> io::Result<()> {
     for file in [&mut command.options.json, &mut command.html].into_iter().flatten() {
         *file = caller_folder().join(&*file);
     }
-    let setting = Setting { cores: Cores::choose()?, model: stand::model()? };
+    let (cores, model) = (Cores::choose()?, stand::model()?);
+    let setting = Setting { cores, model, tells_steps: command.steps };
     limit_time_to(TIME_LIMIT);
     let policies = match command.policy.as_slice() {
         [] => Measured::ALL.to_vec(),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use cutter_benches::cell::Cell;
 use cutter_benches::cores::Cores;
+use cutter_benches::report::print_note;
 use cutter_benches::stand::{Between, Stand};
 use cutter_tools::goodput::simulation::{Noise, PEERS, Peer, Policy, Traffic, goodput_at};
 use cutter_tools::goodput::{Scene, fluid_optimum};
@@ -27,6 +28,8 @@ const SEED: u64 = 1;
 pub struct Setting {
     pub cores: Cores,
     pub model: PathBuf,
+    /// Whether each rate that is tried is told.
+    pub tells_steps: bool,
 }
 
 /// A policy and how it is measured.
@@ -94,7 +97,11 @@ impl FromStr for Measured {
 
 fn served(cell: Cell, batch: &str, between: Between, setting: &Setting) -> io::Result<f64> {
     let stand = Stand::start(cell, &setting.model, setting.cores, batch)?;
-    let found = stand.goodput(QUANTILE, between)?;
+    let found = stand.goodput(QUANTILE, between, |step| {
+        if setting.tells_steps {
+            print_note(&format!("{batch}: {step}"));
+        }
+    })?;
     stand.end()?;
     Ok(found.highest_pass_qps.unwrap_or(0.0))
 }

@@ -349,8 +349,8 @@ impl Display for CapacityResult {
         let time = |ns: f64| crate::text::time(crate::stats::whole(ns));
         write!(
             f,
-            "\n{:.1} % of T* = {:.0} requests/s of {}: {} + {} × rows a batch (R² {:.3}), {}, {} of \
-             overhead",
+            "\n{:.1} % of T* = {:.0} requests/s of {}: {} + {} × rows a batch (R² {:.3}), {}, {} \
+             of overhead",
             bound.share * 100.0,
             bound.bound_qps,
             bound.model,

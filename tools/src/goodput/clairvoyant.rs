@@ -9,7 +9,7 @@
 //! ```text
 //!  E[j][d] = min( E[j-1][d-1],                                     the j-th is dropped
 //!                 min over b of max(E[j-b][d], r_j) + l(b) )       the last b are one batch,
-//!                                  if that is ≤ r_{j-b+1} + S      when it is in time for its first
+//!                                  if that is ≤ r_{j-b+1} + S     when its first is in time
 //! ```
 //!
 //! More drops only help until the replica is idle when the next query comes, so few `d` are kept

@@ -6,7 +6,7 @@ use crate::result::load::{LoadResult, Validity};
 use crate::text::times;
 
 /// Others on the generator's core that are worth a word: the share of its time that they took.
-const CROWDED_SHARE: f64 = 0.01;
+const CROWDED_SHARE: f64 = 0.05;
 
 /// Audits a result whose numbers are in; `samples` are those that were counted.
 pub(super) fn audit(result: &LoadResult, samples: &[Sample]) -> Validity {
@@ -19,7 +19,11 @@ pub(super) fn audit(result: &LoadResult, samples: &[Sample]) -> Validity {
     if result.counts.requests > 0 && result.counts.answered + result.counts.defaults == 0 {
         reasons.push("no request was answered".to_owned());
     }
-    Validity { valid: reasons.is_empty(), reasons, warnings: warnings(result) }
+    let mut warnings = warnings(result);
+    if reasons.is_empty() {
+        warnings.extend(crowd(result));
+    }
+    Validity { valid: reasons.is_empty(), reasons, warnings }
 }
 
 /// The generator's lag, beside the latency that it is part of.
@@ -38,13 +42,14 @@ fn too_much_lag(samples: &[Sample]) -> Option<Lag> {
 impl Lag {
     fn told(&self, result: &LoadResult) -> String {
         let Self { lag_p99_ns, latency_p99_ns } = self;
+        // Connections are taken, too, while a generator without its core reads no answers.
         let why = match crowd(result) {
-            _ if result.counts.blocked > 0 => format!(
+            Some(crowd) => crowd,
+            None if result.counts.blocked > 0 => format!(
                 "every one of the {} connections was taken {}: raise --connections",
                 result.plan.connections,
                 times(result.counts.blocked)
             ),
-            Some(crowd) => crowd,
             None if result.plan.wait == "sleep" => {
                 "a thread that sleeps is late by a wake-up: wait by --wait yield, or lower the rate"
                     .to_owned()
@@ -66,19 +71,18 @@ impl Lag {
 /// one that has slept is let in at once.
 fn crowd(result: &LoadResult) -> Option<String> {
     let delayed_ns = result.generator.delayed_ns?;
-    let share = delayed_ns as f64 / result.duration_ns.max(1) as f64;
+    let share = (delayed_ns as f64 / result.duration_ns.max(1) as f64).min(1.0);
     if share < CROWDED_SHARE {
         return None;
     }
     let core = result.plan.cpu.map_or_else(|| "its core".to_owned(), |cpu| format!("core {cpu}"));
-    let advice = match result.plan.wait.as_str() {
-        "sleep" => "give it a core where neither the server nor a model runs (--cpu)",
-        _ => {
-            "give it a core where neither the server nor a model runs (--cpu); where there is none, \
-             wait by --wait sleep"
-        }
-    };
-    Some(format!("others ran on {core} for {:.0} % of its time: {advice}", share * 100.0))
+    let sleeps = result.plan.wait == "sleep";
+    let or_sleep = if sleeps { "" } else { "; where there is none, wait by --wait sleep" };
+    let per_cent = share * 100.0;
+    Some(format!(
+        "others ran on {core} for {per_cent:.0} % of its time: give it a core where neither the \
+         server nor a model runs (--cpu){or_sleep}"
+    ))
 }
 
 fn warnings(result: &LoadResult) -> Vec<String> {

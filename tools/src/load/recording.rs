@@ -94,7 +94,7 @@ pub struct GeneratorUse {
     pub longest_gap_ns: u64,
     /// Turns that were more than 1 ms apart.
     pub gaps_over_1ms: u64,
-    /// Time in which the sending thread could have run, and its core ran others, in ns; absent where
-    /// the kernel does not tell.
+    /// Time in which the sending thread could have run, and its core ran others, in ns; absent
+    /// where the kernel does not tell.
     pub delayed_ns: Option<u64>,
 }

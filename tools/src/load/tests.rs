@@ -244,6 +244,18 @@ fn a_generator_that_shares_its_core_is_told_so_and_to_sleep_and_never_to_spin_th
 }
 
 #[test]
+fn a_run_that_was_on_time_on_a_shared_core_is_warned_and_one_alone_is_not() {
+    let warned = |delayed_ns| {
+        let mut recording = recording();
+        recording.generator.delayed_ns = delayed_ns;
+        analyse(&recording, reading()).validity.warnings
+    };
+    let told = warned(Some(20_000_000_000));
+    assert!(told[0].starts_with("others ran on its core for 100 % of its time"), "{told:?}");
+    assert_eq!([warned(Some(1_000_000)), warned(None)], [[""; 0], [""; 0]]);
+}
+
+#[test]
 fn failed_requests_are_the_slowest_of_all() {
     let mut recording = recording();
     for sample in recording.samples.iter_mut().step_by(50) {

@@ -7,9 +7,9 @@
 //!                                     replica: free again after l(b), more or less
 //! ```
 //!
-//! All queries have the same SLO, so that their order is that of their deadlines. A replica is given
-//! its next batch when it is free, and whoever is free first is given one first. Nothing is random
-//! but what is passed in: a seed gives the same figures again.
+//! All queries have the same SLO, so that their order is that of their deadlines. A replica is
+//! given its next batch when it is free, and whoever is free first is given one first. Nothing is
+//! random but what is passed in: a seed gives the same figures again.
 
 mod peers;
 mod policy;

@@ -14,8 +14,8 @@ pub enum Policy {
     /// The fewest drops such that the head's batch is in time and those behind it still can be.
     LookAhead,
     /// Takes as many as may be, and drops heads until the rest is in time; what is taken is
-    /// computed anew after each drop. The early drop of Nexus (Shen et al., SOSP '19), with batches of no
-    /// more than `rows_max`.
+    /// computed anew after each drop. The early drop of Nexus (Shen et al., SOSP '19), with batches
+    /// of no more than `rows_max`.
     Window { rows_max: u64 },
     /// Drops only what is late even alone, then takes what the head has time for.
     Earliest,
@@ -30,8 +30,8 @@ pub enum Policy {
     /// Waits until so many are there, or the oldest has waited for so long; knows no deadline.
     /// Triton's dynamic batcher with one preferred size.
     Triton { rows: u64, delay_ns: f64 },
-    /// Grows its batches by steps while they take no longer than the whole SLO, cuts them by a tenth
-    /// when they do; drops nothing. Clipper (Crankshaw et al., NSDI '17, section 4.3).
+    /// Grows its batches by steps while they take no longer than the whole SLO, cuts them by a
+    /// tenth when they do; drops nothing. Clipper (Crankshaw et al., NSDI '17, section 4.3).
     Clipper,
 }
 
