@@ -95,7 +95,7 @@ impl Core {
             RowRef { pool, row: call.row, bytes: queries.get(call.row).bytes }
         }));
         let first = *calls.first()?;
-        Some(BatchPlan { deadline_ns: self.deadline_ns(first) })
+        Some(BatchPlan { deadline_ns: self.due_ns(first) })
     }
 
     /// The batch just formed is in flight under a ticket with this slot.

@@ -223,8 +223,8 @@ impl Core {
                 // It is alone, or a copy of it was elsewhere when that container died.
                 self.wait_as_suspect(*call);
             } else {
-                let deadline_ns = self.deadline_ns(*call);
-                if let Err(reason) = self.enqueue(*call, deadline_ns) {
+                let due_ns = self.due_ns(*call);
+                if let Err(reason) = self.enqueue(*call, due_ns) {
                     self.fail_call(now_ns, *call, reason, &[], sink);
                 }
             }

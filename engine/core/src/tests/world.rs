@@ -18,7 +18,7 @@ use super::fleet::{
 use super::oracle::{Given, Oracle};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
-use crate::{Admission, Asked, Availability, BatchResults, Core, Death, LimitPlan};
+use crate::{Admission, Asked, Availability, BatchResults, Core, Death, HandedOver, LimitPlan};
 use control::Control;
 
 pub const US: u64 = 1_000;
@@ -82,6 +82,8 @@ pub enum Event {
         back_after_ns: u64,
     },
     Return(Returning),
+    /// The kernel has an answer.
+    HandedOver(HandedOver),
     /// The batch that runs in this incarnation is done.
     Done {
         replica: usize,
@@ -136,6 +138,8 @@ pub struct Setup {
     pub applications: Vec<ApplicationSetup>,
     pub models: Vec<ModelSetup>,
     pub machines: Vec<MachinePlan>,
+    /// What handing over an answer takes; nobody tells, if it is nothing.
+    pub reply_ns: u64,
 }
 
 impl Setup {
@@ -152,6 +156,7 @@ impl Setup {
                 hedge: None,
             }],
             machines: vec![MachinePlan { service, items_max: 64, restart_ns: Some(5 * MS) }],
+            reply_ns: 0,
         }
     }
 
@@ -202,6 +207,7 @@ pub struct World {
     /// The most rows that were in use at once.
     pub rows_in_use_max: u32,
     control: Control,
+    reply_ns: u64,
     now_ns: u64,
     /// By time, and by number at the same time.
     events: BTreeMap<(u64, u64), Event>,
@@ -237,6 +243,7 @@ impl World {
             stats,
             rows_in_use_max: 0,
             control: Control::new(setup),
+            reply_ns: setup.reply_ns,
             now_ns: START_NS,
             events: BTreeMap::new(),
             next_event: 0,
@@ -346,6 +353,7 @@ impl World {
         }
         self.serve();
         self.hear_changes();
+        self.reply();
         self.rows_in_use_max = self.rows_in_use_max.max(self.rows_in_use());
     }
 
@@ -390,6 +398,7 @@ impl World {
                 self.retire_replica(replica, back_after_ns);
             }
             Event::Return(what) => self.comes_back(what),
+            Event::HandedOver(answered) => self.core.handed_over(&answered, self.now_ns),
             Event::Done { replica, life } => self.done(replica, life),
             Event::Killed { replica, life } => {
                 if self.machines[replica].life == life {
@@ -399,12 +408,23 @@ impl World {
         }
     }
 
+    /// What was decided goes to the kernel.
+    fn reply(&mut self) {
+        for answered in std::mem::take(&mut self.oracle.replied) {
+            if self.reply_ns > 0 {
+                self.schedule(self.now_ns + self.reply_ns, Event::HandedOver(answered));
+            }
+        }
+    }
+
     fn arrive(&mut self, application: usize, input: Input, timeout_ns: Option<u64>) {
         let Some((id, models)) = self.control.asked(application) else { return };
         let now_ns = self.now_ns;
         let deadline_ns = now_ns + timeout_ns.unwrap_or(self.control.slo_ns(application));
         let who = (application, id);
-        let number = self.oracle.arrived(who, &models, input, now_ns, deadline_ns);
+        let due_ns = self.core.applications[id].lead.due_ns(now_ns, deadline_ns);
+        let times_ns = (deadline_ns, due_ns);
+        let number = self.oracle.arrived(who, &models, input, now_ns, times_ns);
         let reply_to = number as u64;
         let row = self.core.reserve(id);
         let mut admission = Admission {
@@ -547,7 +567,7 @@ impl World {
         // Pools have the numbers of their applications.
         let in_row = |row: &RowRef| self.oracle.in_row(row.pool as usize, row.row);
         let queries: Vec<usize> = self.rows.iter().map(in_row).collect();
-        assert_eq!(plan.deadline_ns, self.oracle.queries[queries[0]].deadline_ns);
+        assert_eq!(plan.deadline_ns, self.oracle.queries[queries[0]].due_ns);
         self.oracle.sent(replica, model, machine.tickets.len(), &queries);
         let slot = machine.take(queries);
         self.core.sent(self.now_ns, id, slot);
