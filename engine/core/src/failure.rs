@@ -69,6 +69,12 @@ impl Core {
         self.deadlines.next_ns()
     }
 
+    /// Whether it has now.
+    #[inline]
+    pub fn is_due(&self, now_ns: u64) -> bool {
+        self.deadlines.next_ns().is_some_and(|due_ns| due_ns <= now_ns)
+    }
+
     /// An incarnation is gone. What it had in flight goes elsewhere, at most once more and alone
     /// after a crash.
     pub fn replica_lost(

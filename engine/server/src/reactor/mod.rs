@@ -416,7 +416,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let sink = &mut answers(&mut self.frontend, &mut self.questions);
         // What is late now may be sent to a second replica in the next turn.
         let mut is_late = false;
-        if self.core.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+        if self.core.is_due(now_ns) {
             self.core.tick(now_ns, sink);
             self.carrier.give_up_hanging(now_ns, &mut self.core, sink);
             self.report_given_up();
