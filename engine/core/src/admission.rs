@@ -164,7 +164,7 @@ impl Core {
     /// Only here is known how long a query took: rendering and the way to the kernel are part of
     /// it, and so an answer that was in time when it was decided may be late all the same. The
     /// batch objective leaves room for what replying costs, and from answers that were due is
-    /// learned how long before their deadlines others are to be. The application may be gone by now.
+    /// learned how long before their deadlines others are to be. The application may be gone.
     #[inline]
     pub fn handed_over(&mut self, answered: &HandedOver, now_ns: u64) {
         let HandedOver { application, queries, arrived_ns, deadline_ns, due_ns, answered_ns } =

@@ -72,7 +72,7 @@ fn once_it_is_known_what_handing_over_takes_answers_are_with_the_kernel_by_the_d
     let mut world = setup.build_up();
     (0..200).for_each(|query| world.query_at(query * 100 * MS, Input::Good));
     world.finish();
-    let took_ns = |number: u64| world.answer(number as usize).0 - number * 100 * MS;
+    let took_ns = |number: usize| world.answer(number).0 - number as u64 * 100 * MS;
     assert_eq!(took_ns(0), 20 * MS, "nothing is known yet");
     let step_ns = LEAD_NS_MAX / LEAD_STEPS;
     for handed_over_ns in (50..200).map(|number| took_ns(number) + 300 * US) {
