@@ -19,6 +19,7 @@ use cutter_benches::options::Options;
 use cutter_benches::processes::limit_time;
 use cutter_benches::report::{print_note, print_table, write_json};
 use cutter_core::cache::{Cache, CachePlan, CacheStats, EntryId, Found};
+use cutter_core::limits::CACHE_PAYS_PARTS;
 use cutter_tensor::{ElementType, TensorSpec};
 use cutter_tools::floor::cores::pin;
 
@@ -93,6 +94,7 @@ impl Bench {
             bytes_max: MEMORY_BYTES,
             input_bytes,
             ttl_ns: None,
+            pays_parts: CACHE_PAYS_PARTS,
             seed: 1,
             stats: Arc::clone(&stats),
         });

@@ -89,11 +89,18 @@ impl Script {
 
     /// An application over models; `policy` is what its table of that name holds.
     #[must_use]
-    pub fn application(mut self, name: &str, models: &[&str], slo_us: u64, policy: &str) -> Self {
+    pub fn application(self, name: &str, models: &[&str], slo_us: u64, policy: &str) -> Self {
+        let mut script = self.plain_application(name, models, slo_us);
+        script.0 += &format!("[application.policy]\n{policy}\n");
+        script
+    }
+
+    /// An application without a policy, which asks the first of these models.
+    #[must_use]
+    pub fn plain_application(mut self, name: &str, models: &[&str], slo_us: u64) -> Self {
         self.0 += &format!(
             "[[application]]\nname = \"{name}\"\ninput = {{ type = \"floats\", shape = [784] }}\n\
-             slo_us = {slo_us}\nrows = {ROWS}\ndefault_output = \"-1\"\nmodels = {models:?}\n\
-             [application.policy]\n{policy}\n"
+             slo_us = {slo_us}\nrows = {ROWS}\ndefault_output = \"-1\"\nmodels = {models:?}\n"
         );
         self
     }

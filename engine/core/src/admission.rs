@@ -78,13 +78,14 @@ impl Core {
     ) {
         let Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to } = *input;
         let id = self.next_query_id();
-        let Application { stats, queries, links, slo_ns, selector, .. } =
+        let Application { stats, queries, links, slo_ns, selector, lead, .. } =
             &mut *self.applications[application];
         let parse_ns = now_ns.saturating_sub(arrived_ns);
         stats.queries.increment();
         stats.parse.record(parse_ns);
         let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(*slo_ns));
-        queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, bytes });
+        let due_ns = lead.due_ns(arrived_ns, deadline_ns);
+        queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes });
         if selector.is_some() {
             return match self.choose(now_ns, (application, row), parse_ns, asking) {
                 Ok(()) => self.ask(now_ns, application, row, sink),
@@ -112,12 +113,12 @@ impl Core {
         row: u32,
         sink: &mut impl Sink,
     ) {
-        let Query { id, asked, deadline_ns, .. } = *self.applications[application].queries.get(row);
+        let Query { id, asked, due_ns, .. } = *self.applications[application].queries.get(row);
         let asked = u32::from(asked);
         if asked == 0 {
             return self.answer_default(now_ns, application, row, Reason::NoModel, &[], sink);
         }
-        self.deadlines.lower(Self::owner_of_application(application), deadline_ns);
+        self.deadlines.lower(Self::owner_of_application(application), due_ns);
         for link in 0..asked {
             let call = CallRef { application, row, link };
             // An earlier one may have answered the query.
@@ -127,7 +128,7 @@ impl Core {
             if self.is_cached(now_ns, call, sink) {
                 continue;
             }
-            if let Err(reason) = self.enqueue(call, deadline_ns) {
+            if let Err(reason) = self.enqueue(call, due_ns) {
                 self.fail_call(now_ns, call, reason, &[], sink);
             }
         }
@@ -149,6 +150,7 @@ impl Core {
             reply_to,
             arrived_ns,
             deadline_ns,
+            due_ns: deadline_ns,
             answered_ns: now_ns,
             outcome,
             ensemble: None,
@@ -161,16 +163,21 @@ impl Core {
     ///
     /// Only here is known how long a query took: rendering and the way to the kernel are part of
     /// it, and so an answer that was in time when it was decided may be late all the same. The
-    /// batch objective leaves room for what replying costs. The application may be gone by now.
+    /// batch objective leaves room for what replying costs, and from answers that were due is
+    /// learned how long before their deadlines others are to be. The application may be gone.
     #[inline]
     pub fn handed_over(&mut self, answered: &HandedOver, now_ns: u64) {
-        let HandedOver { application, queries, arrived_ns, deadline_ns, answered_ns } = *answered;
-        let Some(state) = self.applications.get(application) else { return };
+        let HandedOver { application, queries, arrived_ns, deadline_ns, due_ns, answered_ns } =
+            *answered;
+        let Some(state) = self.applications.get_mut(application) else { return };
         let reply_ns = now_ns.saturating_sub(answered_ns);
         state.stats.reply.record_many(reply_ns, queries);
         state.stats.end_to_end.record_many(now_ns.saturating_sub(arrived_ns), queries);
         if now_ns > deadline_ns {
             state.stats.late.add(u64::from(queries));
+        }
+        if answered_ns >= due_ns {
+            state.lead.observe(answered_ns, now_ns.saturating_sub(due_ns));
         }
         for link in state.links.asked_by_most(state.selector.is_some()) {
             let model = &mut self.models[link.model];
@@ -186,7 +193,7 @@ impl Core {
     }
 
     /// Puts a call into the queue of its model.
-    pub(crate) fn enqueue(&mut self, call: CallRef, deadline_ns: u64) -> Result<(), Reason> {
+    pub(crate) fn enqueue(&mut self, call: CallRef, due_ns: u64) -> Result<(), Reason> {
         let queries = &self.applications[call.application].queries;
         let waiting = Waiting { call, query_id: queries.get(call.row).id };
         let model = &mut self.models[queries.call(call.row, call.link).model];
@@ -194,7 +201,7 @@ impl Core {
             return Err(Reason::NotReady);
         }
         let is_live = |other: &Waiting| is_live(&self.applications, other);
-        let pushed = model.room.queue.push(deadline_ns, waiting, is_live);
+        let pushed = model.room.queue.push(due_ns, waiting, is_live);
         pushed.map_err(|_| Reason::Overloaded)?;
         let queries = &mut self.applications[call.application].queries;
         let left = queries.put(call.row, call.link, Place::Queue);
@@ -215,5 +222,6 @@ pub struct HandedOver {
     pub queries: u32,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
+    pub due_ns: u64,
     pub answered_ns: u64,
 }

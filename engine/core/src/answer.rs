@@ -29,10 +29,11 @@ pub struct Answer<'a> {
     pub application: ApplicationId,
     pub query_id: u64,
     pub reply_to: ReplyTo,
-    /// When the query came, by when it was due, and when this was decided. The caller gives them
-    /// back with [`Core::handed_over`].
+    /// When the query came, by when its answer was promised and when it was to be decided for that,
+    /// and when this was decided. The caller gives them back with [`Core::handed_over`].
     pub arrived_ns: u64,
     pub deadline_ns: u64,
+    pub due_ns: u64,
     pub answered_ns: u64,
     pub outcome: Outcome<'a>,
     /// What is told beside the answer of several models.
@@ -263,6 +264,7 @@ impl Query {
             reply_to: self.reply_to,
             arrived_ns: self.arrived_ns,
             deadline_ns: self.deadline_ns,
+            due_ns: self.due_ns,
             answered_ns: now_ns,
             outcome,
             ensemble,

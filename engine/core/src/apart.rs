@@ -316,7 +316,7 @@ impl Core {
             }
             let done_ns = self.done_ns(now_ns, replica, row_count(&calls));
             // Those of a group stand in the order of their deadlines.
-            let late = calls.partition_point(|call| self.deadline_ns(*call) < done_ns);
+            let late = calls.partition_point(|call| self.due_ns(*call) < done_ns);
             for call in calls.drain(..late) {
                 self.take_back(call);
                 self.fail_call(now_ns, call, Reason::ModelError, NOT_IN_TIME, sink);
@@ -345,8 +345,8 @@ impl Core {
         let known = self.call_mut(call);
         let first_time = !std::mem::replace(&mut known.failed_alone, true);
         let never_crashed = known.crashes == 0;
-        let deadline_ns = self.deadline_ns(call);
-        let in_time = |other| self.done_ns(now_ns, other, 1) <= deadline_ns;
+        let due_ns = self.due_ns(call);
+        let in_time = |other| self.done_ns(now_ns, other, 1) <= due_ns;
         let mut others = self.replicas_of(model).iter().filter(|other| **other != replica);
         let elsewhere = first_time
             && never_crashed

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::ids::ModelId;
+use crate::lead::Lead;
 use crate::limits::LINKS_MAX;
 use crate::query::Queries;
 use crate::rows::Pool;
@@ -83,6 +84,7 @@ pub struct ApplicationPlan {
 #[derive(Debug)]
 pub struct Application {
     pub(crate) slo_ns: u64,
+    pub(crate) lead: Lead,
     pub(crate) pool: Pool,
     pub(crate) queries: Queries,
     pub(crate) links: Box<Links>,
@@ -105,6 +107,7 @@ impl Application {
         stats.rows.set(u64::from(rows));
         Self {
             slo_ns,
+            lead: Lead::new(slo_ns),
             pool,
             queries: Queries::new(rows, width(links_max, has_policy)),
             links: Box::default(),

@@ -35,7 +35,7 @@ impl Core {
         let Some(mut cache) = self.models[model].cache.take() else { return false };
         let waiter = Waiting { call, query_id: query.id };
         let input = pool.row_mut(call.row, query.bytes as usize);
-        let is_done = match cache.request(now_ns, input, waiter, query.deadline_ns) {
+        let is_done = match cache.request(now_ns, input, waiter, query.due_ns) {
             Found::Hit { output, spec } => {
                 self.give_output(now_ns, call, OutputBytes::borrowed(output), spec, sink);
                 true
@@ -118,8 +118,8 @@ impl Core {
             if !is_live(&self.applications, &waiter) {
                 continue;
             }
-            let deadline_ns = self.deadline_ns(waiter.call);
-            match self.enqueue(waiter.call, deadline_ns) {
+            let due_ns = self.due_ns(waiter.call);
+            match self.enqueue(waiter.call, due_ns) {
                 Ok(()) => {
                     self.call_mut(waiter.call).entry = Some(entry);
                     return;

@@ -83,7 +83,7 @@ impl Core {
             RowRef { pool, row: call.row, bytes: queries.get(call.row).bytes }
         }));
         let first = *calls.first()?;
-        Some(BatchPlan { deadline_ns: self.deadline_ns(first) })
+        Some(BatchPlan { deadline_ns: self.due_ns(first) })
     }
 
     /// Forms a batch, if it is time: of what waits apart, of the queue, or of the calls of another.

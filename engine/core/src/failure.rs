@@ -69,6 +69,12 @@ impl Core {
         self.deadlines.next_ns()
     }
 
+    /// Whether it has now.
+    #[inline]
+    pub fn is_due(&self, now_ns: u64) -> bool {
+        self.deadlines.next_ns().is_some_and(|due_ns| due_ns <= now_ns)
+    }
+
     /// An incarnation is gone. What it had in flight goes elsewhere, at most once more and alone
     /// after a crash.
     pub fn replica_lost(
@@ -231,8 +237,8 @@ impl Core {
                 // It is alone, or a copy of it was elsewhere when that container died.
                 self.wait_as_suspect(*call);
             } else {
-                let deadline_ns = self.deadline_ns(*call);
-                if let Err(reason) = self.enqueue(*call, deadline_ns) {
+                let due_ns = self.due_ns(*call);
+                if let Err(reason) = self.enqueue(*call, due_ns) {
                     self.fail_call(now_ns, *call, reason, &[], sink);
                 }
             }

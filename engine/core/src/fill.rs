@@ -189,7 +189,7 @@ impl Core {
         let mut others = None;
         loop {
             let first = filling.calls.get(filling.given_up);
-            let first = first.map(|call| (*call, self.deadline_ns(*call)));
+            let first = first.map(|call| (*call, self.due_ns(*call)));
             let Some((head, deadline_ns)) = first.or_else(|| self.head(model)) else { break };
             let waiting = self.open_in_queue(model);
             let most = prospect.limit.min(waiting);

@@ -118,7 +118,7 @@ impl Core {
         let life = self.replicas[late].incarnation.as_ref()?;
         let helps = |calls: &[CallRef]| {
             let done_ns = self.copied_ns(now_ns, replica, row_count(calls));
-            calls.last().is_some_and(|last| done_ns <= self.deadline_ns(*last))
+            calls.last().is_some_and(|last| done_ns <= self.due_ns(*last))
         };
         let batches = life.batches.iter().enumerate().filter(|(_, batch)| batch.in_flight);
         let to_copy = batches.filter(|(_, batch)| {
@@ -144,7 +144,7 @@ impl Core {
                 break;
             }
             let query = self.query(*call);
-            let is_in_time = query.is_open && done_ns <= query.deadline_ns;
+            let is_in_time = query.is_open && done_ns <= query.due_ns;
             let known = self.call(*call);
             if is_in_time && known.is_pending && !known.is_hedged {
                 self.call_mut(*call).is_hedged = true;

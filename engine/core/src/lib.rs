@@ -10,12 +10,13 @@
 //!                                                               └─ call ▸ model's queue ─┤
 //!   answer ◂─ combine ◂─ complete ◂─ (the replica predicts) ◂─ sent ◂─ next_batch ◂──────┘
 //!      ▲
-//!      └── tick: at its deadline, of what is there
+//!      └── tick: when it is due, of what is there
 //! ```
 //!
 //! Invariants:
-//! - A query that is admitted is answered exactly once, at its deadline at the latest (as soon as
-//!   [`Core::tick`] is called then); unless its client goes before, then it is not answered.
+//! - A query that is admitted is answered exactly once, when it is due at the latest (as soon as
+//!   [`Core::tick`] is called then); unless its client goes before, then it is not answered. It is
+//!   due before its deadline by what handing an answer over takes (`lead`).
 //! - A row is free again when its query is closed and no batch has any of its calls.
 //! - A call that was in flight when its container died is sent once more, alone; if it dies again
 //!   the call fails, so a query costs a model two lives at most.
@@ -28,13 +29,14 @@
 //!
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
-//! goes, by `change` · `admission` a query comes · `dispatch`, `timing`, `sharing`, `fill` batches are formed and come
-//! back ·
-//! `apart` what is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice ·
+//! goes, by `change` · `admission` a query comes · `timing`, `sharing`, `fill`, `dispatch` batches
+//! are formed and come back · `apart` what is sent again after a crash or a failure · `hedge`,
+//! `hedging` what is sent twice ·
 //! `failure` death, hangs, deadlines · `warm_up`, `warming` probes before queries · `answer`
-//! combination, answers · `deadlines` what is due · [`rows`] where inputs lie · [`batching`]
-//! queues, limits, estimates · [`policy`] whom to ask, what is made of it · [`contexts`] with whose
-//! state · [`stats`] what is counted · `view` one look at everything.
+//! combination, answers · `deadlines` what is due · `lead` how long before its deadline · [`rows`]
+//! where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made
+//! of it · [`contexts`] with whose state · [`stats`] what is counted · `view` one look at
+//! everything.
 
 #![forbid(unsafe_code)]
 
@@ -56,6 +58,7 @@ mod fill;
 mod hedge;
 mod hedging;
 pub mod ids;
+mod lead;
 pub mod limits;
 mod model;
 pub mod policy;
@@ -318,8 +321,8 @@ impl Core {
         self.applications[call.application].queries.call_mut(call.row, call.link)
     }
 
-    fn deadline_ns(&self, call: CallRef) -> u64 {
-        self.query(call).deadline_ns
+    fn due_ns(&self, call: CallRef) -> u64 {
+        self.query(call).due_ns
     }
 
     /// An entry for an open call, in the queue or apart.

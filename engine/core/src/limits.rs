@@ -16,6 +16,14 @@ cutter_limits::limits! {
         LEFT_OVER_RESERVED: usize = 4096, "entries";
         /// Drains that may be under way at one time.
         DRAINS_MAX: usize = APPLICATIONS_MAX + MODELS_MAX + REPLICAS_TOTAL_MAX as usize, "drains";
+        /// The most that an answer that is due is decided before the deadline of its query.
+        LEAD_NS_MAX: u64 = 1_000_000, "ns";
+        /// It is also no more than one part in this many of the time that the query has.
+        LEAD_PARTS: u64 = 20, "parts";
+        /// Answers in a row that are handed over too late and raise it from nothing to the most.
+        LEAD_STEPS: u64 = 64, "answers";
+        /// Answers handed over by the deadline for each one that is not, where it stands still.
+        LEAD_WITHIN: u64 = 99, "answers";
         /// Bytes of outputs that wait for others of the same query. Beyond: such a call fails.
         KEPT_OUTPUT_BYTES_MAX: usize = 64 << 20, "bytes";
         /// Containers that may die with one query in flight before it is answered with an error.
@@ -227,6 +235,8 @@ cutter_limits::limits! {
 const _: () = {
     assert!(QUEUE_ROOM_PER_ROW >= 2, "looking for the dead must free as many as may live");
     assert!(1 << (RETRIES_MAX - 1) >= BATCH_MAX);
+    assert!(LEAD_PARTS > 1 && LEAD_STEPS > 0 && LEAD_WITHIN > 0);
+    assert!(LEAD_NS_MAX / LEAD_STEPS >= LEAD_WITHIN, "it must be able to shrink");
     assert!(FAILING_SHARE_PERCENT > 50, "half of the batches fail while a bad input is looked for");
     assert!(FAILED_PAUSE_NS_MIN > 0 && FAILED_PAUSE_NS_MIN <= FAILED_PAUSE_NS_MAX);
     assert!(0.5 <= HEDGE_QUANTILE && HEDGE_QUANTILE < 1.0 && 0.0 < HEDGE_GAIN && HEDGE_GAIN < 1.0);

@@ -11,7 +11,7 @@
 //!         [ c c c ]    [ c c c ]    [ c c c ]     calls: as many as models can be asked
 //! ```
 //!
-//! Which query is due first is known by a queue of deadlines. All but those with a deadline of
+//! Which query is due first is known by a queue of the times. All but those with a deadline of
 //! their own come in order, which costs one step each. A closed query's entry is dropped when it
 //! comes to the head, and the next query looks for that: so the queue is about as long as there are
 //! open queries, and stays in the cache.
@@ -33,6 +33,8 @@ pub(crate) struct Query {
     pub reply_to: ReplyTo,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
+    /// When it is decided at the latest, so that its answer is handed over by the deadline.
+    pub due_ns: u64,
     /// Bytes of the input.
     pub bytes: u32,
     pub is_open: bool,
@@ -49,6 +51,7 @@ const VACANT: Query = Query {
     reply_to: 0,
     arrived_ns: 0,
     deadline_ns: 0,
+    due_ns: 0,
     bytes: 0,
     is_open: false,
     asked: 0,
@@ -63,6 +66,7 @@ pub(crate) struct NewQuery {
     pub reply_to: ReplyTo,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
+    pub due_ns: u64,
     pub bytes: u32,
 }
 
@@ -138,13 +142,13 @@ impl Queries {
     /// Opens the query of a reserved row.
     pub fn open(&mut self, row: u32, query: NewQuery) {
         assert!(!self.table[row as usize].is_open);
-        let NewQuery { id, reply_to, arrived_ns, deadline_ns, bytes } = query;
+        let NewQuery { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes } = query;
         self.table[row as usize] =
-            Query { id, reply_to, arrived_ns, deadline_ns, bytes, is_open: true, ..VACANT };
+            Query { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes, is_open: true, ..VACANT };
         self.open += 1;
         let table = &self.table;
         self.due.drop_first_dead(|due| is_open(table, due));
-        let pushed = self.due.push(deadline_ns, Due { row, id }, |due| is_open(table, due));
+        let pushed = self.due.push(due_ns, Due { row, id }, |due| is_open(table, due));
         assert!(pushed.is_ok(), "each open query has a row, and there is room for twice as many");
     }
 
@@ -272,7 +276,7 @@ impl Queries {
         query
     }
 
-    /// The first query that is due, which is open, and its deadline. Those closed before it are
+    /// The first query that is due, which is open, and when. Those closed before it are
     /// dropped.
     pub fn first_due(&mut self) -> Option<(u32, u64)> {
         let table = &self.table;
@@ -302,7 +306,8 @@ mod tests {
 
     fn opened(queries: &mut Queries, pool: &mut Pool, id: u64, deadline_ns: u64) -> u32 {
         let row = pool.take().unwrap();
-        queries.open(row, NewQuery { id, reply_to: id, arrived_ns: id, deadline_ns, bytes: 4 });
+        let (reply_to, arrived_ns, due_ns) = (id, id, deadline_ns);
+        queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes: 4 });
         row
     }
 

@@ -4,8 +4,8 @@
 pub mod sums;
 
 use cutter_core::limits::{
-    ALPHA_MAX, BATCH_MAX, CONTEXT_SAVE_WAIT_NS, DEVIATION_MAX, DEVIATION_MIN, DISCOUNT_MAX,
-    DISCOUNT_MIN, ETA_MAX, ETA_MIN, LINKS_MAX,
+    ALPHA_MAX, BATCH_MAX, CACHE_WINDOW_MIN, CONTEXT_SAVE_WAIT_NS, DEVIATION_MAX, DEVIATION_MIN,
+    DISCOUNT_MAX, DISCOUNT_MIN, ETA_MAX, ETA_MIN, LINKS_MAX,
 };
 use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
@@ -109,6 +109,15 @@ cutter_limits::limits! {
         REPLY_ITEMS_KEPT: usize = 32, "items";
         /// Answers whose buffers are kept for their next use.
         SPARE_REPLIES_MAX: usize = 4096, "answers";
+        /// For bodies that were read a moment ago, and their rows: of each application with a model
+        /// whose outputs are kept.
+        MEMO_BYTES: usize = 4 << 20, "bytes";
+        /// Bytes of a body of numbers, and of the row that it comes to, for each byte of that row,
+        /// as a rule. From this follows how many bodies can be remembered.
+        MEMO_BYTES_PER_ROW_BYTE: usize = 3, "bytes";
+        /// Remembering bodies pays if one at least in so many comes again: one that does not costs
+        /// a third of what reading it does, and one that does saves most of that.
+        MEMO_PAYS_PARTS: u32 = 4, "bodies";
         /// Capacity that a connection keeps between its sends.
         SEND_BYTES_KEPT: usize = 4 << 10, "bytes";
         /// Capacity from which a buffer is kept for the next, or freed on the control thread:
@@ -430,6 +439,9 @@ const _: () = {
     assert!(GARBAGE_BYTES_MIN >= OWN_MAPPING_BYTES_MIN);
     assert!(PIECE_BYTES <= AT_ONCE_BYTES_MAX && AT_ONCE_BYTES_MAX <= SEND_BYTES_MAX);
     assert!(SEND_BYTES_MAX <= TURN_BYTES_MAX && SEND_BYTES_MAX <= RING_SEND_BYTES_MAX);
+    assert!(MEMO_BYTES as u64 >= CACHE_BYTES_MIN && MEMO_BYTES as u64 <= CACHE_BYTES_MAX);
+    assert!(MEMO_PAYS_PARTS > 1 && MEMO_PAYS_PARTS <= CACHE_WINDOW_MIN);
+    assert!(MEMO_BYTES_PER_ROW_BYTE > 1);
     assert!(SEND_GRACE_NS < KEEP_ALIVE_IDLE_NS);
     // Who sends small requests one behind another is received from without a new buffer.
     assert!(INPUT_BYTES_KEPT >= 2 * RECEIVE_BUFFER_BYTES as usize);

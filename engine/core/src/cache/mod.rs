@@ -67,7 +67,7 @@ use waiters::{List, Waiters};
 use worth::Worth;
 
 /// A keyed hash of an input.
-type Hash = fn(&[u8], u64) -> u128;
+pub type Hash = fn(&[u8], u64) -> u128;
 
 /// What a request finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +119,11 @@ impl<W: Copy> Cache<W> {
         Self::with_hash(plan, xxh3_128_with_seed)
     }
 
-    /// One whose inputs are told apart by another hash.
-    fn with_hash(plan: CachePlan, hash: Hash) -> Self {
+    /// One whose inputs are told apart by another hash: to see what becomes of collisions.
+    ///
+    /// # Panics
+    /// When the memory is not within the limits.
+    pub fn with_hash(plan: CachePlan, hash: Hash) -> Self {
         let waiter_bytes = Waiters::<W>::table_bytes(1);
         let entry_bytes = Slab::<Entry, OfEntry>::table_bytes(1) + Index::table_bytes(1);
         let division = plan.divide(size_of::<Self>(), waiter_bytes, entry_bytes);
@@ -135,7 +138,7 @@ impl<W: Copy> Cache<W> {
             entries: Slab::new(entries),
             entries_used: 0,
             waiters: Waiters::new(waiters),
-            worth: Worth::new(entries),
+            worth: Worth::new(entries, plan.pays_parts),
             spec: None,
             era: 0,
             ttl_ns: plan.ttl_ns.unwrap_or(u64::MAX),

@@ -25,6 +25,8 @@ pub struct CachePlan {
     pub input_bytes: usize,
     /// How long an output is good for. Without: for ever.
     pub ttl_ns: Option<u64>,
+    /// It is on while it saves one evaluation at least in so many requests.
+    pub pays_parts: u32,
     /// Keys the hash: drawn at random, so that nobody outside can find inputs that collide.
     pub seed: u64,
     pub stats: Arc<CacheStats>,

@@ -2,7 +2,7 @@
 //!
 //! The rule. Requests are counted in windows, each as long as there are entries: what comes again
 //! later than that would not be found anyway. A window pays if one call at least was saved for each
-//! [`CACHE_PAYS_PARTS`] requests. After one that does not, the cache is off for
+//! so many requests as the plan says. After one that does not, the cache is off for
 //! [`CACHE_OFF_WINDOWS`] windows, and then it is tried for one. What it holds it keeps meanwhile,
 //! so that each try starts with what those before it have found.
 //!
@@ -10,7 +10,7 @@
 //!   on │ pays │ pays │ pays not │            off             │ pays not │      off …
 //! ```
 
-use crate::limits::{CACHE_OFF_WINDOWS, CACHE_PAYS_PARTS, CACHE_WINDOW_MAX, CACHE_WINDOW_MIN};
+use crate::limits::{CACHE_OFF_WINDOWS, CACHE_WINDOW_MAX, CACHE_WINDOW_MIN};
 
 /// What a cache has saved of late.
 #[derive(Debug)]
@@ -19,15 +19,16 @@ pub(super) struct Worth {
     /// Requests until the next decision.
     left: u32,
     saved: u32,
+    pays_parts: u32,
     is_off: bool,
 }
 
 impl Worth {
-    /// Of a cache with so many entries.
-    pub fn new(entries: usize) -> Self {
+    /// Of a cache with so many entries, which pays if one call is saved in so many requests.
+    pub fn new(entries: usize, pays_parts: u32) -> Self {
         let window = u32::try_from(entries).unwrap_or(CACHE_WINDOW_MAX);
         let window = window.clamp(CACHE_WINDOW_MIN, CACHE_WINDOW_MAX);
-        Self { window, left: window, saved: 0, is_off: false }
+        Self { window, left: window, saved: 0, pays_parts, is_off: false }
     }
 
     /// Somebody requests. Says whether the cache is on.
@@ -51,7 +52,7 @@ impl Worth {
     }
 
     fn decide(&mut self) {
-        let pays = self.saved >= self.window / CACHE_PAYS_PARTS;
+        let pays = self.saved >= self.window / self.pays_parts;
         // Off is followed by a try, whatever was saved.
         self.is_off = !self.is_off && !pays;
         self.left = if self.is_off { self.window * CACHE_OFF_WINDOWS } else { self.window };
@@ -62,6 +63,7 @@ impl Worth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::CACHE_PAYS_PARTS;
 
     /// In how many of so many requests the cache is on, if each one in `parts` is saved then.
     fn on(worth: &mut Worth, requests: u32, parts: u32) -> u32 {
@@ -75,20 +77,21 @@ mod tests {
 
     #[test]
     fn a_window_is_as_long_as_there_are_entries_within_bounds() {
-        let windows = [1, 5_000, usize::MAX].map(|entries| Worth::new(entries).window);
+        let windows =
+            [1, 5_000, usize::MAX].map(|entries| Worth::new(entries, CACHE_PAYS_PARTS).window);
         assert_eq!(windows, [CACHE_WINDOW_MIN, 5_000, CACHE_WINDOW_MAX]);
     }
 
     #[test]
     fn it_is_on_while_just_enough_is_saved() {
-        let mut worth = Worth::new(0);
+        let mut worth = Worth::new(0, CACHE_PAYS_PARTS);
         let requests = CACHE_WINDOW_MIN * 40;
         assert_eq!(on(&mut worth, requests, CACHE_PAYS_PARTS), requests);
     }
 
     #[test]
     fn it_is_off_in_all_windows_but_one_in_a_cycle_while_a_little_less_is_saved() {
-        let mut worth = Worth::new(0);
+        let mut worth = Worth::new(0, CACHE_PAYS_PARTS);
         let cycles = 10;
         let requests = CACHE_WINDOW_MIN * (1 + CACHE_OFF_WINDOWS) * cycles;
         assert_eq!(on(&mut worth, requests, CACHE_PAYS_PARTS + 2), CACHE_WINDOW_MIN * cycles);
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn it_stays_on_from_the_first_try_that_pays() {
-        let mut worth = Worth::new(0);
+        let mut worth = Worth::new(0, CACHE_PAYS_PARTS);
         on(&mut worth, CACHE_WINDOW_MIN + 1, u32::MAX);
         assert!(worth.is_off());
         let off = CACHE_WINDOW_MIN * CACHE_OFF_WINDOWS - 1;

@@ -26,8 +26,8 @@ impl Core {
         parse_ns: u64,
         asking: &Asking<'_>,
     ) -> Result<(), Refusal> {
-        let deadline_ns = self.applications[application].queries.get(row).deadline_ns;
-        let servable = self.servable(now_ns, application, deadline_ns);
+        let due_ns = self.applications[application].queries.get(row).due_ns;
+        let servable = self.servable(now_ns, application, due_ns);
         let Application { selector, queries, links, .. } = &mut *self.applications[application];
         let Some(selector) = selector else { return Err((Reason::NoModel, &[])) };
         selector.begin_undecided(row);

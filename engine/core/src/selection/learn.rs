@@ -174,15 +174,17 @@ impl Core {
             self.cancel(application, row, 0);
             return Updated::Unknown;
         }
+        // Nobody waits for an answer that takes its time to be handed over.
         let deadline_ns = now_ns.saturating_add(EVALUATION_NS);
-        let asked = self.servable(now_ns, application, deadline_ns);
+        let due_ns = deadline_ns;
+        let asked = self.servable(now_ns, application, due_ns);
         if asked.is_empty() {
             self.cancel(application, row, 0);
             return Updated::NotReady;
         }
         let id = self.next_query_id();
         let Application { selector, queries, links, .. } = &mut *self.applications[application];
-        let query = NewQuery { id, reply_to: 0, arrived_ns: now_ns, deadline_ns, bytes };
+        let query = NewQuery { id, reply_to: 0, arrived_ns: now_ns, deadline_ns, due_ns, bytes };
         queries.open(row, query);
         ask_all(queries, links, row, asked, now_ns);
         if let Some(selector) = selector

@@ -12,15 +12,10 @@ use crate::policy::Models;
 
 impl Core {
     /// The linked models, of those that are on, that are ready and would answer before
-    /// `deadline_ns` (a prediction is never longer than the loosest SLO, so that is late). If
+    /// `due_ns` (a prediction is never longer than the loosest SLO, so that is late). If
     /// none would, those that are ready: the predictions may be wrong. If none is, those that are
     /// being started.
-    pub(super) fn servable(
-        &self,
-        now_ns: u64,
-        application: ApplicationId,
-        deadline_ns: u64,
-    ) -> Models {
+    pub(super) fn servable(&self, now_ns: u64, application: ApplicationId, due_ns: u64) -> Models {
         let state = &self.applications[application];
         let learner = state.selector.as_ref().and_then(|selector| selector.learner.as_ref());
         let Some(learner) = learner else { return Models::NONE };
@@ -28,7 +23,7 @@ impl Core {
         let (mut in_time, mut ready, mut expected) = (Models::NONE, Models::NONE, Models::NONE);
         for (arm, link) in links.filter(|(arm, _)| learner.is_on(*arm)) {
             match self.answers_at(now_ns, link.model) {
-                Some(done_ns) if done_ns < deadline_ns => in_time = in_time.with(arm),
+                Some(done_ns) if done_ns < due_ns => in_time = in_time.with(arm),
                 Some(_) => ready = ready.with(arm),
                 None if self.models[link.model].availability == Availability::Expected => {
                     expected = expected.with(arm);

@@ -133,6 +133,7 @@ fn an_answer_handed_over_after_the_deadline_is_late_whatever_it_carries() {
             queries: 1,
             arrived_ns: START_NS,
             deadline_ns: START_NS + 20 * MS,
+            due_ns: START_NS + 20 * MS,
             answered_ns: START_NS + MS,
         };
         world.core.handed_over(&handed_over, START_NS + after_ns);

@@ -80,11 +80,13 @@ fn setup() -> impl Strategy<Value = Setup> {
             prop::collection::vec(application(models.len()), 1..=3),
             Just(models),
             prop::collection::vec(machine(), slots),
+            prop_oneof![Just(0), 0..2 * MS],
         )
-            .prop_map(|(applications, models, machines)| Setup {
+            .prop_map(|(applications, models, machines, reply_ns)| Setup {
                 applications,
                 models,
                 machines,
+                reply_ns,
             })
     })
 }

@@ -7,7 +7,7 @@ use super::oracle::Given;
 use super::world::{Event, MS, ModelSetup, START_NS, Setup, US, World};
 use crate::cache::{Cache, CachePlan};
 use crate::ids::ApplicationId;
-use crate::limits::CACHE_BYTES_MIN;
+use crate::limits::{CACHE_BYTES_MIN, CACHE_PAYS_PARTS};
 use crate::stats::Reason;
 use crate::{Admission, Answer, Asked, BatchResults, Core, Death, Outcome, Sink};
 
@@ -377,6 +377,7 @@ fn who_has_joined_a_call_that_is_sent_twice_gets_the_first_output_and_so_do_late
         bytes_max: CACHE_BYTES_MIN,
         input_bytes: 4,
         ttl_ns: None,
+        pays_parts: CACHE_PAYS_PARTS,
         seed: 1,
         stats: Arc::default(),
     })));

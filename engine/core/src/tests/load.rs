@@ -41,6 +41,7 @@ fn setup(depth: u32, services: &[Service]) -> Setup {
             hedge: None,
         }],
         machines: services.iter().map(machine).collect(),
+        reply_ns: 0,
     }
 }
 

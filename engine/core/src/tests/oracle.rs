@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::fleet::{BROKEN_MESSAGE, Input, output_of, read_output};
 use crate::ids::ApplicationId;
-use crate::limits::CRASHES_MAX;
+use crate::limits::{CRASHES_MAX, LEAD_NS_MAX, LEAD_PARTS};
 use crate::stats::Reason;
-use crate::{Answer, Death, Outcome, Sink};
+use crate::{Answer, Death, HandedOver, Outcome, Sink};
 
 /// A query fails in halves, down to itself alone: once in each, once more in the first batch of
 /// all, and once more alone on another replica.
@@ -28,6 +28,8 @@ pub struct Record {
     pub input: Input,
     pub arrived_ns: u64,
     pub deadline_ns: u64,
+    /// When it is decided at the latest.
+    pub due_ns: u64,
     row: Option<u32>,
     /// The models asked, in order.
     pub calls: Vec<CallRecord>,
@@ -86,6 +88,8 @@ pub struct Oracle {
     pub now_ns: u64,
     pub queries: Vec<Record>,
     pub batches: Vec<Sent>,
+    /// Answers on their way to the kernel.
+    pub replied: Vec<HandedOver>,
     /// The last query in each row, by application and row: the input that stands there.
     rows: HashMap<(usize, u32), usize>,
     /// Per model, what waits and is no suspect.
@@ -111,8 +115,11 @@ impl Oracle {
         models: &[usize],
         input: Input,
         arrived_ns: u64,
-        deadline_ns: u64,
+        (deadline_ns, due_ns): (u64, u64),
     ) -> usize {
+        let lead_ns = deadline_ns - due_ns;
+        let part_ns = (deadline_ns - arrived_ns) / LEAD_PARTS;
+        assert!(lead_ns <= part_ns.min(LEAD_NS_MAX), "more is given up than may be");
         let call = |model: &usize| CallRecord { model: *model, ..CallRecord::default() };
         self.queries.push(Record {
             application,
@@ -120,6 +127,7 @@ impl Oracle {
             input,
             arrived_ns,
             deadline_ns,
+            due_ns,
             row: None,
             calls: models.iter().map(call).collect(),
             answer: None,
@@ -140,7 +148,7 @@ impl Oracle {
         let query = &mut self.queries[number];
         query.row = Some(row);
         for call in &query.calls {
-            self.waiting[call.model].insert((query.deadline_ns, number));
+            self.waiting[call.model].insert((query.due_ns, number));
         }
     }
 
@@ -165,7 +173,7 @@ impl Oracle {
         for &number in queries {
             let query = &mut self.queries[number];
             assert!(query.is_open(), "query {number} was sent though nobody waits for it");
-            let deadline_ns = query.deadline_ns;
+            let due_ns = query.due_ns;
             let call = query.call(model);
             assert_eq!(call.held_by, [0; 0], "query {number} is twice at one model");
             call.held_by.push(replica);
@@ -173,7 +181,7 @@ impl Oracle {
             assert!(call.sends <= 1 + call.returns, "query {number} was sent again");
             let most = call.batch_max.unwrap_or(usize::MAX);
             assert!(queries.len() <= most, "query {number} is not in halves");
-            self.waiting[model].remove(&(deadline_ns, number));
+            self.waiting[model].remove(&(due_ns, number));
         }
         let kind = |call: &CallRecord| (call.crashes > 0, call.failures > 0);
         let (suspect, again) = kind(self.queries[queries[0]].call(model));
@@ -206,8 +214,8 @@ impl Oracle {
             assert!(!std::mem::replace(&mut call.hedged, true), "query {number} is hedged again");
             call.held_by.push(replica);
         }
-        let deadlines = queries.iter().map(|number| self.queries[*number].deadline_ns);
-        assert!(deadlines.is_sorted(), "a batch out of order");
+        let due = queries.iter().map(|number| self.queries[*number].due_ns);
+        assert!(due.is_sorted(), "a batch out of order");
         self.batches.push(Sent { at_ns: self.now_ns, replica, queries: queries.to_vec() });
         let calls = self.queries.iter().flat_map(|query| &query.calls);
         let calls = || calls.clone().filter(|call| call.model == model);
@@ -266,7 +274,7 @@ impl Oracle {
         self.landed(replica, model, queries);
         for &number in queries {
             let query = &mut self.queries[number];
-            let (is_open, deadline_ns) = (query.is_open(), query.deadline_ns);
+            let (is_open, due_ns) = (query.is_open(), query.due_ns);
             let call = query.call(model);
             match death {
                 Death::Crash => call.crashes += 1,
@@ -277,7 +285,7 @@ impl Oracle {
             }
             call.returns += 1;
             if is_open && call.crashes == 0 && call.failures == 0 {
-                self.waiting[model].insert((deadline_ns, number));
+                self.waiting[model].insert((due_ns, number));
             }
         }
     }
@@ -329,11 +337,11 @@ impl Oracle {
     /// Earliest deadline first, within the batch and towards what goes on waiting. A query that
     /// asks others too may have been given up here: nobody tells.
     fn check_order(&self, model: usize, queries: &[usize]) {
-        let deadlines: Vec<u64> = queries.iter().map(|n| self.queries[*n].deadline_ns).collect();
-        assert!(deadlines.is_sorted(), "a batch out of order: {deadlines:?}");
+        let due: Vec<u64> = queries.iter().map(|number| self.queries[*number].due_ns).collect();
+        assert!(due.is_sorted(), "a batch out of order: {due:?}");
         let surely = |(_, number): &&(u64, usize)| self.queries[*number].calls.len() == 1;
         let waits = self.waiting[model].iter().find(surely);
-        if let (Some(last), Some(waits)) = (deadlines.last(), waits) {
+        if let (Some(last), Some(waits)) = (due.last(), waits) {
             assert!(waits.0 >= *last, "query {} was overtaken by a later one", waits.1);
         }
     }
@@ -341,7 +349,7 @@ impl Oracle {
     fn waits_no_more(&mut self, number: usize) {
         let query = &self.queries[number];
         for call in &query.calls {
-            self.waiting[call.model].remove(&(query.deadline_ns, number));
+            self.waiting[call.model].remove(&(query.due_ns, number));
         }
     }
 }
@@ -368,9 +376,19 @@ impl Sink for Oracle {
         assert!(!query.abandoned, "query {number} was answered though its client has gone");
         assert_eq!(answer.application, query.id);
         assert_eq!(answer.answered_ns, self.now_ns);
-        let times_ns = (answer.arrived_ns, answer.deadline_ns);
-        assert_eq!(times_ns, (query.arrived_ns, query.deadline_ns));
-        assert!(self.now_ns <= query.deadline_ns, "query {number} was answered after its deadline");
+        let times_ns = (answer.arrived_ns, answer.deadline_ns, answer.due_ns);
+        let is_refused = query.row.is_none();
+        let due_ns = if is_refused { query.deadline_ns } else { query.due_ns };
+        assert_eq!(times_ns, (query.arrived_ns, query.deadline_ns, due_ns));
+        assert!(self.now_ns <= due_ns, "query {number} was decided too late");
+        self.replied.push(HandedOver {
+            application: answer.application,
+            queries: 1,
+            arrived_ns: answer.arrived_ns,
+            deadline_ns: answer.deadline_ns,
+            due_ns: answer.due_ns,
+            answered_ns: answer.answered_ns,
+        });
         let first_brought = query.calls.iter().find(|call| call.brought).map(|call| call.model);
         let given = match answer.outcome {
             Outcome::Prediction { output, .. } => {

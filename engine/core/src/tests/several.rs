@@ -4,6 +4,7 @@ use super::fleet::{ITEM_MESSAGE, Input};
 use super::oracle::Given;
 use super::world::{Event, MS, Setup, US, World};
 use crate::Asked;
+use crate::limits::{LEAD_NS_MAX, LEAD_STEPS};
 use crate::stats::Reason;
 
 /// Both models are asked; the first takes 5 ms, the second 1 ms.
@@ -60,6 +61,37 @@ fn at_the_deadline_what_is_there_is_told() {
     setup.machines[0].service.fixed_ns = 30 * MS;
     let world = answered(&setup, Input::Good);
     assert_eq!(world.answer(0), (20 * MS, Given::Prediction));
+}
+
+#[test]
+fn once_it_is_known_what_handing_over_takes_answers_are_with_the_kernel_by_the_deadline() {
+    let mut setup = slow_and_quick();
+    setup.machines[0].service.fixed_ns = 30 * MS;
+    setup.models[0].batch_timeout_ns = 200 * MS;
+    setup.reply_ns = 300 * US;
+    let mut world = setup.build_up();
+    (0..200).for_each(|query| world.query_at(query * 100 * MS, Input::Good));
+    world.finish();
+    let took_ns = |number: usize| world.answer(number).0 - number as u64 * 100 * MS;
+    assert_eq!(took_ns(0), 20 * MS, "nothing is known yet");
+    let step_ns = LEAD_NS_MAX / LEAD_STEPS;
+    for handed_over_ns in (50..200).map(|number| took_ns(number) + 300 * US) {
+        assert!(handed_over_ns.abs_diff(20 * MS) <= step_ns, "after {handed_over_ns} ns");
+    }
+    let late = world.stats.applications[0].late.get();
+    assert!((1..25).contains(&late), "{late} of them were late, most of them the first");
+}
+
+#[test]
+fn an_answer_that_comes_in_time_teaches_nothing_of_those_that_are_due() {
+    let mut setup = Setup::models(2);
+    setup.reply_ns = 300 * US;
+    let mut world = setup.build_up();
+    (0..100).for_each(|query| world.query_at(query * 100 * MS, Input::Good));
+    world.at(100 * 100 * MS, Event::Hang { replica: 0 });
+    world.query_at(101 * 100 * MS, Input::Good);
+    world.finish();
+    assert_eq!(world.answer(100).0, (101 * 100 + 20) * MS);
 }
 
 #[test]

@@ -22,7 +22,9 @@ use super::oracle::{Given, Oracle};
 use crate::batching::Forming;
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::stats::{ApplicationStats, ModelStats, Reason};
-use crate::{Admission, Asked, Availability, BatchResults, Core, Death, LimitPlan, Warmed};
+use crate::{
+    Admission, Asked, Availability, BatchResults, Core, Death, HandedOver, LimitPlan, Warmed,
+};
 use control::Control;
 
 pub const US: u64 = 1_000;
@@ -86,6 +88,8 @@ pub enum Event {
         back_after_ns: u64,
     },
     Return(Returning),
+    /// The kernel has an answer.
+    HandedOver(HandedOver),
     /// The batch that runs in this incarnation is done.
     Done {
         replica: usize,
@@ -146,6 +150,8 @@ pub struct Setup {
     pub applications: Vec<ApplicationSetup>,
     pub models: Vec<ModelSetup>,
     pub machines: Vec<MachinePlan>,
+    /// What handing over an answer takes; nobody tells, if it is nothing.
+    pub reply_ns: u64,
 }
 
 impl Setup {
@@ -169,6 +175,7 @@ impl Setup {
                 restart_ns: Some(5 * MS),
                 warms_up: None,
             }],
+            reply_ns: 0,
         }
     }
 
@@ -222,6 +229,7 @@ pub struct World {
     pub probes: Vec<usize>,
     pub warmed: Vec<Warmed>,
     control: Control,
+    reply_ns: u64,
     now_ns: u64,
     /// By time, and by number at the same time.
     events: BTreeMap<(u64, u64), Event>,
@@ -259,6 +267,7 @@ impl World {
             probes: Vec::new(),
             warmed: Vec::new(),
             control: Control::new(setup),
+            reply_ns: setup.reply_ns,
             now_ns: START_NS,
             events: BTreeMap::new(),
             next_event: 0,
@@ -370,6 +379,7 @@ impl World {
         }
         self.serve();
         self.hear_changes();
+        self.reply();
         self.rows_in_use_max = self.rows_in_use_max.max(self.rows_in_use());
     }
 
@@ -414,6 +424,7 @@ impl World {
                 self.retire_replica(replica, back_after_ns);
             }
             Event::Return(what) => self.comes_back(what),
+            Event::HandedOver(answered) => self.core.handed_over(&answered, self.now_ns),
             Event::Done { replica, life } => self.done(replica, life),
             Event::Killed { replica, life } => {
                 if self.machines[replica].life == life {
@@ -423,12 +434,23 @@ impl World {
         }
     }
 
+    /// What was decided goes to the kernel.
+    fn reply(&mut self) {
+        for answered in std::mem::take(&mut self.oracle.replied) {
+            if self.reply_ns > 0 {
+                self.schedule(self.now_ns + self.reply_ns, Event::HandedOver(answered));
+            }
+        }
+    }
+
     fn arrive(&mut self, application: usize, input: Input, timeout_ns: Option<u64>) {
         let Some((id, models)) = self.control.asked(application) else { return };
         let now_ns = self.now_ns;
         let deadline_ns = now_ns + timeout_ns.unwrap_or(self.control.slo_ns(application));
         let who = (application, id);
-        let number = self.oracle.arrived(who, &models, input, now_ns, deadline_ns);
+        let due_ns = self.core.applications[id].lead.due_ns(now_ns, deadline_ns);
+        let times_ns = (deadline_ns, due_ns);
+        let number = self.oracle.arrived(who, &models, input, now_ns, times_ns);
         let reply_to = number as u64;
         let row = self.core.reserve(id);
         let mut admission = Admission {
@@ -486,40 +508,6 @@ impl World {
         self.begin(replica);
     }
 
-    /// What an input does to a model: a bad one is bad for the first model that it is given to.
-    fn input_at(&self, number: usize, model: usize) -> Input {
-        let query = &self.oracle.queries[number];
-        if query.calls[0].model == model { query.input } else { Input::Good }
-    }
-
-    /// The machine begins with the first of its tickets.
-    fn begin(&mut self, replica: usize) {
-        let machine = &self.machines[replica];
-        let Some(ticket) = machine.tickets.front() else { return };
-        let probe = machine.plan.warms_up.filter(|_| ticket.probed > 0);
-        let has = |input| {
-            let mut queries = ticket.queries.iter();
-            probe == Some(input) || queries.any(|n| self.input_at(*n, machine.model) == input)
-        };
-        let (life, service_ns) = (machine.life, self.service_ns(replica));
-        if has(Input::Kills) {
-            self.schedule(self.now_ns + service_ns / 2, Event::Killed { replica, life });
-        } else if !has(Input::Hangs) {
-            self.schedule(self.now_ns + service_ns, Event::Done { replica, life });
-        }
-    }
-
-    /// What the batch at the front of a machine takes.
-    fn service_ns(&self, replica: usize) -> u64 {
-        let machine = &self.machines[replica];
-        let Some(ticket) = machine.tickets.front() else { return 0 };
-        let bytes = ticket.queries.iter().map(|number| {
-            let application = self.oracle.queries[*number].application;
-            u64::from(self.control.input_bytes(application))
-        });
-        machine.service_ns(ticket.items(), bytes.sum())
-    }
-
     /// Sends what waits, to the least occupied replicas first, as the carrier does.
     fn serve(&mut self) {
         self.hear_warmed();
@@ -562,7 +550,7 @@ impl World {
         // Pools have the numbers of their applications.
         let in_row = |row: &RowRef| self.oracle.in_row(row.pool as usize, row.row);
         let queries: Vec<usize> = self.rows.iter().map(in_row).collect();
-        assert_eq!(plan.deadline_ns, self.oracle.queries[queries[0]].deadline_ns);
+        assert_eq!(plan.deadline_ns, self.oracle.queries[queries[0]].due_ns);
         self.oracle.sent(replica, model, machine.tickets.len(), &queries);
         let slot = machine.take(queries, 0);
         self.core.sent(self.now_ns, id, slot);

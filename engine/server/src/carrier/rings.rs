@@ -132,7 +132,12 @@ impl Carrier for Rings {
         for index in 0..core.models().len() {
             let model = core.models()[index];
             if core.has_waiting(model) {
-                worked |= self.dispatch(clock.now_ns(), model, core, sink);
+                let now_ns = clock.now_ns();
+                // Who is due does not stand behind the wakes of others' replicas.
+                if core.is_due(now_ns) {
+                    return true;
+                }
+                worked |= self.dispatch(now_ns, model, core, sink);
             }
         }
         worked

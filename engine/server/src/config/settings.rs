@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
 
 pub use cutter_protocol::wait::WaitStrategy;
-use cutter_tensor::TensorSpec;
+use cutter_tensor::{Extent, TensorSpec};
+
+use crate::limits::AT_ONCE_BYTES_MAX;
 
 use crate::limits::BATCH_MAX_DEFAULT;
 
@@ -135,6 +137,14 @@ impl Application {
     /// The bytes of the input pool when every row is full.
     pub fn pool_bytes(&self) -> u64 {
         u64::from(self.rows) * self.row_stride() as u64
+    }
+
+    /// Whether bodies that come again are worth remembering: what a model that it asks has said of
+    /// them is kept, and reading numbers takes longer than comparing bytes.
+    pub fn remembers_bodies<'a>(&self, mut models: impl Iterator<Item = &'a Model>) -> bool {
+        let is_numbers = matches!(self.input.extent, Extent::Exact(_));
+        let is_small = self.input.bytes_max() <= AT_ONCE_BYTES_MAX;
+        is_numbers && is_small && models.any(|model| model.cache.is_some())
     }
 
     /// Those of them that are taken at start.

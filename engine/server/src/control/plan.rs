@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use cutter_core::cache::CachePlan;
 use cutter_core::ids::{ApplicationId, ModelId};
-use cutter_core::limits::{APPLICATIONS_MAX, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX};
+use cutter_core::limits::{
+    APPLICATIONS_MAX, CACHE_PAYS_PARTS, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX,
+};
 use cutter_core::policy::Models;
 use cutter_core::stats::{ApplicationStats, ModelStats};
 use cutter_core::{
@@ -188,6 +190,7 @@ fn cache_plan(settings: &config::Model, cache: config::Cache) -> CachePlan {
         bytes_max: usize::try_from(cache.bytes).unwrap_or(usize::MAX),
         input_bytes: settings.input.map_or(CACHE_INPUT_BYTES, |input| input.bytes_max()),
         ttl_ns: cache.ttl_ns,
+        pays_parts: CACHE_PAYS_PARTS,
         seed: learning::secret(),
         stats: Arc::default(),
     }
@@ -410,5 +413,9 @@ fn endpoint(registry: &Registry, application: ApplicationId) -> Box<Endpoint> {
         is_exact: matches!(policy.plan, config::Plan::BuiltIn(_)),
         rewards: (policy.judging.rewards.low, policy.judging.rewards.high),
     });
+    let mut linked = links.iter().map(|model| &*registry.models[*model].settings);
+    if settings.remembers_bodies(&mut linked) {
+        endpoint.remember_bodies(learning::secret());
+    }
     Box::new(endpoint)
 }

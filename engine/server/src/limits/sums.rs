@@ -22,10 +22,10 @@ use super::{
     CONNECTION_OUT_SHARE_BYTES, CONNECTION_STATE_BYTES_MAX, CONNECTIONS_MAX,
     CONTAINERS_PENDING_MAX, DESCRIPTORS_OF_APPLICATION, DESCRIPTORS_OF_CONTAINER,
     DESCRIPTORS_OF_PROCESS, DESCRIPTORS_OF_REPLICA, IN_POOL_BYTES_MAX, INPUT_BYTES_KEPT,
-    LOG_CHUNK_BYTES, LOG_CHUNKS, OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX, RECEIVE_BUFFER_BYTES,
-    RECEIVE_BUFFERS, RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES, RING_ENTRY_BYTES,
-    SEND_BYTES_KEPT, SEND_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_REPLIES_MAX, STORE_CACHE_BYTES,
-    THREADS,
+    LOG_CHUNK_BYTES, LOG_CHUNKS, MEMO_BYTES, OUT_POOL_BYTES_MAX, PIPELINED_REQUESTS_MAX,
+    RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RENDER_BYTES_MAX, REPLY_BYTES_KEPT, RING_ENTRIES,
+    RING_ENTRY_BYTES, SEND_BYTES_KEPT, SEND_BYTES_MAX, SPARE_BUFFER_BYTES_MAX, SPARE_REPLIES_MAX,
+    STORE_CACHE_BYTES, THREADS,
 };
 use crate::config::{Application, Config, Model};
 use crate::pool::BLANK_ROWS;
@@ -254,6 +254,12 @@ fn learned(config: &Config) -> Vec<Holder> {
         let bytes = Learner::table_bytes(made.init(models.len()), &size);
         holders.push(Holder::new(format!("policy of {name}"), 1, bytes as u64));
     }
+    for application in &config.applications {
+        let mut models = application.models.iter().map(|model| &config.models[*model]);
+        let count = usize::from(application.remembers_bodies(&mut models));
+        let name = format!("bodies known of {}", application.name);
+        holders.push(Holder::new(name, count as u64, MEMO_BYTES as u64));
+    }
     for (index, model) in config.models.iter().enumerate() {
         let bytes = model.cache.map_or(0, |cache| cache.bytes);
         holders.push(Holder::new(format!("cache of {}", config.label(index)), 1, bytes));
@@ -403,6 +409,17 @@ mod tests {
         assert_eq!(memory_at_start(&several).total() - at_start.total(), more);
         let full = memory_when_full(&several).total() - memory_when_full(&one).total();
         assert_eq!(full, more + KEPT_OUTPUT_BYTES_MAX as u64);
+    }
+
+    #[test]
+    fn bodies_are_remembered_for_inputs_of_numbers_that_ask_a_model_with_a_cache() {
+        let known = |text: &str| -> Vec<u64> {
+            let holders = memory_at_start(&config(text)).holders;
+            let of = |holder: &&Holder| holder.name.starts_with("bodies known of ");
+            holders.iter().filter(of).map(Holder::total).collect()
+        };
+        assert_eq!(known(TWO), [0, 0]);
+        assert_eq!(known(&format!("{TWO}cache = {{}}\n")), [MEMO_BYTES as u64, 0]);
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Sink for Logged<'_> {
 
 impl Sink for Questions {
     fn answer(&mut self, answer: &Answer<'_>) {
-        let Answer { application, arrived_ns, deadline_ns, answered_ns, .. } = *answer;
+        let Answer { application, arrived_ns, deadline_ns, due_ns, answered_ns, .. } = *answer;
         let place = usize::try_from(answer.reply_to & !DIRECT).expect("a place of the table");
         let mut question = self.open[place].take().expect("a query is answered once");
         self.free.push(place);
@@ -207,7 +207,14 @@ impl Sink for Questions {
             }
         };
         question.answer(outcome);
-        let handed = HandedOver { application, queries: 1, arrived_ns, deadline_ns, answered_ns };
-        self.replied.push(handed);
+        let queries = 1;
+        self.replied.push(HandedOver {
+            application,
+            queries,
+            arrived_ns,
+            deadline_ns,
+            due_ns,
+            answered_ns,
+        });
     }
 }

@@ -418,7 +418,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         // What is late now may be sent to a second replica in the next turn, and what was put off
         // may be sent at all.
         let mut is_more = false;
-        if self.core.next_tick_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+        if self.core.is_due(now_ns) {
             self.core.tick(now_ns, sink);
             self.carrier.give_up_hanging(now_ns, &mut self.core, sink);
             self.report_given_up();

@@ -36,6 +36,15 @@ pub struct Body<'a> {
     pub explain: bool,
 }
 
+impl Body<'_> {
+    /// Whether it is one input and nothing else that means anything.
+    pub fn is_bare(&self) -> bool {
+        let Self { is_batch, version, timeout_us, context, explain, .. } = self;
+        let brings_nothing = version.is_none() && timeout_us.is_none() && !explain;
+        !is_batch && brings_nothing && matches!(context, Context::None)
+    }
+}
+
 /// How far a body has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {

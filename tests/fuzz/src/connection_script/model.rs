@@ -35,8 +35,8 @@ pub fn endpoints() -> Endpoints {
         let stats = Arc::new(ApplicationStats::new(name));
         let model = (number < MODELS).then(|| (name.to_owned(), "1".to_owned()));
         let models = model.into_iter().collect();
-        let endpoint = Endpoint::new(name.to_owned(), input, 1, "-1", models, stats);
-        let endpoint = Endpoint { json_output: number == TEXTS, ..endpoint };
+        let mut endpoint = Endpoint::new(name.to_owned(), input, 1, "-1", models, stats);
+        endpoint.json_output = number == TEXTS;
         endpoints.add(ids.insert(()).expect("room for all"), Box::new(endpoint));
     }
     endpoints

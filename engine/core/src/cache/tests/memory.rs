@@ -5,7 +5,7 @@ fn ask_unique(cache: &mut Cache<u32>, numbers: std::ops::Range<u64>, bytes: usiz
     let mut input = vec![0; bytes];
     for number in numbers {
         input[bytes - 8..].copy_from_slice(&number.to_le_bytes());
-        cache.worth = Worth::new(cache.entries.room());
+        cache.worth = Worth::new(cache.entries.room(), CACHE_PAYS_PARTS);
         let bypassed = cache.stats.bypassed.get();
         assert!(!ask(cache, &input), "no input comes twice");
         // About one in ten million finds all slots taken in which it may be.

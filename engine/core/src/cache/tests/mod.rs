@@ -9,14 +9,15 @@ mod pays;
 use cutter_tensor::ElementType;
 
 use super::*;
-use crate::limits::CACHE_BYTES_MIN;
+use crate::limits::{CACHE_BYTES_MIN, CACHE_PAYS_PARTS};
 
 /// An SLO: the deadline of whoever asks at 0.
 const DUE_NS: u64 = 1_000_000;
 const OUTPUT: TensorSpec = TensorSpec::at_most(ElementType::Float32, 1 << 20);
 
 fn plan(bytes_max: usize, input_bytes: usize) -> CachePlan {
-    CachePlan { bytes_max, input_bytes, ttl_ns: None, seed: 7, stats: Arc::default() }
+    let (ttl_ns, pays_parts) = (None, CACHE_PAYS_PARTS);
+    CachePlan { bytes_max, input_bytes, ttl_ns, pays_parts, seed: 7, stats: Arc::default() }
 }
 
 /// A cache of 1 MiB for small inputs.

@@ -16,7 +16,7 @@ use super::{Asking, Learner, LearnerPlan, Mode, Substitute};
 use crate::cache::{CachePlan, CacheStats};
 use crate::feedback::{Decided, Learned, Loss, Reading, Said, Unrewarded};
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
-use crate::limits::{CACHE_BYTES_MIN, LINKS_MAX};
+use crate::limits::{CACHE_BYTES_MIN, CACHE_PAYS_PARTS, LINKS_MAX};
 use crate::policy::{Exp3, Models, PerModel, Policy, Vote};
 use crate::rows::{HeapRows, Pool};
 use crate::stats::{ApplicationStats, ModelStats, Reason, SelectionStats};
@@ -253,6 +253,7 @@ impl World {
                 bytes_max: CACHE_BYTES_MIN,
                 input_bytes: 4,
                 ttl_ns: None,
+                pays_parts: CACHE_PAYS_PARTS,
                 seed: 1,
                 stats: Arc::default(),
             });

@@ -1,8 +1,10 @@
-//! The incarnations of a world's replicas: how they come, and how they are lost.
+//! The incarnations of a world's replicas: how they come, what their batches take, and how they are
+//! lost.
 
 use cutter_tensor::{ElementType, TensorSpec};
 
 use super::{Event, World};
+use crate::tests::fleet::Input;
 use crate::{Availability, Death};
 
 impl World {
@@ -42,5 +44,39 @@ impl World {
                 self.core.set_availability(self.now_ns, model, Availability::Down, sink);
             }
         }
+    }
+
+    /// What an input does to a model: a bad one is bad for the first model that it is given to.
+    pub(super) fn input_at(&self, number: usize, model: usize) -> Input {
+        let query = &self.oracle.queries[number];
+        if query.calls[0].model == model { query.input } else { Input::Good }
+    }
+
+    /// The machine begins with the first of its tickets.
+    pub(super) fn begin(&mut self, replica: usize) {
+        let machine = &self.machines[replica];
+        let Some(ticket) = machine.tickets.front() else { return };
+        let probe = machine.plan.warms_up.filter(|_| ticket.probed > 0);
+        let has = |input| {
+            let mut queries = ticket.queries.iter();
+            probe == Some(input) || queries.any(|n| self.input_at(*n, machine.model) == input)
+        };
+        let (life, service_ns) = (machine.life, self.service_ns(replica));
+        if has(Input::Kills) {
+            self.schedule(self.now_ns + service_ns / 2, Event::Killed { replica, life });
+        } else if !has(Input::Hangs) {
+            self.schedule(self.now_ns + service_ns, Event::Done { replica, life });
+        }
+    }
+
+    /// What the batch at the front of a machine takes.
+    fn service_ns(&self, replica: usize) -> u64 {
+        let machine = &self.machines[replica];
+        let Some(ticket) = machine.tickets.front() else { return 0 };
+        let bytes = ticket.queries.iter().map(|number| {
+            let application = self.oracle.queries[*number].application;
+            u64::from(self.control.input_bytes(application))
+        });
+        machine.service_ns(ticket.items(), bytes.sum())
     }
 }

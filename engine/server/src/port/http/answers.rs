@@ -40,11 +40,11 @@ const NO_ROOM: &[u8] = b"Answers that are not read yet leave no room for this on
 
 impl Sink for Replies {
     fn answer(&mut self, answer: &Answer<'_>) {
-        let Answer { reply_to, query_id, answered_ns, .. } = *answer;
+        let Answer { reply_to, query_id, due_ns, answered_ns, .. } = *answer;
         let Some(reply) = reply_at(&mut self.connections, Address::unpack(reply_to)) else {
             return;
         };
-        reply.answered_ns = answered_ns;
+        (reply.due_ns, reply.answered_ns) = (due_ns, answered_ns);
         let arrived_ns = answer.arrived_ns;
         let extra = answer
             .ensemble

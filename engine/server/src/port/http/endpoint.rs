@@ -25,9 +25,10 @@ use cutter_wire::json::render::{TextRule, embed_text};
 use cutter_wire::limits::UNROUTED_BODY_BYTES_MAX;
 
 use super::Frontend;
+use super::memo::Memo;
 
 /// What clients see of an application.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Endpoint {
     pub name: String,
     pub input: TensorSpec,
@@ -45,6 +46,8 @@ pub struct Endpoint {
     pub rows: u32,
     /// Whether a string output that is JSON is embedded as JSON, not as a string.
     pub json_output: bool,
+    /// Bodies that were read a moment ago, where that pays.
+    pub(super) memo: Option<Memo>,
     pub stats: Arc<ApplicationStats>,
     /// It takes no questions any more.
     pub is_draining: bool,
@@ -88,10 +91,16 @@ impl Endpoint {
             update_bytes_max,
             rows: 0,
             json_output: false,
+            memo: None,
             stats,
             is_draining: false,
             owed: 0,
         }
+    }
+
+    /// Bodies that come again are not read again. A seed keys the hash by which they are found.
+    pub fn remember_bodies(&mut self, seed: u64) {
+        self.memo = Some(Memo::new(&self.input, seed));
     }
 
     /// How its string outputs are told.
@@ -135,6 +144,18 @@ impl Endpoints {
     /// Those that are there, in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = (ApplicationId, &Endpoint)> {
         self.by_id.iter().map(|(id, endpoint)| (id, &**endpoint))
+    }
+
+    /// The bodies that are known of an application.
+    #[inline]
+    pub(super) fn memo(&mut self, application: ApplicationId) -> Option<&mut Memo> {
+        self.by_id[application].memo.as_mut()
+    }
+
+    /// Those that are known are others now.
+    #[cfg(test)]
+    pub(super) fn set_memo(&mut self, application: ApplicationId, memo: Memo) {
+        self.by_id[application].memo = Some(memo);
     }
 
     /// What clients see of an application that is added.

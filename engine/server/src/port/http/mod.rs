@@ -37,6 +37,7 @@ mod explanation;
 mod extra;
 mod inbound;
 pub mod ledger;
+mod memo;
 mod outbound;
 mod question;
 mod reading;

@@ -335,6 +335,7 @@ impl Replies {
                     queries: u32::try_from(reply.items.len()).expect("bounded by INPUT_BATCH_MAX"),
                     arrived_ns: reply.arrived_ns,
                     deadline_ns: reply.deadline_ns,
+                    due_ns: reply.due_ns,
                     answered_ns: reply.answered_ns,
                 });
             }

@@ -4,6 +4,7 @@
 //! until all of a request is there, and gives it back if the request turns out to be bad.
 
 use cutter_core::Core;
+use cutter_core::cache::EntryId;
 use cutter_core::ids::ApplicationId;
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{Directory, Problem, Routed, Verb, check_request};
@@ -15,6 +16,7 @@ use cutter_wire::limits::INPUT_BATCH_MAX;
 
 use super::asking::{Brought, Told, check_told};
 use super::endpoint::{Endpoint, Endpoints, Route};
+use super::memo::Known;
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// Where one input of a question went.
@@ -65,7 +67,7 @@ pub struct Question {
 /// What reading a question takes besides its bytes.
 #[derive(Debug)]
 pub struct Resources<'a> {
-    pub endpoints: &'a Endpoints,
+    pub endpoints: &'a mut Endpoints,
     pub core: &'a mut Core,
     /// A place for inputs for which there is no row.
     pub spare: &'a mut Vec<u8>,
@@ -100,11 +102,15 @@ pub fn ask(
         let read = reading.read_on(body, usize::MAX, resources, lists)?;
         return Ok(read.map_or(Asked::Large(reading), Asked::Whole));
     }
+    let new = match recall(application, body, resources, lists) {
+        Ok(question) => return Ok(Asked::Whole(Wanted::Predictions(question))),
+        Err(new) => new,
+    };
     let mut row = None;
     let mut rows = PoolRows::new(application, &input, resources, &mut lists.slots, &mut row);
     let read = json::read_predict(body, &input, INPUT_BATCH_MAX, &mut rows);
     rows.cancel_uncommitted();
-    let is_cleared = rows.is_cleared;
+    let (is_cleared, is_bare) = (rows.is_cleared, read.as_ref().is_ok_and(Body::is_bare));
     let asked = read.map_err(Problem::from).and_then(|body| {
         let question = question(&body, application, resources.endpoints, &mut lists.brought)?;
         if is_cleared {
@@ -115,10 +121,56 @@ pub fn ask(
         reading.read = Some(Wanted::Predictions(question));
         Ok(Asked::Large(Box::new(reading)))
     });
+    if let Some(new) = new {
+        let is_known = is_bare && asked.is_ok();
+        remember(application, new, lists.slots.first().filter(|_| is_known), resources);
+    }
     if asked.is_err() {
         cancel(application, &mut lists.slots, resources.core);
     }
     asked
+}
+
+/// A body that is known is not read again: its row is copied. If it is not, what to remember it
+/// under, if it is to be known.
+#[inline]
+fn recall(
+    application: ApplicationId,
+    body: &[u8],
+    resources: &mut Resources<'_>,
+    lists: &mut Lists,
+) -> Result<Question, Option<EntryId>> {
+    let Resources { endpoints, core, .. } = resources;
+    let has_policy = endpoints[application].policy.is_some();
+    let memo = endpoints.memo(application).ok_or(None)?;
+    let input = match memo.recall(body) {
+        Known::Row(input) => input,
+        Known::Nothing(new) => return Err(new),
+    };
+    lists.brought = Brought::NOTHING;
+    lists.slots.push(core.reserve(application).map_or(Slot::Overloaded, |row| {
+        core.row_mut(application, row, input.len()).copy_from_slice(input);
+        let is_cleared = core.commit(application, row, input.len(), &mut 0);
+        assert!(is_cleared, "all inputs of the application have one length");
+        Slot::Row { row, bytes: u32::try_from(input.len()).expect("bounded by ITEM_BYTES_MAX") }
+    }));
+    Ok(Question { application, is_batch: false, timeout_ns: None, has_policy })
+}
+
+/// A body was read: if it is to be known, into this slot.
+fn remember(
+    application: ApplicationId,
+    new: EntryId,
+    slot: Option<&Slot>,
+    Resources { endpoints, core, .. }: &mut Resources<'_>,
+) {
+    let Some(memo) = endpoints.memo(application) else { return };
+    match slot {
+        Some(&Slot::Row { row, bytes }) => {
+            memo.learn(new, core.row_mut(application, row, bytes as usize));
+        }
+        Some(Slot::Overloaded) | None => memo.forget(new),
+    }
 }
 
 /// What a body asks of an application.

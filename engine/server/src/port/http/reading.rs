@@ -94,7 +94,7 @@ impl Frontend {
                 self.inbound[connection].stalled = true;
                 return Used::Whole(used);
             }
-            let endpoints = &self.replies.endpoints;
+            let endpoints = &mut self.replies.endpoints;
             let inbound = &mut self.inbound[connection];
             let (head, route, body) = match inbound.reader.read(&bytes[used..], endpoints) {
                 Step::Request { head, route, body, consumed } => {
@@ -177,7 +177,7 @@ impl Frontend {
             self.large.pop_front();
             return;
         };
-        let endpoints = &self.replies.endpoints;
+        let endpoints = &mut self.replies.endpoints;
         let spare = &mut self.spare;
         let mut resources = Resources { endpoints, core, spare };
         let piece = incoming.next_piece();

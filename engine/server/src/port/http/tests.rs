@@ -1,5 +1,6 @@
 //! The front end without sockets: bytes in, bytes out, time passed in.
 
+mod remembered;
 mod routes;
 
 use std::cell::Cell;
