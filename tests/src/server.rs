@@ -13,6 +13,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{Client, Response};
@@ -182,6 +183,12 @@ impl Server {
     #[track_caller]
     pub fn admin(&self, path: &str) -> Response {
         Client::tcp(self.admin).get(path)
+    }
+
+    /// `POST` to the control plane.
+    #[track_caller]
+    pub fn order(&self, path: &str, body: &Value) -> Response {
+        Client::tcp(self.admin).post(path, body.to_string())
     }
 
     #[track_caller]

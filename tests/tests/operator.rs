@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use cutter_tests::limits::STOP_TIME;
 use cutter_tests::server::{Plan, cutter};
@@ -17,6 +18,7 @@ use cutter_tests::{
     Client, Metrics, Process, Server, application, binary, command, eventually, model, pause_ms,
 };
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const FLOATS: &str = "type = \"floats\", shape = [4]";
@@ -395,4 +397,53 @@ fn a_socket_file_of_another_server_is_left_to_it() {
     let _others = std::os::unix::net::UnixListener::bind(&path).unwrap();
     assert_eq!(server.stop().code(), Some(0));
     assert!(Path::new(&path).exists());
+}
+
+/// The sizes of the batches in which so many queries were that came at once: `synthetic` tells each
+/// how many were in its batch.
+fn batched(server: &Server, queries: usize) -> Vec<f64> {
+    let body = json!({ "input_batch": vec![[0.0]; queries] });
+    let answer = server.client().post("/app/predict", body.to_string()).json();
+    let predictions = answer["batch_predictions"].as_array().unwrap();
+    predictions.iter().map(|prediction| prediction["output"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn how_batches_are_formed_is_changed_while_queries_run() {
+    let more = "batch = { policy = \"fixed\", max = 16 }";
+    let app = application("app", "type = \"floats\", shape = [1]", 10_000, "m", "");
+    let server = Server::start(&(app + &model("m", &["synthetic", "1000", "0"], more)));
+    assert_eq!(batched(&server, 16), [16.0; 16]);
+    let order = |body: Value| {
+        let response = server.order("/models/m/batch", &body);
+        (response.status, response.json())
+    };
+    let now = |policy, max, wait_us| {
+        let defer = false;
+        json!({"model": "m", "policy": policy, "max": max, "wait_us": wait_us, "defer": defer})
+    };
+    assert_eq!(order(json!({ "max": 2 })), (200, now("fixed", 2, 0)));
+    assert_eq!(batched(&server, 16), [2.0; 16]);
+    assert_eq!(order(json!({ "max": 16, "wait_us": 300_000 })), (200, now("fixed", 16, 300_000)));
+    let begun = Instant::now();
+    assert_eq!(batched(&server, 3), [3.0; 3]);
+    assert!(begun.elapsed() >= Duration::from_millis(250), "they wait for others");
+    let adaptive = order(json!({ "policy": "aimd", "wait_us": 0 }));
+    assert_eq!(adaptive, (200, now("aimd", 16, 0)));
+    assert_eq!(batched(&server, 3)[0], 1.0, "its limit is found anew");
+
+    let refused = [
+        (json!({ "max": 17 }), "was made for batches of 1 to 16"),
+        (json!({ "max": 0 }), "was made for batches of 1 to 16"),
+        (json!({ "wait_us": 1_000_001 }), "expected 0 to 1000000"),
+        (json!({ "policy": "best" }), "there are: aimd, quantile, fixed"),
+        (json!({ "cost": "bytes" }), "send some of `policy`"),
+    ];
+    for (body, expected) in refused {
+        let (status, said) = order(body);
+        let said = said["error"].as_str().unwrap().to_owned();
+        assert!(status == 400 && said.contains(expected), "{status} {said}");
+    }
+    assert_eq!(server.order("/models/n/batch", &json!({ "max": 1 })).status, 404);
+    assert_eq!(order(json!({})), (200, now("aimd", 16, 0)));
 }

@@ -8,6 +8,8 @@
 //!   GET /inspect    inspect    how everything stands at this moment, with the two before
 //!   POST /applications/{application}/arms/{model}
 //!                   arms       takes a model out of what a policy chooses from, or back in
+//!   POST /models/{model}/batch
+//!                   batching   how batches of a model are formed
 //! ```
 //!
 //! Names of fields are a contract. Fields are added, never renamed, and not taken away under the
@@ -46,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arms;
+pub mod batching;
 pub mod health;
 pub mod histogram;
 pub mod inspect;

@@ -19,6 +19,7 @@
 use crate::Core;
 use crate::answer::Sink;
 use crate::application::{Application, Links};
+use crate::batching::{BatchLimit, Forming};
 use crate::deadlines::NEVER_NS;
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::model::{Model, Room};
@@ -60,6 +61,12 @@ pub enum Change {
     RemoveModel(ModelId),
     /// It has no incarnation.
     RemoveReplica(ReplicaId),
+    /// Batches of a model are formed in another way, and the limits of its replicas are found anew.
+    Batching {
+        model: ModelId,
+        forming: Forming,
+        limits: Vec<(ReplicaId, BatchLimit)>,
+    },
 }
 
 /// More room for what waits at a model.
@@ -77,6 +84,7 @@ pub enum Retired {
     Model(Box<Model>),
     Replica(Box<Replica>),
     Links(Box<Links>, Vec<NewRoom>),
+    Limits(Vec<(ReplicaId, BatchLimit)>),
 }
 
 /// A change is done.
@@ -146,6 +154,7 @@ impl Core {
             Change::RemoveApplication(id) => self.remove_application(id),
             Change::RemoveModel(id) => self.remove_model(id),
             Change::RemoveReplica(id) => self.remove_replica(now_ns, id, sink),
+            Change::Batching { model, forming, limits } => self.batch(model, forming, limits),
         };
         Some(Changed { number, retired })
     }
@@ -209,6 +218,20 @@ impl Core {
         }
         self.objectives_changed();
         Retired::Links(before, rooms)
+    }
+
+    fn batch(
+        &mut self,
+        model: ModelId,
+        forming: Forming,
+        mut limits: Vec<(ReplicaId, BatchLimit)>,
+    ) -> Retired {
+        self.models[model].forming = forming;
+        for (replica, limit) in &mut limits {
+            std::mem::swap(&mut self.replicas[*replica].limit, limit);
+        }
+        self.objectives_changed();
+        Retired::Limits(limits)
     }
 
     /// Links, or replicas, are others now: so is what a batch may take. It is rare, and a walk over

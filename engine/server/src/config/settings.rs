@@ -269,6 +269,8 @@ pub enum BatchPolicy {
 }
 
 impl BatchPolicy {
+    pub const ALL: [Self; 3] = [Self::Aimd, Self::Quantile, Self::Fixed];
+
     /// As the configuration has it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! The admin HTTP: `/healthz`, `/readyz`, `/metrics`, `/stats`, `/inspect`, which only read; and
-//! the switch by which an operator takes a model out of what a policy chooses from.
+//! the switches by which an operator takes a model out of what a policy chooses from, and changes
+//! how batches of a model are formed.
 //!
 //! Every connection is one request: it lives for a bounded time, may send a bounded number of
 //! bytes, and is closed with the answer. So slow or greedy clients cost little, and none keeps
@@ -19,6 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cutter_admin_api::arms::{Switch, Switched};
+use cutter_admin_api::batching::{self, Wanted};
 use cutter_admin_api::inspect::{self, EngineAnswer};
 use cutter_admin_api::{Health, Inspection, Stats};
 use cutter_core::stats::EngineStats;
@@ -30,15 +32,17 @@ use tokio::time::timeout;
 
 use super::admin_listener::AdminListener;
 use super::answers::{self, Process};
-use super::changes::Changes;
-use super::plan::ChangeError;
+use super::changes::{Batching, Changes};
+use super::plan::{self, ChangeError};
 use super::registry::Registry;
+use crate::config::{self, BatchPolicy};
 use crate::control::prometheus::{self, Format, ProcessCounts};
-use crate::limits::{INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
+use crate::limits::{BATCH_WAIT_US_MAX, INSPECT_ANSWER_NS, INSPECT_PERIOD_NS};
 use crate::messages::{EngineMailbox, ToEngine};
 
 const ARM: &str = "/applications/{application}/arms/{model}";
-const PATHS: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect", ARM];
+const BATCH: &str = "/models/{model}/batch";
+const PATHS: [&str; 7] = ["/healthz", "/readyz", "/metrics", "/stats", "/inspect", ARM, BATCH];
 
 /// What the handlers read, and ask.
 #[derive(Clone, Debug)]
@@ -72,6 +76,7 @@ fn router(admin: Admin) -> Router {
         .route("/stats", get(stats))
         .route("/inspect", get(inspected))
         .route(ARM, post(switch_arm).fallback(only_post))
+        .route(BATCH, post(set_batching).fallback(only_post))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(admin)
@@ -156,17 +161,14 @@ async fn look(admin: &Admin) -> serde_json::Result<String> {
 }
 
 /// Takes a model out of what an application's policy chooses from, or back in.
-///
-/// A browser tells of each request that may change something from which page it comes, and other
-/// programs do not: so no page that somebody looks at here can do this behind their back.
 async fn switch_arm(
     State(admin): State<Admin>,
     Path((application, model)): Path<(String, String)>,
     asked: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if asked.contains_key(ORIGIN) {
-        return refused(StatusCode::FORBIDDEN, "no page of a browser may change anything here");
+    if let Some(refused) = refused_to_a_page(&asked) {
+        return refused;
     }
     let enabled = match serde_json::from_slice(&body) {
         Ok(Switch { enabled }) => enabled,
@@ -181,9 +183,69 @@ async fn switch_arm(
     }
 }
 
+/// Changes how batches of a model are formed.
+async fn set_batching(
+    State(admin): State<Admin>,
+    Path(model): Path<String>,
+    asked: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Some(refused) = refused_to_a_page(&asked) {
+        return refused;
+    }
+    let wanted = match read_batching(&body) {
+        Ok(wanted) => wanted,
+        Err(cause) => return refused(StatusCode::BAD_REQUEST, &cause),
+    };
+    if let Err(error) = admin.changes.batching(model.clone(), wanted).await {
+        return refused(status_of(&error), &error.to_string());
+    }
+    let registry = admin.registry();
+    match plan::model(&registry, &model) {
+        Ok(id) => written(StatusCode::OK, &batching_of(model, &registry.models[id].settings.batch)),
+        Err(error) => refused(status_of(&error), &error.to_string()),
+    }
+}
+
+fn read_batching(body: &[u8]) -> Result<Batching, String> {
+    let Wanted { policy, max, wait_us, defer } = serde_json::from_slice(body).map_err(|error| {
+        format!("{error}; send some of `policy`, `max`, `wait_us` and `defer`, as {{\"max\": 64}}")
+    })?;
+    let named = |name: &String| BatchPolicy::ALL.into_iter().find(|policy| policy.name() == name);
+    let known = BatchPolicy::ALL.map(BatchPolicy::name).join(", ");
+    let unknown = |name: &String| format!("there is no policy {name:?}; there are: {known}");
+    let policy =
+        policy.as_ref().map(|name| named(name).ok_or_else(|| unknown(name))).transpose()?;
+    if let Some(wait_us) = wait_us.filter(|wait_us| *wait_us > BATCH_WAIT_US_MAX) {
+        return Err(format!("`wait_us` is {wait_us}; expected 0 to {BATCH_WAIT_US_MAX}"));
+    }
+    Ok(Batching { policy, max, wait_ns: wait_us.map(|us| u64::from(us) * 1_000), defer })
+}
+
+fn batching_of(model: String, batch: &config::Batch) -> batching::Batching {
+    let config::Batch { policy, max, wait_ns, defer, .. } = *batch;
+    batching::Batching {
+        model,
+        policy: policy.name().to_owned(),
+        max,
+        wait_us: wait_ns / 1_000,
+        defer,
+    }
+}
+
+/// A browser tells of each request that may change something from which page it comes, and other
+/// programs do not: so no page that somebody looks at here can do this behind their back.
+fn refused_to_a_page(asked: &HeaderMap) -> Option<Response> {
+    let is_page = asked.contains_key(ORIGIN);
+    is_page.then(|| refused(StatusCode::FORBIDDEN, "no page of a browser may change anything here"))
+}
+
 fn status_of(error: &ChangeError) -> StatusCode {
     match error {
-        ChangeError::NoApplication { .. } | ChangeError::NoArm { .. } => StatusCode::NOT_FOUND,
+        ChangeError::NoApplication { .. }
+        | ChangeError::NoModel { .. }
+        | ChangeError::NoArm { .. } => StatusCode::NOT_FOUND,
+        ChangeError::BatchMax { .. } => StatusCode::BAD_REQUEST,
         ChangeError::Ending => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::CONFLICT,
     }

@@ -5,6 +5,7 @@
 //!   add application     rows ▸ engine: application, which asks nobody yet
 //!   link                inputs agree ▸ replicas map the rows ▸ engine: all links at once
 //!   switch arm          noted ▸ engine, which asks it no more, or again
+//!   batching            noted ▸ engine, whose next batches are formed in this way
 //!   remove application  engine drains ▸ replicas unmap the rows ▸ engine removes ▸ freed
 //!   remove model        nobody is linked ▸ engine drains ▸ replicas end ▸ engine removes ▸ freed
 //! ```
@@ -103,6 +104,17 @@ impl Changes {
         is_done.await.unwrap_or(Err(ChangeError::Ending))
     }
 
+    /// Changes how batches of a model are formed, from the next one on; the limits of its replicas
+    /// are then found anew. A call for a task, which waits.
+    pub(super) async fn batching(
+        &self,
+        model: String,
+        wanted: Batching,
+    ) -> Result<(), ChangeError> {
+        let is_done = self.request(What::Batching { model, wanted })?;
+        is_done.await.unwrap_or(Err(ChangeError::Ending))
+    }
+
     fn ask(&self, what: What) -> Result<(), ChangeError> {
         self.request(what)?.blocking_recv().unwrap_or(Err(ChangeError::Ending))
     }
@@ -117,6 +129,24 @@ impl Changes {
 /// What becomes of a request.
 type IsDone = oneshot::Receiver<Result<(), ChangeError>>;
 
+/// How batches are to be formed; what is left out stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Batching {
+    pub policy: Option<config::BatchPolicy>,
+    pub max: Option<u32>,
+    pub wait_ns: Option<u64>,
+    pub defer: Option<bool>,
+}
+
+impl Batching {
+    fn apply(self, batch: &mut config::Batch) {
+        batch.policy = self.policy.unwrap_or(batch.policy);
+        batch.max = self.max.unwrap_or(batch.max);
+        batch.wait_ns = self.wait_ns.unwrap_or(batch.wait_ns);
+        batch.defer = self.defer.unwrap_or(batch.defer);
+    }
+}
+
 /// Something that is to be changed.
 #[derive(Debug)]
 pub struct Request {
@@ -130,6 +160,7 @@ enum What {
     AddApplication { settings: Box<config::Application>, links_max: usize },
     Link { application: String, models: Vec<String> },
     SwitchArm { application: String, model: String, on: bool },
+    Batching { model: String, wanted: Batching },
     RemoveApplication(String),
     RemoveModel(String),
 }
@@ -210,6 +241,12 @@ async fn make(
         }
         What::Link { application, models } => link(shared, &application, &models).await,
         What::SwitchArm { application, model, on } => switch_arm(shared, &application, &model, on),
+        What::Batching { model, wanted } => {
+            let planned = plan::batch(&mut shared.registry(), &model, |batch| wanted.apply(batch));
+            shared.change(planned?).await?;
+            tracing::info!(model, ?wanted, "an operator changed how batches are formed");
+            Ok(())
+        }
         What::RemoveApplication(name) => remove_application(shared, &name).await,
         What::RemoveModel(name) => remove_model(shared, &name).await,
     }

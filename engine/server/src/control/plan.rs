@@ -84,6 +84,11 @@ pub enum ChangeError {
     Policy { application: String, why: String },
     #[error("application {application} asks no model {name}; it asks: {known}")]
     NoArm { application: String, name: String, known: String },
+    #[error(
+        "`max` is {asked}, but model {name} was made for batches of 1 to {most}; for larger ones \
+         add it anew"
+    )]
+    BatchMax { name: String, asked: u32, most: u32 },
     #[error("application {application} has no policy, or no models: nothing is chosen there")]
     NoPolicy { application: String },
     #[error("the server is ending")]
@@ -156,6 +161,27 @@ pub fn add_model(
         steps.push(Change::AddReplica { id: slot.replica, replica }.into());
     }
     Ok((id, steps))
+}
+
+/// Forms the batches of a model in another way from now on.
+pub fn batch(
+    registry: &mut Registry,
+    name: &str,
+    change: impl FnOnce(&mut config::Batch),
+) -> Result<Step, ChangeError> {
+    let id = model(registry, name)?;
+    let entry = &mut registry.models[id];
+    let mut settings = config::Model::clone(&entry.settings);
+    change(&mut settings.batch);
+    let (asked, most) = (settings.batch.max, entry.batch_max);
+    if !(1..=most).contains(&asked) {
+        return Err(ChangeError::BatchMax { name: name.to_owned(), asked, most });
+    }
+    entry.settings = Arc::new(settings);
+    let batch = &entry.settings.batch;
+    let limits = entry.replicas.iter().map(|replica| (*replica, limit_plan(batch).make()));
+    let (limits, forming) = (limits.collect(), forming(batch));
+    Ok(Change::Batching { model: id, forming, limits }.into())
 }
 
 /// The core that a replica must have for itself.

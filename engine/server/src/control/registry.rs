@@ -108,7 +108,10 @@ pub struct ApplicationEntry {
 /// A model version.
 #[derive(Debug)]
 pub struct ModelEntry {
+    /// As it was configured, but for how batches are formed: that is as it is now.
     pub settings: Arc<config::Model>,
+    /// The most queries of a batch for which there is memory.
+    pub batch_max: u32,
     pub stats: Arc<ModelStats>,
     /// Of one that has a cache.
     pub cache: Option<Arc<CacheStats>>,
@@ -192,6 +195,7 @@ impl Registry {
         }
         let count = settings.replicas;
         let entry = ModelEntry {
+            batch_max: settings.batch.max,
             settings,
             stats,
             cache: None,

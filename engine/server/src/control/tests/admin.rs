@@ -65,7 +65,8 @@ fn other_paths_and_methods_are_told_what_there_is() {
     assert_eq!(status, 404);
     let expected = "{\"error\":\"there is nothing at this path\",\
                     \"paths\":[\"/healthz\",\"/readyz\",\"/metrics\",\"/stats\",\"/inspect\",\
-                    \"/applications/{application}/arms/{model}\"]}\n";
+                    \"/applications/{application}/arms/{model}\",\
+                    \"/models/{model}/batch\"]}\n";
     assert_eq!(body, expected);
     let (status, head, body) = world.request("DELETE /readyz");
     assert_eq!(status, 405);
