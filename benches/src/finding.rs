@@ -1,6 +1,8 @@
 //! What a bench, or a part of one, has found out: printed as a table, written as JSON, drawn on a
 //! page.
 
+use std::io;
+
 use cutter_tools::report::axis::{Axis, range};
 use cutter_tools::report::html::{Page, Tone};
 use cutter_tools::report::numbers::number_tick;
@@ -8,7 +10,8 @@ use cutter_tools::report::plot::{Mark, Plot, line_class};
 use cutter_tools::report::svg::Drawing;
 use serde_json::Value;
 
-use crate::report::print_note;
+use crate::options::PageOptions;
+use crate::report::{print_note, write_json};
 
 const CHART_HEIGHT: f64 = 240.0;
 
@@ -120,8 +123,25 @@ impl Chart {
     }
 }
 
-/// One page with all findings.
-pub fn page(title: &str, introduction: &str, findings: &[Finding]) -> String {
+/// Writes the records, and one page with all findings, where the options ask for them.
+pub fn write(
+    options: &PageOptions,
+    title: &str,
+    introduction: &str,
+    findings: &[Finding],
+) -> io::Result<()> {
+    let records: Vec<_> = findings.iter().flat_map(|finding| &finding.records).collect();
+    write_json(&options.options, &records)?;
+    let Some(file) = &options.html else { return Ok(()) };
+    std::fs::write(file, page(title, introduction, findings)).map_err(|error| {
+        let text = format!("cannot write {}: {error}; give another --html", file.display());
+        io::Error::new(error.kind(), text)
+    })?;
+    print_note(&format!("written to {}", file.display()));
+    Ok(())
+}
+
+fn page(title: &str, introduction: &str, findings: &[Finding]) -> String {
     let mut page = Page::new(title);
     page.paragraph(introduction);
     findings.iter().for_each(|finding| finding.show(&mut page));

@@ -5,7 +5,8 @@
 //! table and, with `-- --json FILE`, writes the same as a JSON array. What is compared is measured
 //! in one run, in rounds that take turns, and each figure is the median of its rounds: absolute
 //! times are those of one machine and day, ratios travel better. A bench takes well under a
-//! minute, but for `paper_selection`, which takes a few, and `goodput`, which takes ten.
+//! minute, but for `paper_selection`, `noise` and `batching`, which take a few, and `goodput`, which
+//! takes ten.
 //!
 //! # Rooms
 //! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and
@@ -14,8 +15,10 @@
 //! its sum back without Cutter · [`served`] what is served over HTTP, and how it is asked ·
 //! [`recovery`] how long a policy takes to be good again · [`finding`] what was found out, on a
 //! page · [`cell`] a model of known service time under an SLO · [`stand`] such a model, served and
-//! asked in open loop.
+//! asked · [`sizing`] how its batches are sized · [`slices`] goodput over the time of a run ·
+//! [`beside`] what is done while a load goes on.
 
+pub mod beside;
 pub mod cell;
 pub mod containers;
 pub mod cores;
@@ -28,6 +31,8 @@ pub mod processes;
 pub mod recovery;
 pub mod report;
 pub mod served;
+pub mod sizing;
+pub mod slices;
 pub mod stand;
 
 /// Rounds of each thing measured. A figure is the median of its rounds.

@@ -27,9 +27,30 @@ impl Options {
     }
 }
 
+/// What a bench that draws a page is asked for.
+#[derive(Clone, Debug, Parser)]
+pub struct PageOptions {
+    #[command(flatten)]
+    pub options: Options,
+    /// Write a page with the tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+impl PageOptions {
+    /// With the files where the caller meant them.
+    #[must_use]
+    pub fn from_caller(mut self) -> Self {
+        for file in [&mut self.options.json, &mut self.html].into_iter().flatten() {
+            *file = caller_folder().join(&*file);
+        }
+        self
+    }
+}
+
 /// Cargo runs a bench in the folder of its package. A file named on the command line is meant from
 /// where cargo itself was called.
-pub fn caller_folder() -> PathBuf {
+fn caller_folder() -> PathBuf {
     let of_parent = |file: &str| format!("/proc/{}/{file}", std::os::unix::process::parent_id());
     let name = std::fs::read_to_string(of_parent("comm")).unwrap_or_default();
     let folder = (name.trim_end() == "cargo").then(|| std::fs::read_link(of_parent("cwd")).ok());

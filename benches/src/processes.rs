@@ -73,6 +73,14 @@ pub fn cpu_time_ns(pid: u32) -> io::Result<u64> {
     Ok(total_ns)
 }
 
+/// The memory of a process that is there and not only promised, in bytes.
+pub fn resident_bytes(pid: u32) -> io::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map(|kib| kib * 1_024).ok_or_else(|| io::Error::other("no VmRSS in a process's status"))
+}
+
 /// The children of a process.
 pub fn children_of(pid: u32) -> io::Result<Vec<u32>> {
     let mut children = Vec::new();

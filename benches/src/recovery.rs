@@ -1,4 +1,5 @@
-//! How long a policy takes until it is as good again as the best model that there is.
+//! How long a policy takes until it is good again: one of selection until it is as good as the best
+//! model that there is, one of batching until it serves as much as it should.
 
 /// Queries over which accuracy is averaged.
 pub const WINDOW: usize = 200;
@@ -41,6 +42,16 @@ pub fn moving_averages(
     })
 }
 
+/// Batches since a change until goodput had come to the aim for two slices in a row: those that had
+/// come back at the end of the first. `batches` counts them at the end of each slice. `None` if it
+/// never had.
+pub fn batches_until(slices_qps: &[f64], batches: &[u64], aim_qps: f64) -> Option<u64> {
+    let pairs = slices_qps.windows(2).zip(batches);
+    pairs
+        .into_iter()
+        .find_map(|(two, batches)| two.iter().all(|qps| *qps >= aim_qps).then_some(*batches))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +82,14 @@ mod tests {
     #[test]
     fn what_is_not_back_at_the_end_has_not_recovered() {
         assert_eq!(recovery(&answers(1_000..1_020), (1_000, 1_100), 0.95), None);
+    }
+
+    #[test]
+    fn goodput_is_back_with_the_first_of_two_good_slices() {
+        let batches = [6, 12, 18, 24, 30];
+        let until = |slices_qps: &[f64]| batches_until(slices_qps, &batches, 95.0);
+        assert_eq!(until(&[10.0, 96.0, 90.0, 95.0, 99.0]), Some(24));
+        assert_eq!(until(&[95.0, 95.0]), Some(6));
+        assert_eq!(until(&[10.0, 96.0, 90.0, 94.0, 99.0]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A cell, served in this process and asked in open loop.
+//! A cell, served in this process and asked, in open loop or closed.
 //!
 //! ```text
 //!  one replica     engine's core: engine, generator      other core: the model, busy
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use cutter_admin_api::Histogram;
+use cutter_admin_api::stats::Replica;
 use cutter_server::config::{Config, Listen};
 use cutter_server::server::{Host, Server};
 use cutter_tools::admin::AdminClient;
@@ -29,7 +31,7 @@ use cutter_tools::target::Address;
 use crate::cell::Cell;
 use crate::containers::example;
 use crate::cores::Cores;
-use crate::processes::word;
+use crate::processes::{children_of, word};
 use crate::served::request;
 
 const QUESTIONS: u32 = 64;
@@ -53,7 +55,12 @@ pub struct Stand {
     admin: AdminClient,
     questions: Questions,
     generator_cpu: usize,
+    model: PathBuf,
 }
+
+/// What a server counts; asked for anew each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts(AdminClient);
 
 /// Where a search for the goodput looks.
 #[derive(Clone, Copy, Debug)]
@@ -63,18 +70,43 @@ pub struct Between {
     pub highest_qps: f64,
 }
 
-/// Builds the model.
-pub fn model() -> io::Result<PathBuf> {
-    example("synthetic")
+/// Where cells are served.
+#[derive(Debug)]
+pub struct Setting {
+    pub cores: Cores,
+    model: PathBuf,
+    /// A file of the model's times, which can be changed while it runs.
+    control: Option<PathBuf>,
+    /// Whether each rate that a search tries is told.
+    pub tells_steps: bool,
+}
+
+impl Setting {
+    /// Builds the model.
+    pub fn new() -> io::Result<Self> {
+        let (cores, model) = (Cores::choose()?, example("synthetic")?);
+        Ok(Self { cores, model, control: None, tells_steps: false })
+    }
+
+    /// The same, with times of the model that are as this file says. It is made by the first that
+    /// is started, or is there.
+    #[must_use]
+    pub fn controlled_by(&self, file: &Path) -> Self {
+        let (model, control) = (self.model.clone(), Some(file.to_owned()));
+        Self { model, control, ..*self }
+    }
+}
+
+/// Whether the server's configuration takes such a model, and why not. `batch` is what the model's
+/// table of that name holds, as in `policy = "fixed", max = 8`.
+pub fn check(cell: Cell, setting: &Setting, batch: &str) -> Result<(), String> {
+    config(cell, setting, batch).map(|_| ())
 }
 
 impl Stand {
-    /// `batch` is what the model's table of that name holds, as in `policy = "fixed", max = 8`.
-    pub fn start(cell: Cell, model: &Path, cores: Cores, batch: &str) -> io::Result<Self> {
-        let text = configuration(cell, model, cores, batch);
-        let what = "the bench's configuration";
-        let (config, _) = Config::from_toml(&text, &std::env::temp_dir(), what)
-            .map_err(|error| io::Error::other(format!("{error}\n{text}")))?;
+    pub fn start(cell: Cell, setting: &Setting, batch: &str) -> io::Result<Self> {
+        let cores = setting.cores;
+        let config = config(cell, setting, batch).map_err(io::Error::other)?;
         let server = Server::start(config, Host::default()).map_err(io::Error::other)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
@@ -82,27 +114,49 @@ impl Stand {
         let admin = AdminClient::new(&server.admin().to_string()).map_err(io::Error::other)?;
         let generator_cpu = if cell.waits() { cores.other } else { cores.engine };
         let questions = questions();
-        let stand = Self { cell, server, address, admin, questions, generator_cpu };
+        let model = setting.model.clone();
+        let stand = Self { cell, server, address, admin, questions, generator_cpu, model };
         stand.wait_until_ready()?;
         Ok(stand)
     }
 
     /// Sends requests at these times, whatever becomes of them.
     pub fn offer(&self, arrivals: &Arrivals, duration_ns: u64, seed: u64) -> io::Result<Recording> {
+        self.offer_watched(arrivals, duration_ns, seed, &Progress::default())
+    }
+
+    pub fn offer_watched(
+        &self,
+        arrivals: &Arrivals,
+        duration_ns: u64,
+        seed: u64,
+        progress: &Progress,
+    ) -> io::Result<Recording> {
         let schedule = Schedule::new(arrivals, Some(duration_ns), None, seed);
         let schedule = schedule.map_err(io::Error::other)?;
-        let plan = Plan {
+        let connections = connections_for(schedule.mean_rate_qps().unwrap_or(0.0));
+        let plan = self.plan(Pace::Open(schedule), connections);
+        load::run(&plan, progress).map_err(io::Error::other)
+    }
+
+    /// So many clients, each of which asks again as soon as it is answered.
+    pub fn ask_closed(&self, clients: usize, duration_ns: u64) -> io::Result<Recording> {
+        let pace = Pace::Closed { requests: None, duration_ns: Some(duration_ns) };
+        load::run(&self.plan(pace, clients), &Progress::default()).map_err(io::Error::other)
+    }
+
+    fn plan(&self, pace: Pace, connections: usize) -> Plan {
+        Plan {
             address: Address::Tcp(self.address),
             questions: self.questions.clone(),
             check: Check::Clipper,
-            connections: connections_for(schedule.mean_rate_qps().unwrap_or(0.0)),
-            pace: Pace::Open(schedule),
+            connections,
+            pace,
             pipeline: 1,
             time_limit_ns: TIME_LIMIT_NS,
             wait: Wait::Sleep,
             cpu: Some(self.generator_cpu),
-        };
-        load::run(&plan, &Progress::default()).map_err(io::Error::other)
+        }
     }
 
     /// The goodput: the highest rate of Poisson arrivals at which this share of the requests is
@@ -147,15 +201,23 @@ impl Stand {
         let recording = self.offer(&arrivals, duration_ns, u64::from(run.number))?;
         let slo_ns = self.slo_ns();
         let reading = ChunkReading { warm_up_ns: 0, slo_ns, quantile, default_is_miss: true };
-        let limit_rows = Some(self.limit_rows()?);
+        let limit_rows = Some(self.counts().limit_rows()?);
         Ok(Chunk { limit_rows, ..Chunk::of(&recording, reading) })
     }
 
-    /// What batches may have now, all replicas together.
-    pub fn limit_rows(&self) -> io::Result<u64> {
-        let stats = self.admin.stats().map_err(io::Error::other)?;
-        let replicas = stats.models.iter().flat_map(|model| &model.replicas);
-        Ok(replicas.map(|replica| replica.batch_limit).sum())
+    /// What the server counts.
+    pub fn counts(&self) -> Counts {
+        Counts(self.admin)
+    }
+
+    /// The processes of the model.
+    pub fn model_pids(&self) -> io::Result<Vec<u32>> {
+        let model = word(&self.model);
+        let is_model = |pid: &u32| {
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command.starts_with(model.as_bytes())
+        };
+        Ok(children_of(std::process::id())?.into_iter().filter(is_model).collect())
     }
 
     pub fn slo_ns(&self) -> u64 {
@@ -183,12 +245,52 @@ impl Stand {
     }
 }
 
-fn configuration(cell: Cell, model: &Path, cores: Cores, batch: &str) -> String {
+impl Counts {
+    /// What batches may have now, all replicas together.
+    pub fn limit_rows(self) -> io::Result<u64> {
+        self.over_replicas(|replica| replica.batch_limit)
+    }
+
+    /// Batches that came back so far.
+    pub fn batches(self) -> io::Result<u64> {
+        self.over_replicas(|replica| replica.batches)
+    }
+
+    /// Rows of these.
+    pub fn rows(self) -> io::Result<u64> {
+        self.over_replicas(|replica| replica.rows)
+    }
+
+    /// Times of all answers so far, from when the server had the request.
+    pub fn end_to_end(self) -> io::Result<Histogram> {
+        let stats = self.0.stats().map_err(io::Error::other)?;
+        let application = stats.applications.into_iter().next();
+        application
+            .map(|application| application.end_to_end)
+            .ok_or_else(|| io::Error::other("the server has no application"))
+    }
+
+    fn over_replicas(self, count: fn(&Replica) -> u64) -> io::Result<u64> {
+        let stats = self.0.stats().map_err(io::Error::other)?;
+        Ok(stats.models.iter().flat_map(|model| &model.replicas).map(count).sum())
+    }
+}
+
+fn config(cell: Cell, setting: &Setting, batch: &str) -> Result<Config, String> {
+    let text = configuration(cell, setting, batch);
+    let read = Config::from_toml(&text, &std::env::temp_dir(), "the bench's configuration");
+    read.map(|(config, _)| config).map_err(|error| format!("{error}\n{text}"))
+}
+
+fn configuration(cell: Cell, setting: &Setting, batch: &str) -> String {
     let Cell { alpha_us, beta_us, replicas, slo_us } = cell;
-    let Cores { engine, other } = cores;
-    let mut command = vec![word(model), beta_us.to_string(), alpha_us.to_string()];
+    let Cores { engine, other } = setting.cores;
+    let mut command = vec![word(&setting.model), beta_us.to_string(), alpha_us.to_string()];
     if cell.waits() {
         command.push("wait".to_owned());
+    }
+    if let Some(file) = &setting.control {
+        command.extend(["--control".to_owned(), word(file)]);
     }
     let cpus = vec![other; replicas as usize];
     format!(

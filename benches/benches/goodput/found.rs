@@ -4,13 +4,14 @@ use std::io;
 
 use cutter_benches::cell::Cell;
 use cutter_benches::finding::{Aim, Finding};
+use cutter_benches::stand::Setting;
 use cutter_tools::goodput::bounds::reference_qps;
 use cutter_tools::goodput::fluid_optimum;
 use cutter_tools::text::rate;
 use serde::Serialize;
 use serde_json::json;
 
-use super::policy::{Measured, Setting};
+use super::policy::Measured;
 
 /// Of all requests, those that are answered with a prediction within the SLO.
 pub const QUANTILE: f64 = 0.99;

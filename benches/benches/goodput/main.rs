@@ -17,20 +17,18 @@ mod found;
 mod policy;
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use cutter_benches::cell::{Cell, Only};
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::page;
-use cutter_benches::options::{Options, caller_folder};
+use cutter_benches::finding::write;
+use cutter_benches::options::PageOptions;
 use cutter_benches::processes::limit_time_to;
-use cutter_benches::report::{print_note, write_json};
-use cutter_benches::stand;
+use cutter_benches::report::print_note;
+use cutter_benches::stand::Setting;
 
 use found::{FoundCell, finding};
-use policy::{Measured, Setting};
+use policy::Measured;
 
 /// It takes about two thirds of this.
 const TIME_LIMIT: Duration = Duration::from_secs(900);
@@ -48,10 +46,7 @@ const INTRODUCTION: &str = "The highest rate of Poisson arrivals at which 99 % a
 #[derive(Clone, Debug, Parser)]
 struct Command {
     #[command(flatten)]
-    options: Options,
-    /// Write a page with the table to this file.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    options: PageOptions,
     /// Only these cells: alpha=100us,beta=4ms,n=1, or a part of that.
     #[arg(long, value_name = "CELLS")]
     only: Option<Only>,
@@ -64,12 +59,10 @@ struct Command {
 }
 
 fn main() -> io::Result<()> {
-    let mut command = Command::parse();
-    for file in [&mut command.options.json, &mut command.html].into_iter().flatten() {
-        *file = caller_folder().join(&*file);
-    }
-    let (cores, model) = (Cores::choose()?, stand::model()?);
-    let setting = Setting { cores, model, tells_steps: command.steps };
+    let command = Command::parse();
+    let options = command.options.from_caller();
+    let mut setting = Setting::new()?;
+    setting.tells_steps = command.steps;
     limit_time_to(TIME_LIMIT);
     let policies = match command.policy.as_slice() {
         [] => Measured::ALL.to_vec(),
@@ -84,16 +77,7 @@ fn main() -> io::Result<()> {
     }
     let finding = finding(&found, &policies);
     finding.print();
-    let records: Vec<_> = found.iter().flat_map(FoundCell::records).collect();
-    write_json(&command.options, &records)?;
-    if let Some(file) = &command.html {
-        std::fs::write(file, page(TITLE, INTRODUCTION, &[finding])).map_err(|error| {
-            let text = format!("cannot write {}: {error}; give another --html", file.display());
-            io::Error::new(error.kind(), text)
-        })?;
-        print_note(&format!("written to {}", file.display()));
-    }
-    Ok(())
+    write(&options, TITLE, INTRODUCTION, &[finding])
 }
 
 fn cells() -> impl Iterator<Item = Cell> {

@@ -1,14 +1,13 @@
 //! How the goodput of each policy is found: served, or simulated.
 
 use std::io;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use cutter_benches::cell::Cell;
-use cutter_benches::cores::Cores;
 use cutter_benches::report::print_note;
-use cutter_benches::stand::{Between, Stand};
-use cutter_tools::goodput::simulation::{Noise, PEERS, Peer, Policy, Traffic, goodput_at};
+use cutter_benches::sizing::{fixed, fixed_sizes};
+use cutter_benches::stand::{Between, Setting, Stand};
+use cutter_tools::goodput::simulation::{PEERS, Peer, Traffic};
 use cutter_tools::goodput::{Scene, fluid_optimum};
 
 use super::found::QUANTILE;
@@ -19,18 +18,11 @@ const LOWEST_SHARE: f64 = 0.1;
 const HIGHEST_SHARE: f64 = 1.15;
 /// By how much a fixed size must be better to take the place of another.
 const BETTER: f64 = 1.025;
+/// Sizes that are tried, in quarters of the bound's batch.
+const QUARTERS: [u64; 5] = [2, 3, 4, 5, 7];
 /// Arrivals of a simulation.
 const QUERIES: usize = 32_000;
 const SEED: u64 = 1;
-
-/// Where a cell is served.
-#[derive(Debug)]
-pub struct Setting {
-    pub cores: Cores,
-    pub model: PathBuf,
-    /// Whether each rate that is tried is told.
-    pub tells_steps: bool,
-}
 
 /// A policy and how it is measured.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +88,7 @@ impl FromStr for Measured {
 }
 
 fn served(cell: Cell, batch: &str, between: Between, setting: &Setting) -> io::Result<f64> {
-    let stand = Stand::start(cell, &setting.model, setting.cores, batch)?;
+    let stand = Stand::start(cell, setting, batch)?;
     let found = stand.goodput(QUANTILE, between, |step| {
         if setting.tells_steps {
             print_note(&format!("{batch}: {step}"));
@@ -111,28 +103,13 @@ fn served(cell: Cell, batch: &str, between: Between, setting: &Setting) -> io::R
 /// of them take long.
 fn fixed_best(cell: Cell, scene: &Scene, between: Between, setting: &Setting) -> io::Result<f64> {
     let mut best_qps = 0.0;
-    for rows in sizes(scene) {
+    for rows in fixed_sizes(scene, QUARTERS) {
         let start_qps = if best_qps > 0.0 { BETTER * best_qps } else { between.start_qps };
         let lowest_qps = if best_qps > 0.0 { start_qps } else { between.lowest_qps };
         if start_qps < between.highest_qps {
             let between = Between { start_qps, lowest_qps, ..between };
-            let batch = format!("policy = \"fixed\", max = {rows}");
-            best_qps = served(cell, &batch, between, setting)?.max(best_qps);
+            best_qps = served(cell, &fixed(rows), between, setting)?.max(best_qps);
         }
     }
     Ok(best_qps)
-}
-
-fn sizes(scene: &Scene) -> Vec<u64> {
-    /// In quarters of the bound's batch.
-    const QUARTERS: [u64; 5] = [2, 3, 4, 5, 7];
-    let (_, rows) = fluid_optimum(scene);
-    let sizes = QUARTERS.map(|quarters| (rows * quarters / 4).clamp(1, scene.rows_max()));
-    let traffic = Traffic::poisson(QUERIES, SEED);
-    let simulated_qps =
-        |rows| goodput_at(scene, Policy::Fixed { rows }, QUANTILE, &traffic, Noise::default());
-    let mut sizes: Vec<(f64, u64)> = sizes.map(|rows| (simulated_qps(rows), rows)).to_vec();
-    sizes.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    sizes.dedup_by_key(|(_, rows)| *rows);
-    sizes.into_iter().map(|(_, rows)| rows).collect()
 }

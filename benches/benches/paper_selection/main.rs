@@ -32,15 +32,13 @@ mod fig9;
 mod stage;
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Finding, page};
-use cutter_benches::options::{Options, caller_folder};
+use cutter_benches::finding::{Finding, write};
+use cutter_benches::options::PageOptions;
 use cutter_benches::processes::limit_time_to;
-use cutter_benches::report::{print_note, write_json};
 use cutter_tools::floor::cores::pin;
 use stage::Programs;
 
@@ -54,10 +52,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(900);
 #[derive(Clone, Debug, Parser)]
 struct Command {
     #[command(flatten)]
-    options: Options,
-    /// Write a page with all charts to this file.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    options: PageOptions,
     /// Only these parts; all, if none is named.
     parts: Vec<Part>,
 }
@@ -75,10 +70,7 @@ enum Part {
 }
 
 fn main() -> io::Result<()> {
-    let mut command = Command::parse();
-    for file in [&mut command.options.json, &mut command.html].into_iter().flatten() {
-        *file = caller_folder().join(&*file);
-    }
+    let command = Command::parse();
     let cores = Cores::choose()?;
     let programs = Programs::build()?;
     limit_time_to(TIME_LIMIT);
@@ -93,16 +85,7 @@ fn main() -> io::Result<()> {
         finding.print();
         findings.push(finding);
     }
-    let records: Vec<_> = findings.iter().flat_map(|finding| &finding.records).collect();
-    write_json(&command.options, &records)?;
-    if let Some(file) = &command.html {
-        std::fs::write(file, page(TITLE, INTRODUCTION, &findings)).map_err(|error| {
-            let text = format!("cannot write {}: {error}; give another --html", file.display());
-            io::Error::new(error.kind(), text)
-        })?;
-        print_note(&format!("written to {}", file.display()));
-    }
-    Ok(())
+    write(&command.options.from_caller(), TITLE, INTRODUCTION, &findings)
 }
 
 impl Part {

@@ -1,0 +1,120 @@
+//! One load on one cell: from cold, and then on.
+
+use std::io;
+
+use cutter_benches::cell::Cell;
+use cutter_benches::processes::resident_bytes;
+use cutter_benches::sizing::policy;
+use cutter_benches::slices::{goodput_qps, slices_qps};
+use cutter_benches::stand::{Setting, Stand};
+use cutter_tools::arrivals::Arrivals;
+use cutter_tools::goodput::fluid_optimum;
+use cutter_tools::load::{Recording, Sample};
+
+/// From when on a server that was cold should serve all that it can.
+pub const WARM_NS: u64 = 500_000_000;
+/// A generator that sends one request of a thousand later than this has not kept its schedule.
+const LATE_NS: u64 = 1_000_000;
+
+/// For how long it is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Lengths {
+    cold_ns: u64,
+    chunk_ns: u64,
+    chunks: u64,
+}
+
+/// What came of a load.
+#[derive(Debug)]
+pub struct Overload {
+    pub cell: Cell,
+    pub load: f64,
+    pub bound_qps: f64,
+    /// Goodput from when the server was ready, by slices.
+    pub cold_qps: Vec<f64>,
+    /// Goodput of these from [`WARM_NS`] on.
+    pub warm_qps: f64,
+    pub goodput_qps: f64,
+    /// All answers, from when their request was due; from when it was sent; as the server says.
+    pub p999_ns: u64,
+    pub sent_p999_ns: u64,
+    pub server_p999_ns: u64,
+    pub lag_p999_ns: u64,
+    /// Requests that had to wait since every connection was taken.
+    pub blocked: u64,
+    /// Requests without an answer.
+    pub unanswered: usize,
+    /// After the first part of the load, and after the last.
+    pub resident_bytes: (u64, u64),
+}
+
+impl Lengths {
+    pub const LONG: Self = Self { cold_ns: 2_000_000_000, chunk_ns: 1_500_000_000, chunks: 4 };
+    pub const SHORT: Self = Self { cold_ns: 800_000_000, chunk_ns: 200_000_000, chunks: 2 };
+}
+
+impl Overload {
+    pub fn measure(
+        cell: Cell,
+        load: f64,
+        setting: &Setting,
+        policy_name: &str,
+        lengths: Lengths,
+    ) -> io::Result<Self> {
+        let (bound_qps, _) = fluid_optimum(&cell.scene().map_err(io::Error::other)?);
+        let arrivals = Arrivals::Poisson { rate_qps: load * bound_qps };
+        let stand = Stand::start(cell, setting, &policy(policy_name))?;
+        let slo_ns = stand.slo_ns();
+        let cold = stand.offer(&arrivals, lengths.cold_ns, 0)?;
+        let cold_qps = slices_qps(&cold, (0, lengths.cold_ns), slo_ns);
+        let warm_qps = goodput_qps(&cold, (WARM_NS, lengths.cold_ns), slo_ns);
+        drop(cold);
+        let before = stand.counts().end_to_end()?;
+        let mut goodputs_qps = Vec::new();
+        let mut resident = Vec::new();
+        let mut all = Recording::default();
+        for seed in 1..=lengths.chunks {
+            let chunk = stand.offer(&arrivals, lengths.chunk_ns, seed)?;
+            goodputs_qps.push(goodput_qps(&chunk, (0, lengths.chunk_ns), slo_ns));
+            all.blocked += chunk.blocked;
+            all.samples.extend(&chunk.samples);
+            drop(chunk);
+            let own_bytes = all.samples.capacity() * size_of::<Sample>();
+            resident.push(resident_bytes(std::process::id())?.saturating_sub(own_bytes as u64));
+        }
+        let server = stand.counts().end_to_end()?.since(&before);
+        stand.end()?;
+        let answered = || all.samples.iter().filter(|sample| sample.outcome.is_answer());
+        Ok(Self {
+            cell,
+            load,
+            bound_qps,
+            cold_qps,
+            warm_qps,
+            goodput_qps: goodputs_qps.iter().sum::<f64>() / goodputs_qps.len() as f64,
+            p999_ns: p999(answered().map(|sample| sample.latency_ns)),
+            sent_p999_ns: p999(answered().map(|sample| sample.latency_ns - sample.lag_ns)),
+            server_p999_ns: server.quantile(0.999).unwrap_or(0),
+            lag_p999_ns: p999(all.samples.iter().map(|sample| sample.lag_ns)),
+            blocked: all.blocked,
+            unanswered: all.samples.len() - answered().count(),
+            resident_bytes: (resident[0], resident[resident.len() - 1]),
+        })
+    }
+
+    /// Whether the generator sent what was due when it was due.
+    pub fn is_on_time(&self) -> bool {
+        self.lag_p999_ns <= LATE_NS
+    }
+
+    pub fn of_bound(&self, qps: f64) -> f64 {
+        qps / self.bound_qps
+    }
+}
+
+/// By nearest rank; 0 of none.
+fn p999(times_ns: impl Iterator<Item = u64>) -> u64 {
+    let mut times_ns: Vec<u64> = times_ns.collect();
+    let Some(rank) = (times_ns.len() * 999).div_ceil(1_000).checked_sub(1) else { return 0 };
+    *times_ns.select_nth_unstable(rank).1
+}
