@@ -74,7 +74,8 @@ fn stats_count_what_was_asked() {
 
 #[test]
 fn a_stopped_replica_shows_what_it_has_in_flight_and_what_waits_behind_it() {
-    let server = served(&["sum"], 30_000, "batch_timeout_us = 30000000");
+    let more = "batch_timeout_us = 30000000\nbatch = { policy = \"fixed\", max = 1 }";
+    let server = served(&["sum"], 30_000, more);
     let replica = server.replicas("sum")[0];
     replica.signal(Signal::STOP);
     let mut clients: Vec<_> = (0..5).map(|_| server.client()).collect();
@@ -88,7 +89,7 @@ fn a_stopped_replica_shows_what_it_has_in_flight_and_what_waits_behind_it() {
     let engine = &inspected["engine"];
     let life = &engine["replicas"][0]["life"];
     let tickets = life["tickets"].as_array().unwrap();
-    // Two batches of one, which is what the limit begins with; three queries wait.
+    // Two batches of one; three queries wait.
     assert_eq!(tickets.iter().map(|ticket| &ticket["items"]).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(life["ring"]["outstanding"], 2);
     assert_eq!(life["incarnation"], 1);

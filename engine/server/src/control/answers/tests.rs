@@ -419,6 +419,7 @@ fn the_words_on_the_page_are_those_of_the_answers() {
     let states = [
         State::Starting,
         State::Loading { pid: 1, is_expected: true },
+        State::Warming { pid: 1 },
         State::Up { pid: 1 },
         State::BackingOff { until_ns: 0 },
         State::NotConnected,
