@@ -1,4 +1,5 @@
-//! What a bench, or a part of one, has found out: printed as a table, written as JSON, drawn on a page.
+//! What a bench, or a part of one, has found out: printed as a table, written as JSON, drawn on a
+//! page.
 
 use std::io;
 

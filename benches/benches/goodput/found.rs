@@ -128,8 +128,8 @@ pub fn finding(found: &[FoundCell], policies: &[Measured]) -> Finding {
             "One replica is busy on a core of its own; four wait for their time to pass, and share \
              a core with the generator."
                 .to_owned(),
-            "fixed_best is the best of five sizes; a peer has the best of its settings, and no cost \
-             but the model's."
+            "fixed_best is the best of five sizes; a peer has the best of its settings, and no \
+             cost but the model's."
                 .to_owned(),
         ],
         charts: Vec::new(),

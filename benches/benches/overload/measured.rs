@@ -46,11 +46,21 @@ pub struct Overload {
     pub unanswered: usize,
     /// After the first part of the load, and after the last.
     pub resident_bytes: (u64, u64),
+    pub rows_per_batch: f64,
+    /// What batches might have at the end, all replicas together.
+    pub limit_rows: u64,
+    /// The share of the time in which the replicas worked, by what their batches must have taken.
+    pub busy: f64,
 }
 
 impl Lengths {
     pub const LONG: Self = Self { cold_ns: 2_000_000_000, chunk_ns: 1_500_000_000, chunks: 4 };
     pub const SHORT: Self = Self { cold_ns: 800_000_000, chunk_ns: 200_000_000, chunks: 2 };
+
+    /// Of all that comes after the beginning.
+    fn load_ns(self) -> u64 {
+        self.chunk_ns * self.chunks
+    }
 }
 
 impl Overload {
@@ -69,7 +79,8 @@ impl Overload {
         let cold_qps = slices_qps(&cold, (0, lengths.cold_ns), slo_ns);
         let warm_qps = goodput_qps(&cold, (WARM_NS, lengths.cold_ns), slo_ns);
         drop(cold);
-        let before = stand.counts().end_to_end()?;
+        let counts = stand.counts();
+        let before = (counts.end_to_end()?, counts.batches()?, counts.rows()?);
         let mut goodputs_qps = Vec::new();
         let mut resident = Vec::new();
         let mut all = Recording::default();
@@ -79,11 +90,15 @@ impl Overload {
             all.blocked += chunk.blocked;
             all.samples.extend(&chunk.samples);
             drop(chunk);
-            let own_bytes = all.samples.capacity() * size_of::<Sample>();
+            let own_bytes = all.samples.len() * size_of::<Sample>();
             resident.push(resident_bytes(std::process::id())?.saturating_sub(own_bytes as u64));
         }
-        let server = stand.counts().end_to_end()?.since(&before);
+        let server = counts.end_to_end()?.since(&before.0);
+        let batches = (counts.batches()? - before.1) as f64;
+        let rows = (counts.rows()? - before.2) as f64;
+        let limit_rows = counts.limit_rows()?;
         stand.end()?;
+        let replicas_us = f64::from(cell.replicas) * lengths.load_ns() as f64 / 1e3;
         let answered = || all.samples.iter().filter(|sample| sample.outcome.is_answer());
         Ok(Self {
             cell,
@@ -99,6 +114,10 @@ impl Overload {
             blocked: all.blocked,
             unanswered: all.samples.len() - answered().count(),
             resident_bytes: (resident[0], resident[resident.len() - 1]),
+            rows_per_batch: rows / batches,
+            limit_rows,
+            busy: (batches * f64::from(cell.beta_us) + rows * f64::from(cell.alpha_us))
+                / replicas_us,
         })
     }
 

@@ -43,8 +43,9 @@ use cutter_tools::floor::cores::pin;
 use stage::Programs;
 
 const TITLE: &str = "The paper's figures on selection, drawn again";
-const INTRODUCTION: &str = "Each figure beside the numbers of the Clipper paper (NSDI '17). Its models \
-    and data cannot be had, and its machines were others: its numbers are a scale, not a duel.";
+const INTRODUCTION: &str = "Each figure beside the numbers of the Clipper paper (NSDI '17). Its \
+    models and data cannot be had, and its machines were others: its numbers are a scale, not a \
+    duel.";
 /// All parts together take about half of this.
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 
