@@ -121,7 +121,10 @@ pub fn finding(found: &[Overload]) -> Finding {
     Finding {
         title: "Goodput in overload".to_owned(),
         records: found.iter().map(Overload::record).collect(),
-        head: vec!["load", "goodput", "of T*", "cold", "p99.9", "sent", "server", "lag", "memory"],
+        head: vec![
+            "load", "goodput", "of T*", "cold", "p99.9", "sent", "server", "lag", "memory", "rows",
+            "busy",
+        ],
         rows: found.iter().map(Overload::row).collect(),
         aims: found.iter().flat_map(Overload::aims).collect(),
         notes: found.iter().filter_map(Overload::note).chain([about.to_owned()]).collect(),
