@@ -5,8 +5,8 @@
 //! table and, with `-- --json FILE`, writes the same as a JSON array. What is compared is measured
 //! in one run, in rounds that take turns, and each figure is the median of its rounds: absolute
 //! times are those of one machine and day, ratios travel better. A bench takes well under a
-//! minute, but for `paper_selection`, `noise` and `batching`, which take a few, and `goodput`, which
-//! takes ten.
+//! minute, but for `paper_selection`, `noise` and `batching`, which take a few, and `goodput`,
+//! which takes ten.
 //!
 //! # Rooms
 //! [`options`] the command line · [`measurement`] latencies to quantiles · [`report`] table and

@@ -100,7 +100,7 @@ fn stalls(from_ns: u64, to_ns: u64) -> impl Iterator<Item = (u64, u64)> {
     let mut random = Random::new(SEED);
     let periods = (to_ns - from_ns) / PERIOD_NS;
     (0..periods).map(move |period| {
-        let mut within = |most_ns: u64| u64::from(random.next_u32()) * most_ns >> 32;
+        let mut within = |most_ns: u64| (u64::from(random.next_u32()) * most_ns) >> 32;
         let begin_ns = from_ns + period * PERIOD_NS + within(PERIOD_NS - STALL_NS_MAX);
         (begin_ns, begin_ns + STALL_NS_MIN + within(STALL_NS_MAX - STALL_NS_MIN))
     })

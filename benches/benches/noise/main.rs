@@ -11,6 +11,9 @@
 //! the same load and the same noise, in the same run; and after the noise has ended, the batches
 //! are counted until goodput is what it was.
 //!
+//! The model's time passes by the clock, whether it has its core or not: it is late by what it
+//! lacks at the end of a batch, and a model that computes would lose more.
+//!
 //! # Rooms
 //! `disturbance` the noise · `measured` a run with it · `found` what came of it, as table, JSON and
 //! page.

@@ -50,6 +50,9 @@ impl Overload {
             "unanswered": self.unanswered,
             "cold_of_bound": rounded(self.of_bound(self.warm_qps)),
             "cold_slices_of_bound": cold,
+            "rows_per_batch": rounded(self.rows_per_batch),
+            "limit_rows": self.limit_rows,
+            "busy": rounded(self.busy),
             "resident_bytes_before": self.resident_bytes.0,
             "resident_bytes_after": self.resident_bytes.1,
         })
@@ -69,6 +72,8 @@ impl Overload {
             ms(self.server_p999_ns),
             ms(self.lag_p999_ns),
             format!("{} → {}", mib(before_bytes), mib(after_bytes)),
+            format!("{:.0} of {}", self.rows_per_batch, self.limit_rows),
+            percent(self.busy),
         ]
     }
 
@@ -111,11 +116,15 @@ impl Overload {
 pub fn finding(found: &[Overload]) -> Finding {
     let about = "p99.9 in ms: from when a request was due, from when it was sent, as the server \
                  counts it; lag: of the generator; memory in MiB, after the first part of the load \
-                 and after the last";
+                 and after the last; rows of a batch and its limit; busy: the share of the time in \
+                 which the model worked";
     Finding {
         title: "Goodput in overload".to_owned(),
         records: found.iter().map(Overload::record).collect(),
-        head: vec!["load", "goodput", "of T*", "cold", "p99.9", "sent", "server", "lag", "memory"],
+        head: vec![
+            "load", "goodput", "of T*", "cold", "p99.9", "sent", "server", "lag", "memory", "rows",
+            "busy",
+        ],
         rows: found.iter().map(Overload::row).collect(),
         aims: found.iter().flat_map(Overload::aims).collect(),
         notes: found.iter().filter_map(Overload::note).chain([about.to_owned()]).collect(),

@@ -43,8 +43,8 @@ const LOADS: [f64; 3] = [1.2, 2.0, 5.0];
 
 const TITLE: &str = "Overload: what is served in time of far too much";
 const INTRODUCTION: &str = "Poisson arrivals at 1.2, 2 and 5 times what even arrivals could have \
-    within 20 ms (T*). Goodput is predictions within 20 ms, per second; the time of answers is that \
-    of all, default outputs included.";
+    within 20 ms (T*). Goodput is predictions within 20 ms, per second; the time of answers is \
+    that of all, default outputs included.";
 
 #[derive(Clone, Debug, Parser)]
 struct Command {
