@@ -45,7 +45,9 @@ fn a_replica_that_is_warmed_up_is_called_so_and_gets_no_query() {
         (replica["state"] == "warming").then_some(replica)
     });
     assert!(warming["pid"].is_u64(), "{warming}");
-    assert_eq!(server.admin("/inspect").json()["replicas"][0]["life"]["warming"], true);
+    let inspected = server.admin("/inspect").json();
+    let life = &inspected["engine"]["replicas"][0]["life"];
+    assert_eq!(life["warming"], true);
     assert_eq!(server.client().predict("sums", vec![1, 2, 3, 4])["reason"], "not_ready");
     server.wait_ready();
     assert_eq!(replica(&server)["state"], "up");

@@ -50,7 +50,8 @@ struct Prospect {
     limit: u32,
     /// When it would begin.
     start_ns: u64,
-    /// From its end until its answers are out.
+    /// From its end until its answers are out, as far as its calls are not due that much before
+    /// their deadlines.
     reply_ns: u64,
     /// Nothing that waits could be in time, as predicted: then no prediction counts.
     is_trial: bool,
@@ -134,7 +135,8 @@ impl Core {
         let applications = &self.applications;
         let queue = &mut self.models[model].room.queue;
         queue.drop_dead(|waiting| is_live(applications, waiting));
-        let reply_ns = self.models[model].reply_ns;
+        let lead_ns = queue.peek().map_or(0, |head| self.lead_ns(head.value.call));
+        let reply_ns = self.models[model].reply_ns.saturating_sub(lead_ns);
         let mut prospect =
             Prospect { now_ns, replica, model, limit, start_ns, reply_ns, is_trial: false };
         prospect.is_trial = is_idle && self.is_hopeless(&prospect);

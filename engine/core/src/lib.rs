@@ -325,6 +325,12 @@ impl Core {
         self.query(call).due_ns
     }
 
+    /// How long before its deadline a call is due.
+    fn lead_ns(&self, call: CallRef) -> u64 {
+        let query = self.query(call);
+        query.deadline_ns - query.due_ns
+    }
+
     /// An entry for an open call, in the queue or apart.
     fn waiting(&self, call: CallRef) -> Waiting {
         Waiting { call, query_id: self.query(call).id }

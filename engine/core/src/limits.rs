@@ -60,7 +60,7 @@ cutter_limits::limits! {
         JUST_IN_TIME_LEAD_NS: u64 = 100_000, "ns";
         /// Behind a batch that takes longer than so many leads, none is formed before it is back:
         /// the way costs less than one part in this many, and nothing waits behind a stall.
-        JUST_IN_TIME_LEADS_MAX: u64 = 50, "leads";
+        JUST_IN_TIME_LEADS_MAX: u64 = 200, "leads";
         /// One that lets another go first on its core asks again after this time, if it is not
         /// asked before.
         TURN_RETRY_NS: u64 = 100_000, "ns";

@@ -204,7 +204,7 @@ impl Display for BatchWords {
             f.write_str(", deferred")?;
         }
         if exclusive {
-            f.write_str(", one at a time on its core")?;
+            f.write_str(", alone")?;
         }
         match cost {
             BatchCost::Rows => Ok(()),

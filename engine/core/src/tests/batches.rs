@@ -81,7 +81,7 @@ fn a_query_that_would_be_late_is_not_sent() {
     let mut world = setup.build_up();
     [0, 10, 10, 11].into_iter().for_each(|at| world.queries_at(at * MS, 1));
     world.finish();
-    assert_eq!(world.answer(2), (19 * MS, late()));
+    assert_eq!(world.answer(2), (18_900 * US, late()));
     assert_eq!(world.oracle.queries[2].calls[0].sends, 0);
     assert_eq!(world.answer(3), (28 * MS, Given::Prediction));
     assert_eq!(world.stats.models[0].expired.get(), 1);

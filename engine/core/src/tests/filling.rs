@@ -64,7 +64,7 @@ fn the_first_query_is_given_up_when_serving_it_would_make_others_late() {
     let head = arrive(&mut world, 1, 1);
     let others = arrive(&mut world, 10, 8);
     world.finish();
-    assert_eq!(world.answer(head.start), (TAUGHT_NS + 14 * MS, late()));
+    assert_eq!(world.answer(head.start), (TAUGHT_NS + 13_900 * US, late()));
     assert!(all_predicted(&world, others));
     assert!(world.batch_sizes().ends_with(&[10, 8]));
     assert_eq!(world.stats.models[0].formed(Why::LookAhead).get(), 1);
@@ -100,7 +100,7 @@ fn where_batches_are_large_all_that_waits_goes_together() {
     world.at(TAUGHT_NS + MS, arrival);
     let others = arrive(&mut world, 2, 20);
     world.finish();
-    assert_eq!(world.answer(head), (TAUGHT_NS + 6 * MS, late()));
+    assert_eq!(world.answer(head), (TAUGHT_NS + 5_900 * US, late()));
     assert!(all_predicted(&world, others.start + 1..others.end));
     assert!(world.batch_sizes().ends_with(&[10, 20]));
 }

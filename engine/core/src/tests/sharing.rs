@@ -64,7 +64,7 @@ fn the_one_goes_first_that_must_begin_first() {
         // By 2 + 13 − 4 = 11 ms.
         (13 * MS, [(0, 0), (7_900, 1), (11_800, 0)]),
         // By 2 + 18 − 4 = 16 ms.
-        (18 * MS, [(0, 0), (8_000, 0), (15_900, 1)]),
+        (18 * MS, [(0, 0), (7_900, 0), (15_900, 1)]),
     ] {
         let mut world = two([Some(1), Some(1)]);
         arrive(&mut world, 0, TAUGHT_NS, 20 * MS);

@@ -55,10 +55,12 @@ fn a_second_batch_is_formed_a_lead_before_the_first_ends() {
 
 #[test]
 fn behind_a_batch_that_takes_long_none_is_formed_before_it_is_back() {
-    let mut world = taught(Setup::simple(), fixed(6 * MS));
-    arrive(&mut world, &[0, 100, 5_950]);
+    let mut setup = Setup::simple();
+    setup.applications[0].slo_ns = 100 * MS;
+    let mut world = taught(setup, fixed(21 * MS));
+    arrive(&mut world, &[20_000, 20_100, 40_950]);
     world.finish();
-    assert_eq!(sent(&world), [(0, 0, 1), (6_000, 0, 2)]);
+    assert_eq!(sent(&world), [(20_000, 0, 1), (41_000, 0, 2)]);
 }
 
 #[test]
@@ -128,7 +130,7 @@ fn deferred_batches_wait_until_another_replica_is_free() {
     let mut world = taught(deferring(), fixed(8 * MS));
     arrive(&mut world, &[0, 1_000, 7_000]);
     world.finish();
-    assert_eq!(sent(&world), [(0, 0, 1), (8_000, 0, 2)]);
+    assert_eq!(sent(&world), [(0, 0, 1), (7_900, 0, 2)]);
 }
 
 /// Batches of 11 ms: one that comes just after the first has begun must begin within 9 ms.

@@ -419,8 +419,8 @@ keys! {
         defer: Flag();
             default "`{}`", bool::default();
 
-        /// Whether a batch needs its core for itself: replicas of models that say so take turns on a
-        /// core of `cpus`, the one first that must begin first.
+        /// Whether a batch needs its core for itself: replicas of models that say so take turns on
+        /// a core of `cpus`, the one first that must begin first.
         exclusive: Flag();
             default "`{}`", bool::default();
 

@@ -132,6 +132,7 @@ impl Collector for Counted {
         encode_answers(&mut families, applications)?;
         encode_application_times(&mut families, applications)?;
         encode_model_counts(&mut families, models)?;
+        encode_model_kinds(&mut families, models)?;
         encode_model_distributions(&mut families, models)?;
         encode_replicas(&mut families, models)?;
         selection::encode(&mut families, &self.selections)?;
@@ -281,7 +282,11 @@ fn encode_model_counts(families: &mut Families<'_>, models: &[Arc<ModelStats>]) 
         "Calls that the second replica answered first.",
         None,
         per_model(|model| &model.hedges_won),
-    )?;
+    )
+}
+
+/// What is counted by its kind.
+fn encode_model_kinds(families: &mut Families<'_>, models: &[Arc<ModelStats>]) -> fmt::Result {
     families.counters(
         "cutter_protocol_violations",
         "Completions that broke the protocol, by kind; each ends its replica.",

@@ -202,7 +202,7 @@ model by-hand
   replicas        3
   cpus            not pinned
   wait            block
-  batch           fixed, max 1, waits for 2 ms, deferred, one at a time on its core, by bytes, max 4096 bytes (4.0 KiB)
+  batch           fixed, max 1, waits for 2 ms, deferred, alone, by bytes, max 4096 bytes (4.0 KiB)
   batch timeout   1001 us
   load timeout    90 s
   cache           none

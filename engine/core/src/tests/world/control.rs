@@ -216,7 +216,7 @@ impl World {
             }
         }
         match retired {
-            Retired::Nothing | Retired::Links(..) => {}
+            Retired::Nothing | Retired::Links(..) | Retired::Limits(_) => {}
             Retired::Application(application) => assert!(application.is_idle()),
             Retired::Model(model) => assert_eq!(model.waiting(), 0),
             Retired::Replica(replica) => assert_eq!(replica.in_flight(), 0),

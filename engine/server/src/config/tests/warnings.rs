@@ -51,8 +51,8 @@ fn keys_without_effect_are_told() {
 fn a_batch_that_needs_a_core_nobody_knows_of_is_told() {
     assert_eq!(
         warnings(&with("", "", "batch = { exclusive = true }")),
-        "cutter.toml:9:1: warning: `exclusive` of the batches of model \"m\" has no effect: without \
-         `cpus` nobody knows who shares a core"
+        "cutter.toml:9:1: warning: `exclusive` of the batches of model \"m\" has no effect: \
+         without `cpus` nobody knows who shares a core"
     );
     assert_eq!(warnings(&with("", "", "batch = { exclusive = false }")), "");
     assert_eq!(warnings(&with("", "", "cpus = [1]\nbatch = { exclusive = true }")), "");
