@@ -293,6 +293,8 @@ fn configuration(cell: Cell, setting: &Setting, batch: &str) -> String {
         command.extend(["--control".to_owned(), word(file)]);
     }
     let cpus = vec![other; replicas as usize];
+    // A model that has its core to itself looks for its next batch, as it does unless told not to.
+    let wait = if cell.waits() { "block" } else { "adaptive" };
     format!(
         r#"
 [server]
@@ -314,7 +316,7 @@ name = "model"
 command = {command:?}
 replicas = {replicas}
 cpus = {cpus:?}
-wait = "block"
+wait = "{wait}"
 batch = {{ {batch} }}
 "#
     )
