@@ -345,7 +345,7 @@ fn a_burst_of_connections_finds_room_to_wait() {
 }
 
 /// What `/readyz` says of the only replica.
-fn replica(server: &Server) -> serde_json::Value {
+fn replica(server: &Server) -> Value {
     server.admin("/readyz").json()["models"][0]["replicas"][0].clone()
 }
 

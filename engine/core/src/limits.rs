@@ -133,11 +133,11 @@ cutter_limits::limits! {
         /// What is known before a trend counts for so many batches after it.
         SERVICE_KNOWN_BATCHES: u32 = 4, "batches";
         /// What fades of the margin above the estimate, with each batch of its size.
-        MARGIN_FADE: f32 = 1.0 / 32.0, "of the margin";
+        MARGIN_FADE: f64 = 1.0 / 32.0, "of the margin";
         /// The same of a margin as large as that of a stall.
-        MARGIN_FADE_LARGE: f32 = 1.0 / 8.0, "of the margin";
+        MARGIN_FADE_LARGE: f64 = 1.0 / 8.0, "of the margin";
         /// The same with each batch of another size.
-        MARGIN_FADE_UNSERVED: f32 = 1.0 / 256.0, "of the margin";
+        MARGIN_FADE_UNSERVED: f64 = 1.0 / 256.0, "of the margin";
         /// Bits of a histogram bucket's position within its power of two: 7 means an error under
         /// 1/128.
         HISTOGRAM_PRECISION_BITS: u32 = 7, "bits";

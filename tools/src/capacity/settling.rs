@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(is_settled_after(&grows), [false, false, false, false, false, true]);
         let swings = [40, 36, 38, 40, 36].map(|limit| (Some(limit), 0, 5));
         assert!(is_settled_after(&swings)[2..].iter().all(|is_settled| *is_settled));
-        assert_eq!(is_settled_after(&[1, 3, 2].map(|limit| (Some(limit), 0, 5)))[2], true);
+        assert!(is_settled_after(&[1, 3, 2].map(|limit| (Some(limit), 0, 5)))[2]);
     }
 
     #[test]

@@ -42,19 +42,23 @@ fn too_much_lag(samples: &[Sample]) -> Option<Lag> {
 impl Lag {
     fn told(&self, result: &LoadResult) -> String {
         let Self { lag_p99_ns, latency_p99_ns } = self;
-        // Connections are taken, too, while a generator without its core reads no answers.
-        let why = match crowd(result) {
-            Some(crowd) => crowd,
-            None if result.counts.blocked > 0 => format!(
+        // Connections are taken, too, while a generator without its core reads no answers: then
+        // both are told.
+        let taken = (result.counts.blocked > 0).then(|| {
+            format!(
                 "every one of the {} connections was taken {}: raise --connections",
                 result.plan.connections,
                 times(result.counts.blocked)
-            ),
-            None if result.plan.wait == "sleep" => {
+            )
+        });
+        let why = match (crowd(result), taken) {
+            (Some(crowd), Some(taken)) => format!("{crowd}; {taken}"),
+            (Some(why), None) | (None, Some(why)) => why,
+            (None, None) if result.plan.wait == "sleep" => {
                 "a thread that sleeps is late by a wake-up: wait by --wait yield, or lower the rate"
                     .to_owned()
             }
-            None => "one sending thread does no more: lower the rate".to_owned(),
+            (None, None) => "one sending thread does no more: lower the rate".to_owned(),
         };
         format!(
             "the generator was late: its send lag has a p99 of {:.1} µs, more than {} % of the \

@@ -121,8 +121,7 @@ impl ServiceEstimate {
         }
         if self.line.is_firm() {
             let line_ns = self.line.at(f64::from(size));
-            let excess = sample_ns / line_ns.max(1.0) - 1.0;
-            if !self.margins.learn(size, excess) {
+            if !self.margins.learn(size, sample_ns - line_ns, line_ns) {
                 return Lesson { usual_ns: whole_ns(line_ns), is_stall: true };
             }
         }
@@ -141,12 +140,13 @@ impl ServiceEstimate {
         let shift = if fastest > SERVICE_STALL_TIMES { fastest } else { slowest };
         if fastest > SERVICE_STALL_TIMES || slowest * SERVICE_STALL_TIMES < 1.0 {
             self.line.scale(shift);
+            self.margins.shrink(shift.min(1.0));
             self.paces.iter_mut().for_each(|pace| *pace /= shift);
         }
     }
 
     fn worst_ns(&self, size: u32) -> f64 {
-        self.line.at(f64::from(size)) * (1.0 + self.margins.of(size))
+        self.line.at(f64::from(size)) + self.margins.of(size)
     }
 
     /// A prediction that silence has healed.
@@ -350,6 +350,25 @@ mod tests {
             let truth_ns = fixed_ns + per_row_ns * 250;
             let off_ns = estimate.expected(250).abs_diff(truth_ns);
             prop_assert!(off_ns <= truth_ns / 50 + 1, "{} ns off {}", off_ns, truth_ns);
+        }
+    }
+
+    proptest! {
+        /// Whatever is seen, a batch is never predicted to take much more than the worst of those
+        /// seen: as many times as long as its size is to theirs, for the line and for the margin.
+        #[test]
+        fn no_prediction_is_far_beyond_all_that_was_seen(
+            batches in prop::collection::vec((1_u32..=8, 0.0..5.0_f64), 1..60),
+        ) {
+            let mut estimate = ServiceEstimate::new(1 << 40);
+            let mut worst_ns = 0;
+            for (at_ns, (size, power)) in (0..).zip(batches) {
+                let service_ns = whole_ns(50_000.0 * power.exp());
+                worst_ns = worst_ns.max(service_ns);
+                estimate.observe(size, service_ns, at_ns);
+                let predicted_ns = (1..=8).map(|size| estimate.worst(size)).max();
+                prop_assert!(predicted_ns.unwrap_or(0) <= 2 * 8 * worst_ns);
+            }
         }
     }
 }

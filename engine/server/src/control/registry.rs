@@ -8,6 +8,7 @@
 //! is passed in.
 
 mod counted;
+mod state;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -23,60 +24,11 @@ use cutter_core::slab::Slab;
 use cutter_core::stats::{ApplicationStats, ModelStats, SelectionStats};
 use cutter_protocol::limits::POOLS_MAX;
 
+pub use state::State;
+
 use super::health::{Counts, Health};
 use super::learning::Run;
 use crate::config;
-
-/// What a replica slot is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// About to be started.
-    Starting,
-    /// A process that does not serve yet: it loads its model, or is in its handshake. Expected for
-    /// a while, since it may be quick.
-    Loading { pid: u32, is_expected: bool },
-    /// Ready for batches, and given probes before it gets queries.
-    Warming { pid: u32 },
-    /// Ready for batches.
-    Up { pid: u32 },
-    /// Waiting to be started again.
-    BackingOff { until_ns: u64 },
-    /// A container started by hand is awaited.
-    NotConnected,
-    /// The server is ending.
-    Ended,
-}
-
-impl State {
-    /// Its name in answers.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Loading { .. } => "loading",
-            Self::Warming { .. } => "warming",
-            Self::Up { .. } => "up",
-            Self::BackingOff { .. } => "backing_off",
-            Self::NotConnected => "not_connected",
-            Self::Ended => "ended",
-        }
-    }
-
-    const fn pid(self) -> Option<u32> {
-        match self {
-            Self::Loading { pid, .. } | Self::Warming { pid } | Self::Up { pid } => Some(pid),
-            Self::Starting | Self::BackingOff { .. } | Self::NotConnected | Self::Ended => None,
-        }
-    }
-
-    /// Whether it is ready or may be so in time for a query that arrives now.
-    const fn is_expected(self) -> bool {
-        match self {
-            Self::Starting | Self::Warming { .. } | Self::Up { .. } => true,
-            Self::Loading { is_expected, .. } => is_expected,
-            Self::BackingOff { .. } | Self::NotConnected | Self::Ended => false,
-        }
-    }
-}
 
 /// One replica, as its task names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
