@@ -78,9 +78,9 @@ impl Filling {
 
 /// What the other replicas of a model could do.
 #[derive(Clone, Copy, Debug)]
-struct Others {
+pub(crate) struct Others {
     /// The one that is free first, and when.
-    first_free: Option<(ReplicaId, u64)>,
+    pub first_free: Option<(ReplicaId, u64)>,
     /// When the fastest would have one row done.
     one_row_ns: u64,
 }
@@ -154,7 +154,10 @@ impl Core {
         }
         let latest_ns = queue.latest_deadline_ns(|waiting| is_live(applications, waiting));
         latest_ns.is_none_or(|latest_ns| {
-            let there_ns = self.others(prospect).one_row_ns.saturating_add(prospect.reply_ns);
+            let there_ns = self
+                .others(prospect.now_ns, prospect.replica)
+                .one_row_ns
+                .saturating_add(prospect.reply_ns);
             here_ns.min(there_ns) > latest_ns
         })
     }
@@ -198,7 +201,8 @@ impl Core {
             // What was taken stays: a smaller batch is never predicted to take longer by much.
             let rows = self.rows_in_time(prospect, most, deadline_ns).max(filling.rows());
             if rows == 0 {
-                let others = *others.get_or_insert_with(|| self.others(prospect));
+                let others =
+                    *others.get_or_insert_with(|| self.others(prospect.now_ns, prospect.replica));
                 let rows = self.rows_to_try(prospect, deadline_ns);
                 self.take_from_queue(prospect, rows, filling);
                 let is_others = others.one_row_ns.saturating_add(prospect.reply_ns) <= deadline_ns;
@@ -214,7 +218,8 @@ impl Core {
             let next = self.head(model).filter(|_| rest > 0 && !prospect.is_trial);
             let Some((_, next_ns)) = next else { break };
             filling.why = filling.why.or((rows < most).then_some(Why::Deadline));
-            let others = *others.get_or_insert_with(|| self.others(prospect));
+            let others =
+                *others.get_or_insert_with(|| self.others(prospect.now_ns, prospect.replica));
             if self.rest_ns(prospect, &others, filling.rows(), rest) <= next_ns {
                 break;
             }
@@ -313,9 +318,9 @@ impl Core {
         here_ns.min(there.unwrap_or(u64::MAX)).saturating_add(reply_ns)
     }
 
-    fn others(&self, prospect: &Prospect) -> Others {
-        let Prospect { now_ns, replica, model, .. } = *prospect;
-        let others = self.replicas_of(model).iter();
+    /// What the other replicas of the model of this one could do.
+    pub(crate) fn others(&self, now_ns: u64, replica: ReplicaId) -> Others {
+        let others = self.replicas_of(self.replicas[replica].model).iter();
         let others = others.filter(|other| **other != replica && self.is_well(now_ns, **other));
         let mut found = Others { first_free: None, one_row_ns: u64::MAX };
         for other in others {

@@ -68,6 +68,7 @@ impl Core {
         let Some((_, deadline_ns)) = self.head(model) else { return u64::MAX };
         let state = &self.replicas[replica];
         let rows = state.rows_max().min(self.open_in_queue(model));
-        deadline_ns.saturating_sub(state.predicted_ns(rows) + self.models[model].reply_ns)
+        deadline_ns
+            .saturating_sub(state.predicted_ns(rows).saturating_add(self.models[model].reply_ns))
     }
 }

@@ -81,24 +81,18 @@ impl Core {
         let Some((head, deadline_ns)) = self.head(model) else { return When::Now(why) };
         let with_one_more = limit.min(self.open_in_queue(model) + 1);
         let takes_ns = self.replicas[replica].predicted_ns(with_one_more);
-        let due_ns = deadline_ns.saturating_sub(takes_ns + self.models[model].reply_ns);
+        let due_ns =
+            deadline_ns.saturating_sub(takes_ns.saturating_add(self.models[model].reply_ns));
         let (until_ns, why) = if forming.wait_ns > 0 {
             let over_ns = self.call(head).admitted_ns.saturating_add(forming.wait_ns);
             let why = if over_ns <= due_ns { Why::WaitOver } else { Why::Deadline };
             (over_ns.min(due_ns), why)
         } else {
-            let free_ns = self.next_free_ns(now_ns, replica);
+            let free_ns = self.others(now_ns, replica).first_free.map(|(_, free_ns)| free_ns);
             let pays = free_ns.is_some_and(|free_ns| now_ns < free_ns && free_ns <= due_ns);
             (if pays { free_ns.unwrap_or(now_ns) } else { now_ns }, why)
         };
         if until_ns > now_ns { When::At(until_ns) } else { When::Now(why) }
-    }
-
-    /// When the first of the other replicas of the same model is free.
-    fn next_free_ns(&self, now_ns: u64, replica: ReplicaId) -> Option<u64> {
-        let others = self.replicas_of(self.replicas[replica].model).iter();
-        let others = others.filter(|other| **other != replica && self.is_well(now_ns, **other));
-        others.filter_map(|other| self.replicas[*other].free_ns(now_ns)).min()
     }
 }
 

@@ -14,6 +14,7 @@
 //! It is never below 1, since what is within its prediction is not late, and it starts high: with
 //! little known, few batches are late.
 
+use super::service::whole_ns;
 use crate::limits::{
     HEDGE_GAIN, HEDGE_HISTORY_MIN, HEDGE_MIN_NS, HEDGE_QUANTILE, HEDGE_RATIO_MAX, HEDGE_RATIO_START,
 };
@@ -55,15 +56,6 @@ impl Lateness {
     pub fn reset(&mut self) {
         *self = Self::default();
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, and the time is finite and not negative"
-)]
-fn whole_ns(ns: f64) -> u64 {
-    ns.round() as u64
 }
 
 #[cfg(test)]

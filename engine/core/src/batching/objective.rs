@@ -21,9 +21,8 @@
 //! are not even, and a queue that was long for a moment is served sooner by one larger batch; in
 //! overload, where what waited for long is given up, all batches may be larger. How large each may
 //! be follows from its own first query. The limit stands above that, for where the prediction is
-//! wrong, and its objective is `S · (n + 1) / (n + 2)`: in simulation no limit at all is no better,
-//! for 1 to 4 replicas and fixed costs up to a fifth of the SLO, and `n / (n + 1)` loses up to 4 %
-//! of the goodput at P99, and a tenth in overload (`cargo test -p cutter-core tests::load`).
+//! wrong, and its objective is `S · (n + 1) / (n + 2)`. With `n / (n + 1)` no batch could be larger
+//! than the bound's, and no more be served in overload (`cargo test -p cutter-core tests::load`).
 //!
 //! That a second batch is formed for a replica that works only just in time is taken for granted
 //! here. Where the fixed cost of a batch is so small that it pays to form two, small batches are as

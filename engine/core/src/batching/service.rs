@@ -163,7 +163,7 @@ impl ServiceEstimate {
     clippy::cast_sign_loss,
     reason = "the cast saturates at both ends, and the estimate is finite"
 )]
-fn whole_ns(ns: f64) -> u64 {
+pub(super) fn whole_ns(ns: f64) -> u64 {
     ns.round() as u64
 }
 

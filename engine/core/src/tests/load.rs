@@ -153,6 +153,14 @@ fn in_overload_goodput_is_what_the_bound_is_for_even_arrivals() {
     }
 }
 
+/// With batches no larger than the bound's, there would be no more than the bound.
+#[test]
+fn in_overload_one_replica_with_a_large_fixed_cost_serves_more_than_the_bound() {
+    let predictions = under(2.0, HEAVY, 1).predictions as f64;
+    let share = predictions / bound(HEAVY, 1);
+    assert!(share >= 1.1, "{share:.3}");
+}
+
 fn goodput_under_three_times_the_capacity(depth: u32, service: Service) -> f64 {
     let per_second = capacity_at(depth, service);
     let mut world = setup(depth, &[service]).build_up();
