@@ -12,6 +12,7 @@ use cutter_protocol::handshake::{
 use cutter_protocol::layout::Geometry;
 use cutter_protocol::limits::DEPTH_DEFAULT;
 use cutter_protocol::wait::WaitStrategy;
+use cutter_server::pool::BLANK_ROWS;
 use cutter_tensor::{ElementType, INPUT_NAME, Shape, Signature, TensorSpec};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -71,7 +72,7 @@ pub fn start(
         descriptors: end.descriptors(),
         pools: vec![GrantedPool {
             index: 0,
-            rows: POOL_ROWS,
+            rows: POOL_ROWS + BLANK_ROWS,
             stride: u32::try_from(ROW_BYTES).map_err(io::Error::other)?,
             input: Signature::of_one(INPUT_NAME, input()).map_err(io::Error::other)?,
             segment: pool,
