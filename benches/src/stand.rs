@@ -43,6 +43,9 @@ const READY_PAUSE: Duration = Duration::from_millis(20);
 /// Runs of a search: slices in which the server settles, and chunks that count.
 const SLICE_NS: u64 = 200_000_000;
 const CHUNK_NS: u64 = 500_000_000;
+/// A chunk takes longer where it would have fewer: of a few hundred, whether one of a hundred is
+/// late is chance.
+const CHUNK_REQUESTS: f64 = 600.0;
 const CHUNKS_MAX: u32 = 5;
 const SLICES_MAX: u32 = 12;
 
@@ -197,7 +200,7 @@ impl Stand {
 
     fn chunk(&self, run: Run, quantile: f64) -> io::Result<Chunk> {
         let arrivals = Arrivals::Poisson { rate_qps: run.rate_qps };
-        let duration_ns = if run.is_slice { SLICE_NS } else { CHUNK_NS };
+        let duration_ns = if run.is_slice { SLICE_NS } else { chunk_ns(run.rate_qps) };
         let recording = self.offer(&arrivals, duration_ns, u64::from(run.number))?;
         let slo_ns = self.slo_ns();
         let reading = ChunkReading { warm_up_ns: 0, slo_ns, quantile, default_is_miss: true };
@@ -274,6 +277,11 @@ impl Counts {
         let stats = self.0.stats().map_err(io::Error::other)?;
         Ok(stats.models.iter().flat_map(|model| &model.replicas).map(count).sum())
     }
+}
+
+fn chunk_ns(rate_qps: f64) -> u64 {
+    let duration = Duration::from_secs_f64(CHUNK_REQUESTS / rate_qps);
+    CHUNK_NS.max(u64::try_from(duration.as_nanos()).expect("rates are at least 1 a second"))
 }
 
 fn config(cell: Cell, setting: &Setting, batch: &str) -> Result<Config, String> {

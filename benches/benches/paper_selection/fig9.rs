@@ -207,6 +207,13 @@ impl Ensemble {
         missing as f64 / (self.replies.len() * self.models) as f64
     }
 
+    /// How long those took on average of which nothing was missing; nothing where none was whole.
+    fn complete_mean_us(&self) -> Option<f64> {
+        let complete = self.replies.iter().filter(|reply| reply.missing == 0);
+        let times_ns: Vec<u64> = complete.map(|reply| reply.latency_ns).collect();
+        (!times_ns.is_empty()).then(|| times_us(times_ns.into_iter())[0])
+    }
+
     /// By how much the clients were late at the P99.9.
     fn lag_us(&self) -> f64 {
         times_us(self.replies.iter().map(|reply| reply.lag_ns))[2]
@@ -222,6 +229,7 @@ impl Ensemble {
             "accuracy_waiting": rounded(share(self.patient.iter().map(|reply| reply.is_right))),
             "server_p999_us": self.in_server_us.round(),
             "client_lag_p999_us": self.lag_us().round(),
+            "complete_mean_us": self.complete_mean_us().map(f64::round),
             "waiting_mean_us": patient_mean.round(), "waiting_p99_us": patient_p99.round(),
         })
     }
@@ -250,7 +258,7 @@ fn finding(ensembles: &[Ensemble]) -> Finding {
     let over = |of: &&Ensemble| latencies_us(&of.replies)[2] > SLO_US as f64 + OVER_MAX_US;
     let late: Vec<_> = ensembles.iter().filter(over).map(|of| of.models.to_string()).collect();
     let slowest = ensembles.iter().map(|of| latencies_us(&of.replies)[2]).fold(0.0, f64::max);
-    let means = ensembles.iter().map(|of| latencies_us(&of.replies)[0]).fold(0.0, f64::max);
+    let complete_us = ensembles.iter().filter_map(Ensemble::complete_mean_us).fold(0.0, f64::max);
     let mut notes = vec![
         format!(
             "{RATE_QPS} queries/s in open loop; a batch of a model takes {SLOW_MS} ms longer with \
@@ -296,8 +304,12 @@ fn finding(ensembles: &[Ensemble]) -> Finding {
                 format!("P99.9 at most 21 ms at every size; at most {:.2} ms", slowest / 1e3),
             ),
             Aim::new(
-                means < SLO_US as f64 / 2.0,
-                format!("answered as soon as complete: mean at most {:.2} ms", means / 1e3),
+                complete_us < SLO_US as f64 / 2.0,
+                format!(
+                    "answered as soon as complete: where nothing is missing, after {:.2} ms on \
+                     average at most",
+                    complete_us / 1e3
+                ),
             ),
         ],
         notes,
