@@ -1,5 +1,6 @@
-//! `cargo bench -p cutter-benches --bench hop`: a row to a model in another process and its sum
-//! back, without a network. One query at a time; everybody spins; an engine's core and a model's.
+//! `cargo bench -p cutter-benches-others --bench hop`: a row to a model in another process and its
+//! sum back, without a network. One query at a time; everybody spins; an engine's core and a
+//! model's.
 //!
 //! | name | what carries the row |
 //! | --- | --- |

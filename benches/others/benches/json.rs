@@ -1,4 +1,4 @@
-//! `cargo bench -p cutter-benches --bench json`: parsing alone. The body of a query with 784
+//! `cargo bench -p cutter-benches-others --bench json`: parsing alone. The body of a query with 784
 //! floats, by our reader and by two JSON crates, each timed by itself.
 
 use std::hint::black_box;
