@@ -2,7 +2,7 @@
 //!
 //! This crate has no Rust interface. Its functions are declared, with their documentation, in
 //! `include/cutter/container.h`, which cbindgen writes from the comments here: what stands above an
-//! exported item is meant for a reader of C. `tests/header.rs` compares the two.
+//! exported item is meant for a reader of C. `tests/sdk/header.rs` compares the two.
 //!
 //! # Rules of this crate
 //! - `unsafe` is what C hands over: pointers, read where they come in, and nothing else.

@@ -24,8 +24,12 @@ use served::Served;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const QUERIES_BEFORE: usize = 2_000;
-const QUERIES: usize = 8_000;
+/// How many queries are counted; and how many of those that are all answered at their deadline. As
+/// many were asked before: what gets longer with each query would double its memory meanwhile.
+const QUERIES: usize = 3_000;
+const QUERIES_AT_DEADLINE: usize = 1_000;
+/// In how many goes those before are asked: hurried and not, of the crowd and of the clients.
+const GOES_BEFORE: usize = 4;
 /// By connection: how many requests are sent before the first is answered.
 const PIPELINES: [usize; 4] = [1, 1, 2, 4];
 /// Connections that ask before anything is counted, and how many requests each sends at a time:
@@ -45,6 +49,7 @@ struct Case {
     asked: Asked,
     /// Bodies of requests, which are sent in turn.
     bodies: Vec<Value>,
+    queries: usize,
     /// Whether the answers are defaults. How many are the other depends on how busy the machine is.
     defaults: bool,
 }
@@ -64,13 +69,14 @@ fn assert_steady(case: &Case) {
     let served = Served::start(&text, case.asked);
     let mut clients = PIPELINES.map(|_| Client::tcp(served.address));
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| Client::tcp(served.address)).collect();
+    let in_one_go = case.queries / GOES_BEFORE;
     // A busy machine makes defaults of predictions, which are longer: each buffer has had both.
     for hurried in [true, false] {
-        ask(&mut crowd, &[CROWD_PIPELINE; CROWD], case, hurried, QUERIES_BEFORE);
+        ask(&mut crowd, &[CROWD_PIPELINE; CROWD], case, hurried, in_one_go);
     }
     drop(crowd);
     for hurried in [true, false] {
-        ask(&mut clients, &PIPELINES, case, hurried, QUERIES_BEFORE);
+        ask(&mut clients, &PIPELINES, case, hurried, in_one_go);
     }
     let batches = || {
         let replicas = served.counted.models.iter().flat_map(|model| &model.replicas);
@@ -79,7 +85,7 @@ fn assert_steady(case: &Case) {
     };
     let before = batches();
     let (counts, places) = counting::of_thread(served.engine_thread(), || {
-        ask(&mut clients, &PIPELINES, case, false, QUERIES)
+        ask(&mut clients, &PIPELINES, case, false, case.queries)
     });
     let after = batches();
     served.end();
@@ -166,6 +172,7 @@ fn queries_of_784_floats_allocate_nothing() {
         models: &[&["slow", "0"]],
         asked: Asked::First,
         bodies: floats_alone_and_together(),
+        queries: QUERIES,
         defaults: false,
     });
 }
@@ -179,6 +186,7 @@ fn small_inputs_in_base64_allocate_nothing() {
         models: &[&["echo", "bytes", "6"]],
         asked: Asked::First,
         bodies: vec![one("AAECAwQF".into()), one("////////".into()), together],
+        queries: QUERIES,
         defaults: false,
     });
 }
@@ -192,6 +200,7 @@ fn strings_and_outputs_of_any_length_allocate_nothing() {
         models: &[&["echo", "strings", "max", "4096"]],
         asked: Asked::First,
         bodies: texts.map(|text| one(text.into())).into(),
+        queries: QUERIES,
         defaults: false,
     });
 }
@@ -204,6 +213,7 @@ fn queries_that_ask_the_first_of_several_models_allocate_nothing() {
         models: &[&["slow", "0"], &["slow", "1"], &["slow", "2"]],
         asked: Asked::First,
         bodies: floats_alone_and_together(),
+        queries: QUERIES,
         defaults: false,
     });
 }
@@ -216,6 +226,7 @@ fn outputs_that_wait_for_the_first_models_allocate_nothing() {
         models: &[&["slow", "1"], &["slow", "0"], &["slow", "0"]],
         asked: Asked::All,
         bodies: floats_alone_and_together(),
+        queries: QUERIES,
         defaults: false,
     });
 }
@@ -224,10 +235,11 @@ fn outputs_that_wait_for_the_first_models_allocate_nothing() {
 fn outputs_that_are_there_at_the_deadline_allocate_nothing() {
     assert_steady(&Case {
         input: FLOATS,
-        slo_ms: 20,
+        slo_ms: 10,
         models: &[&["slow", "60"], &["slow", "0"]],
         asked: Asked::All,
         bodies: floats_alone_and_together(),
+        queries: QUERIES_AT_DEADLINE,
         defaults: false,
     });
 }
@@ -240,6 +252,7 @@ fn defaults_because_of_the_deadline_allocate_nothing() {
         models: &[&["slow", "20"]],
         asked: Asked::First,
         bodies: floats_alone_and_together(),
+        queries: QUERIES_AT_DEADLINE,
         defaults: true,
     });
 }

@@ -104,6 +104,8 @@ const ROOMS: &[Room] = &[
     room("cutter_tests", ANYTHING, "tests"),
     room("cutter_fuzz", ANYTHING, "tests"),
     room("cutter_benches", ANYTHING, "measures each room beside what the machine can do"),
+    room("cutter_benches_others::tests", ANYTHING, "the same, beside what other libraries do"),
+    room("cutter_benches_others", &[], "it has only what it measures with"),
     room("cutter_core::ids", &[], "a name of a thing knows no thing"),
     room("cutter_core::slab", &["cutter_core::ids"], "a place for things of any kind"),
     room("cutter_core::rows", &[], "places in a pool, whoever has them"),

@@ -40,7 +40,7 @@ fn session(
     (a, b)
 }
 
-/// The share of 400 sessions that end with this verdict.
+/// The share of 200 sessions that end with this verdict.
 fn share(
     verdict: Verdict,
     (ratio, noise): (f64, f64),
@@ -52,7 +52,7 @@ fn share(
         let (a, b) = session(10, ratio, noise, drift, &mut random);
         decide(&a, &b, &settings(), &mut random).unwrap().verdict == verdict
     };
-    (0..400).filter(&mut found).count() as f64 / 400.0
+    (0..200).filter(&mut found).count() as f64 / 200.0
 }
 
 fn steady(_: f64) -> f64 {

@@ -20,13 +20,16 @@ pub fn bootstrap_ratio(pairs: &[(f64, f64)], random: &mut Random) -> (f64, f64, 
     let mut logs: Vec<f64> = pairs.iter().map(|(a, b)| (b / a).ln()).collect();
     let count = u32::try_from(logs.len()).expect("runs are few");
     let ratio = median(&mut logs).exp();
-    let mut drawn = vec![0.0; logs.len()];
+    logs.sort_by(f64::total_cmp);
+    // How often each was drawn is enough: their order is known.
+    let mut drawn = vec![0; logs.len()];
     let mut medians = Vec::new();
     for _ in 0..RESAMPLES {
-        drawn.fill_with(|| logs[random.below(count) as usize]);
-        medians.push(median(&mut drawn));
+        drawn.fill(0);
+        (0..count).for_each(|_| drawn[random.below(count) as usize] += 1);
+        medians.push(median_of_drawn(&logs, &drawn));
     }
-    medians.sort_by(f64::total_cmp);
+    medians.sort_unstable_by(f64::total_cmp);
     let tail = (1.0 - CONFIDENCE) / 2.0;
     let at = |q: f64| {
         let index = usize::try_from(rank(q, u64::from(RESAMPLES)) - 1).unwrap_or(usize::MAX);
@@ -35,9 +38,37 @@ pub fn bootstrap_ratio(pairs: &[(f64, f64)], random: &mut Random) -> (f64, f64, 
     (ratio, at(tail), at(1.0 - tail))
 }
 
+/// The median of as many values as there are, each of which was drawn so often.
+fn median_of_drawn(sorted: &[f64], drawn: &[usize]) -> f64 {
+    let at = |place: usize| {
+        let mut until = 0;
+        let is_there = |count: &usize| {
+            until += count;
+            until > place
+        };
+        sorted[drawn.iter().position(is_there).expect("as many are drawn as there are")]
+    };
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) { at(middle - 1).midpoint(at(middle)) } else { at(middle) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_median_of_what_was_drawn_is_that_of_the_values_drawn() {
+        let mut random = Random::new(4);
+        for count in 1..12_u32 {
+            let sorted: Vec<f64> = (0..count).map(|at| f64::from(at * at)).collect();
+            let mut drawn = vec![0; sorted.len()];
+            (0..count).for_each(|_| drawn[random.below(count) as usize] += 1);
+            let values = sorted.iter().zip(&drawn);
+            let mut values: Vec<f64> =
+                values.flat_map(|(value, times)| vec![*value; *times]).collect();
+            assert_eq!(median_of_drawn(&sorted, &drawn), median(&mut values), "{drawn:?}");
+        }
+    }
 
     #[test]
     fn equal_pairs_give_their_ratio_and_no_width() {

@@ -1,7 +1,5 @@
 //! An installed SDK, and models built against it with the tools that users have.
 
-#![allow(dead_code, reason = "each test takes what it needs")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;

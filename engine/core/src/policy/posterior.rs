@@ -8,7 +8,7 @@
 //! means in one cell are taken for equals.
 
 use super::models::{Models, PerModel};
-use crate::limits::{LINKS_MAX, POSTERIOR_CELLS};
+use crate::limits::POSTERIOR_CELLS;
 
 /// A number for each cell, from the lowest mean reward to the highest.
 pub(super) type Cells = [f64; POSTERIOR_CELLS];
@@ -25,23 +25,28 @@ pub(super) fn chances_of_best<Belief: Fn(usize) -> f64>(
     if of.len() == 1 {
         return of.equal_shares();
     }
+    // Here a model has its place among those that can be asked, so that the others take no time.
+    let count = of.len();
     let mut masses = [PerModel::default(); POSTERIOR_CELLS];
-    for model in of.iter() {
+    for (place, model) in of.iter().enumerate() {
         let cells = normalised(std::array::from_fn(log_density(model)));
-        masses.iter_mut().zip(cells).for_each(|(masses, mass)| masses[model] = mass);
+        masses.iter_mut().zip(cells).for_each(|(masses, mass)| masses[place] = mass);
     }
-    // One that cannot be asked is below the others wherever they are.
-    let mut below: PerModel = std::array::from_fn(|model| 1.0 - f64::from(of.contains(model)));
-    let mut chances = PerModel::default();
-    for masses in masses.iter().filter(|masses| masses.iter().any(|mass| *mass > 0.0)) {
+    let [mut below, mut lower, mut best] = [PerModel::default(); 3];
+    let cells = masses.iter().map(|masses| &masses[..count]);
+    for masses in cells.filter(|masses| masses.iter().any(|mass| *mass > 0.0)) {
         // Each other one is lower, or in the same cell and then lower as often as not.
-        let lower = std::array::from_fn(|model| below[model] + masses[model] / 2.0);
-        let others_are_lower = products_of_others(&lower);
-        for model in 0..LINKS_MAX {
-            chances[model] += masses[model] * others_are_lower[model];
-            below[model] += masses[model];
+        for (place, mass) in masses.iter().enumerate() {
+            lower[place] = below[place] + mass / 2.0;
+            below[place] += mass;
+        }
+        let others_are_lower = products_of_others(&lower[..count]);
+        for (place, mass) in masses.iter().enumerate() {
+            best[place] += mass * others_are_lower[place];
         }
     }
+    let mut chances = PerModel::default();
+    of.iter().zip(best).for_each(|(model, chance)| chances[model] = chance);
     of.shares(&chances)
 }
 
@@ -56,7 +61,7 @@ fn normalised(mut cells: Cells) -> Cells {
 }
 
 /// For each the product of the numbers of the others, in two walks and without a division.
-fn products_of_others(numbers: &PerModel) -> PerModel {
+fn products_of_others(numbers: &[f64]) -> PerModel {
     let mut products = PerModel::default();
     let mut before = 1.0;
     for (product, number) in products.iter_mut().zip(numbers) {

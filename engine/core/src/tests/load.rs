@@ -14,27 +14,33 @@ use crate::batching::Forming;
 
 const SLO_NS: u64 = 20 * MS;
 const SECOND_NS: u64 = 1_000 * MS;
-const ROWS: u32 = 4_096;
+const ROWS: u32 = 1_024;
+/// More than wait within the SLO at any rate that is offered.
+const ROWS_AMPLE: u32 = 4_096;
 
 /// A small fixed cost: batches gain little.
-const LIGHT: Service = Service { fixed_ns: 200 * US, per_item_ns: 5 * US };
+const LIGHT: Service = Service { fixed_ns: 800 * US, per_item_ns: 20 * US };
 /// A fixed cost of a fifth of the SLO: batches are everything.
 const HEAVY: Service = Service { fixed_ns: 4_000 * US, per_item_ns: 100 * US };
 
 fn setup(depth: u32, services: &[Service]) -> Setup {
+    setup_with(ROWS, depth, services)
+}
+
+fn setup_with(rows: u32, depth: u32, services: &[Service]) -> Setup {
     let replicas = u32::try_from(services.len()).expect("few");
     let machine = |service: &Service| MachinePlan {
         service: *service,
-        items_max: ROWS,
+        items_max: rows,
         restart_ns: Some(100 * MS),
         warms_up: None,
     };
     Setup {
-        applications: vec![ApplicationSetup::of(SLO_NS, ROWS, Some(0))],
+        applications: vec![ApplicationSetup::of(SLO_NS, rows, Some(0))],
         models: vec![ModelSetup {
             replicas,
             depth,
-            limit: LimitPlan::Aimd { max: ROWS },
+            limit: LimitPlan::Aimd { max: rows },
             batch_timeout_ns: SECOND_NS,
             forming: Forming::default(),
             core: None,
@@ -128,7 +134,7 @@ fn bound(service: Service, replicas: usize) -> f64 {
 
 /// What becomes of the second second under a load, as a share of what `replicas` are bound to.
 fn under(load_of_bound: f64, service: Service, replicas: usize) -> Score {
-    let mut world = setup(2, &vec![service; replicas]).build_up();
+    let mut world = setup_with(ROWS_AMPLE, 2, &vec![service; replicas]).build_up();
     second_under(&mut world, load_of_bound * bound(service, replicas))
 }
 

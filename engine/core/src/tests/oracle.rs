@@ -1,7 +1,7 @@
 //! What must hold whatever happens. The oracle sees every query, batch and answer, and keeps books
 //! of its own, which share nothing with the core's.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::fleet::{BROKEN_MESSAGE, Input, output_of, read_output};
 use crate::ids::ApplicationId;
@@ -91,7 +91,7 @@ pub struct Oracle {
     /// Answers on their way to the kernel.
     pub replied: Vec<HandedOver>,
     /// The last query in each row, by application and row: the input that stands there.
-    rows: HashMap<(usize, u32), usize>,
+    rows: Vec<Vec<Option<usize>>>,
     /// Per model, what waits and is no suspect.
     waiting: Vec<BTreeSet<(u64, usize)>>,
     /// Per model, the suspects in flight.
@@ -139,7 +139,7 @@ impl Oracle {
     /// Its input is about to be written to a row, which nobody may need any more.
     pub fn written(&mut self, number: usize, row: u32) {
         let application = self.queries[number].application;
-        if let Some(previous) = self.rows.insert((application, row), number) {
+        if let Some(previous) = self.place(application, row).replace(number) {
             let previous = &self.queries[previous];
             assert!(!previous.is_open(), "row {row} was given to two queries");
             let is_read = previous.calls.iter().any(|call| !call.held_by.is_empty());
@@ -162,7 +162,15 @@ impl Oracle {
 
     /// The query whose input stands in a row.
     pub fn in_row(&self, application: usize, row: u32) -> usize {
-        self.rows[&(application, row)]
+        self.rows[application][row as usize].expect("a row that was written")
+    }
+
+    fn place(&mut self, application: usize, row: u32) -> &mut Option<usize> {
+        let (place, applications) = (row as usize, self.rows.len().max(application + 1));
+        self.rows.resize_with(applications, Vec::new);
+        let rows = &mut self.rows[application];
+        rows.resize(rows.len().max(place + 1), None);
+        &mut rows[place]
     }
 
     /// A batch goes to a replica that has `others` batches in flight.

@@ -106,6 +106,11 @@ mod tests {
         String::from_utf8(written).unwrap()
     }
 
+    /// Its bytes with the line ends of a text that was edited elsewhere.
+    fn longest(lines: &str) -> usize {
+        lines.len() + lines.bytes().filter(|byte| *byte == b'\n').count()
+    }
+
     fn of_shape(dims: &[u32]) -> Value {
         match dims {
             [] => json!(-1.797_693_134_862_315_7e308),
@@ -116,17 +121,13 @@ mod tests {
     #[test]
     fn a_whole_batch_written_with_indentation_is_within_the_limit() {
         for dims in [&[1][..], &[4], &[16], &[2, 3], &[1, 1, 1, 1], &[1; 8], &[2, 1, 2, 1, 2]] {
+            let body = longest(&pretty(&of_shape(dims), JSON_INDENT_BYTES));
+            let updates = longest(&pretty_updates(&of_shape(dims), JSON_INDENT_BYTES));
             for element in [ElementType::Int32, ElementType::Float32, ElementType::Float64] {
-                let shape = Shape::new(dims).unwrap();
-                let limit = body_bytes_max_of(&TensorSpec::exact(element, shape));
-                let lines = pretty(&of_shape(dims), JSON_INDENT_BYTES);
-                // With the line ends of a text that was edited elsewhere.
-                let longest = lines.replace('\n', "\r\n").len();
-                assert!(longest <= limit, "{dims:?}: {longest} bytes, limit {limit}");
-                let lines = pretty_updates(&of_shape(dims), JSON_INDENT_BYTES);
-                let longest = lines.replace('\n', "\r\n").len();
-                let limit = update_bytes_max_of(&TensorSpec::exact(element, shape));
-                assert!(longest <= limit, "{dims:?}: {longest} bytes, limit {limit}");
+                let spec = TensorSpec::exact(element, Shape::new(dims).unwrap());
+                let limits = [body_bytes_max_of(&spec), update_bytes_max_of(&spec)];
+                assert!(body <= limits[0], "{dims:?}: {body} bytes, limit {}", limits[0]);
+                assert!(updates <= limits[1], "{dims:?}: {updates} bytes, limit {}", limits[1]);
             }
         }
     }
@@ -141,7 +142,7 @@ mod tests {
             (TensorSpec::at_most(ElementType::Bytes, 100), "A".repeat(136).into()),
         ];
         for (input, value) in table {
-            let longest = pretty(&value, JSON_INDENT_BYTES).replace('\n', "\r\n").len();
+            let longest = longest(&pretty(&value, JSON_INDENT_BYTES));
             let limit = body_bytes_max_of(&input);
             assert!(longest <= limit, "{input}: {longest} bytes, limit {limit}");
         }

@@ -8,19 +8,18 @@ use super::super::log::Usable;
 use super::super::replay::replay;
 use super::{ARMS, always, simulate, simulate_beside, uniform};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 const DECISIONS: usize = 1_000;
 
-/// Of each seed what is estimated of a policy, and what it would have earned in truth.
-fn over_seeds(log: impl Fn(u64) -> Vec<Usable>, target: &dyn Policy) -> Vec<(Estimates, f64)> {
-    let of_seed = |seed: u64| {
-        let log = log(seed);
-        let replay = replay(target, ARMS.len(), &log).unwrap();
+/// Of each log what is estimated of a policy, and what it would have earned in truth.
+fn over_seeds(logs: &[Vec<Usable>], target: &dyn Policy) -> Vec<(Estimates, f64)> {
+    let of_log = |log: &Vec<Usable>| {
+        let replay = replay(target, ARMS.len(), log).unwrap();
         let earned = |chances: &[f64]| ARMS.iter().zip(chances).map(|(arm, part)| arm * part).sum();
         let truth: f64 = replay.chances.iter().map(|chances| -> f64 { earned(chances) }).sum();
         (estimates(&replay.terms), truth / DECISIONS as f64)
     };
-    (0..SEEDS).map(of_seed).collect()
+    logs.iter().map(of_log).collect()
 }
 
 /// How many deviations of a mean over the seeds it is from the truth.
@@ -48,12 +47,18 @@ fn covered(seeds: &[(Estimates, f64)], of: fn(&Estimates) -> Estimate) -> usize 
     seeds.iter().filter(holds).count()
 }
 
-fn are_right(logging: &dyn Policy, target: &dyn Policy) {
-    are_right_of(|seed| simulate(logging, seed, DECISIONS, 0), target);
+fn are_right(logging: &dyn Policy, targets: &[&dyn Policy]) {
+    are_right_of(|seed| simulate(logging, seed, DECISIONS, 0), targets);
 }
 
-fn are_right_of(log: impl Fn(u64) -> Vec<Usable>, target: &dyn Policy) {
-    let seeds = over_seeds(log, target);
+/// Each of the targets is told rightly by the logs of all seeds.
+fn are_right_of(log: impl Fn(u64) -> Vec<Usable>, targets: &[&dyn Policy]) {
+    let logs: Vec<Vec<Usable>> = (0..SEEDS).map(log).collect();
+    targets.iter().for_each(|target| is_right(&logs, *target));
+}
+
+fn is_right(logs: &[Vec<Usable>], target: &dyn Policy) {
+    let seeds = over_seeds(logs, target);
     let (ips, robust) = (z(&seeds, |of| of.ips.mean), z(&seeds, |of| of.doubly_robust.mean));
     assert!(ips.abs() < 3.0, "IPS is {ips} deviations off");
     assert!(robust.abs() < 3.0, "DR is {robust} deviations off");
@@ -64,32 +69,29 @@ fn are_right_of(log: impl Fn(u64) -> Vec<Usable>, target: &dyn Policy) {
         covered(&seeds, |of| of.snips.unwrap()),
         covered(&seeds, |of| of.doubly_robust),
     ];
-    assert!(held.iter().all(|held| *held >= 180), "{held:?} of {SEEDS}");
+    assert!(held.iter().all(|held| *held >= 90), "{held:?} of {SEEDS}");
 }
 
 #[test]
 fn a_uniform_log_tells_what_each_model_would_have_earned() {
-    are_right(&uniform(), &always(0));
-    are_right(&uniform(), &always(4));
+    are_right(&uniform(), &[&always(0), &always(4)]);
 }
 
 #[test]
 fn a_log_of_exp3_tells_what_the_best_and_the_worst_model_would_have_earned() {
     let logging = Exp3::new(0.05, 0.2, 0.0).unwrap();
-    are_right(&logging, &always(4));
-    are_right(&logging, &always(3));
+    are_right(&logging, &[&always(4), &always(3)]);
 }
 
 #[test]
 fn a_policy_that_learns_as_it_is_replayed_is_told_as_well() {
-    are_right(&uniform(), &Exp3::new(0.02, 0.0, 0.0).unwrap());
+    are_right(&uniform(), &[&Exp3::new(0.02, 0.0, 0.0).unwrap()]);
 }
 
 #[test]
 fn a_log_of_an_apprentice_tells_of_those_that_were_asked_beside_the_baseline() {
     let log = |seed| simulate_beside(3, &uniform(), seed, DECISIONS);
-    are_right_of(log, &always(4));
-    are_right_of(log, &Exp3::new(0.02, 0.0, 0.0).unwrap());
+    are_right_of(log, &[&always(4), &Exp3::new(0.02, 0.0, 0.0).unwrap()]);
 }
 
 fn term(weight: f64, reward: f64) -> Term {

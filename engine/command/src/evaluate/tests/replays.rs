@@ -101,7 +101,7 @@ fn a_replay_is_the_same_each_time() {
 #[test]
 fn the_regret_of_exp3_is_below_the_curve_of_its_theorem() {
     const DECISIONS: usize = 2_000;
-    const SEEDS: u64 = 50;
+    const SEEDS: u64 = 25;
     let (decisions, arms) = (DECISIONS as f64, ARMS.len() as f64);
     let eta = (2.0 * arms.ln() / (decisions * arms)).sqrt();
     let bound = (2.0 * decisions * arms * arms.ln()).sqrt();

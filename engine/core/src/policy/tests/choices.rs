@@ -4,7 +4,7 @@ use super::*;
 
 /// Beyond it lies one chi-squared in 10,000, with four degrees of freedom.
 const CHI_SQUARED_MAX: f64 = 23.5;
-const DRAWS: usize = 20_000;
+const DRAWS: usize = 5_000;
 
 /// A state that has learned something.
 fn trained(policy: &dyn Policy) -> State {

@@ -4,7 +4,7 @@ use std::f64::consts::E;
 
 use super::*;
 
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 10;
 /// Clipper's five models (NSDI 2017, Figure 8).
 const ACCURACIES: [f64; 5] = [0.76, 0.65, 0.83, 0.54, 0.91];
 

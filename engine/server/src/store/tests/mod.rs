@@ -5,6 +5,7 @@ mod ended;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use cutter_core::contexts::ContextKey;
 use cutter_core::limits::CONTEXT_KEY_BYTES_MAX;
@@ -54,8 +55,25 @@ struct Opened {
     series: Series,
 }
 
+/// How often a file that is held is tried again, a millisecond later.
+const TRIES_WHILE_HELD: u32 = 500;
+
 impl Opened {
+    /// A child that another test starts holds what this process had open, until it has become
+    /// another program.
     fn new(path: &Path) -> Result<Self, StoreError> {
+        let mut opened = Self::try_once(path);
+        for _ in 0..TRIES_WHILE_HELD {
+            if !matches!(opened, Err(StoreError::Held { .. })) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+            opened = Self::try_once(path);
+        }
+        opened
+    }
+
+    fn try_once(path: &Path) -> Result<Self, StoreError> {
         let (rings, bell) = channel();
         let (client, mut thread) = open(path, Box::new(move || _ = rings.send(())))?;
         let series =

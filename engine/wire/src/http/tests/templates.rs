@@ -113,6 +113,10 @@ proptest! {
         let recognised = recognised(&template_of(&post(&known.to_string())), &post(&next));
         prop_assert!(recognised.is_none() || full_parse(&post(&next)) == Ok(recognised));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn a_reader_that_remembers_reads_what_one_that_forgets_reads(stream in stream()) {

@@ -1,0 +1,96 @@
+//! `cargo bench -p cutter-benches-others --bench json`: parsing alone. The body of a query with 784
+//! floats, by our reader and by two JSON crates, each timed by itself.
+
+use std::hint::black_box;
+use std::io;
+use std::time::Instant;
+
+use cutter_benches::ROUNDS;
+use cutter_benches::containers::input;
+use cutter_benches::cores::Cores;
+use cutter_benches::inputs::{FLOATS, ROW_BYTES, bodies};
+use cutter_benches::measurement::{Exchanges, Measurement, Round, Rounds, elapsed_ns};
+use cutter_benches::options::Options;
+use cutter_benches::processes::limit_time;
+use cutter_benches::report::{p50, print_note, print_ratio, print_table, write_json};
+use cutter_tools::floor::cores::pin;
+use cutter_wire::json::{Rows, read_predict};
+use serde::Deserialize;
+
+const PARSES: Exchanges = Exchanges { warm_up: 2_000, recorded: 20_000 };
+
+/// What the two crates read, as anyone would write it.
+#[derive(Deserialize)]
+struct Query {
+    input: Vec<f32>,
+}
+
+/// One row, used again and again.
+struct OneRow {
+    cells: Box<[u8; ROW_BYTES]>,
+    bytes: usize,
+}
+
+impl Rows for OneRow {
+    fn next_row(&mut self) -> &mut [u8] {
+        self.row()
+    }
+
+    fn row(&mut self) -> &mut [u8] {
+        &mut self.cells[..]
+    }
+
+    fn commit(&mut self, bytes: usize) {
+        self.bytes = bytes;
+    }
+}
+
+fn main() -> io::Result<()> {
+    let options = Options::read();
+    pin(Cores::choose()?.engine)?;
+    limit_time();
+    let bodies = bodies();
+    let spec = input();
+    let mut row = OneRow { cells: Box::new([0; ROW_BYTES]), bytes: 0 };
+    let [mut cutter, mut serde_json, mut sonic_rs] =
+        ["cutter", "serde_json", "sonic_rs"].map(Rounds::new);
+    for _ in 0..ROUNDS {
+        cutter.add(time(&bodies, |body| {
+            read_predict(body, &spec, 1, &mut row).expect("a good body");
+            assert_eq!(black_box(&mut row).bytes, ROW_BYTES);
+        }));
+        serde_json.add(time(&bodies, |body| {
+            let query: Query = serde_json::from_slice(body).expect("a good body");
+            assert_eq!(black_box(query).input.len(), FLOATS);
+        }));
+        sonic_rs.add(time(&bodies, |body| {
+            let query: Query = sonic_rs::from_slice(body).expect("a good body");
+            assert_eq!(black_box(query).input.len(), FLOATS);
+        }));
+    }
+    let measurements: Vec<Measurement> =
+        [cutter, serde_json, sonic_rs].into_iter().map(Rounds::finish).collect();
+    let title = format!("{FLOATS} floats of 6 decimals, {} bytes of JSON, read", bodies[0].len());
+    print_table(&title, &measurements, &[]);
+    print_note("aim for cutter's p50: ≤ 7 µs");
+    print_ratio(&measurements, ("serde_json", "cutter"), ("p50", p50), "");
+    print_ratio(&measurements, ("sonic_rs", "cutter"), ("p50", p50), "");
+    write_json(&options, &measurements)
+}
+
+fn time(bodies: &[Vec<u8>], mut parse: impl FnMut(&[u8])) -> Round {
+    let mut latencies_ns = Vec::with_capacity(PARSES.recorded);
+    let mut begin = Instant::now();
+    for (number, body) in (0..PARSES.total()).zip(bodies.iter().cycle()) {
+        if number == PARSES.warm_up {
+            begin = Instant::now();
+        }
+        let start = Instant::now();
+        parse(black_box(body));
+        let latency_ns = elapsed_ns(start);
+        if number >= PARSES.warm_up {
+            latencies_ns.push(latency_ns);
+        }
+    }
+    Round { latencies_ns, elapsed: begin.elapsed() }
+}
