@@ -16,6 +16,7 @@ mod demo;
 mod drain;
 mod evaluate;
 mod failure;
+mod hedging;
 mod hostile;
 mod library;
 mod limits;

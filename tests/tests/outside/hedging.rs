@@ -1,7 +1,5 @@
 //! Calls of a replica that is late are sent to another one too: real processes, one of them stopped.
 
-#![allow(clippy::unwrap_used, reason = "a test fails here")]
-
 use cutter_tests::server::Plan;
 use cutter_tests::{Client, Server, model};
 use rustix::process::Signal;
