@@ -12,12 +12,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cutter_benches::ROUNDS;
-use cutter_benches::cores::Cores;
-use cutter_benches::measurement::{Measurement, Round, Rounds, median};
-use cutter_benches::options::Options;
-use cutter_benches::processes::limit_time;
-use cutter_benches::report::{print_note, print_table, write_json};
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::measurement::{Measurement, Round, Rounds, median};
+use cutter_bench_support::options::Options;
+use cutter_bench_support::processes::limit_time;
+use cutter_bench_support::report::{print_note, print_table, write_json};
 use cutter_core::cache::{Cache, CachePlan, CacheStats, EntryId, Found};
 use cutter_core::limits::CACHE_PAYS_PARTS;
 use cutter_tensor::{ElementType, TensorSpec};

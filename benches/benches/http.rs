@@ -15,14 +15,16 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use cutter_benches::ROUNDS;
-use cutter_benches::containers::example;
-use cutter_benches::cores::Cores;
-use cutter_benches::measurement::{Exchanges, Measurement, Round, Rounds, median};
-use cutter_benches::options::Options;
-use cutter_benches::processes::limit_time;
-use cutter_benches::report::{p50, p99, print_note, print_ratio, print_table, qps, write_json};
-use cutter_benches::served::{self, configuration, requests};
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::containers::example;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::measurement::{Exchanges, Measurement, Round, Rounds, median};
+use cutter_bench_support::options::Options;
+use cutter_bench_support::processes::limit_time;
+use cutter_bench_support::report::{
+    p50, p99, print_note, print_ratio, print_table, qps, write_json,
+};
+use cutter_bench_support::served::{self, configuration, requests};
 use cutter_server::config::{Config, Listen};
 use cutter_server::limits::GAUGE_PERIOD_NS;
 use cutter_server::server::{Host, Server};

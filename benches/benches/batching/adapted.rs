@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use cutter_benches::beside::load_beside;
-use cutter_benches::cell::Cell;
-use cutter_benches::slices::{SLICE_NS, goodput_qps, slices_qps};
-use cutter_benches::stand::{Setting, Stand};
+use cutter_bench_support::beside::load_beside;
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::slices::{SLICE_NS, goodput_qps, slices_qps};
+use cutter_bench_support::stand::{Setting, Stand};
 use cutter_tools::arrivals::Arrivals;
 
 /// One run: a model as it is in each phase, one after the other.

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use cutter_benches::cell::Cell;
-use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded};
-use cutter_benches::recovery::batches_until;
-use cutter_benches::report::print_note;
-use cutter_benches::sizing::{adaptive, fixed, fixed_sizes, policy};
-use cutter_benches::slices::SLICE_NS;
-use cutter_benches::stand::Setting;
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::finding::{Aim, Chart, Finding, percent, rounded};
+use cutter_bench_support::recovery::batches_until;
+use cutter_bench_support::report::print_note;
+use cutter_bench_support::sizing::{adaptive, fixed, fixed_sizes, policy};
+use cutter_bench_support::slices::SLICE_NS;
+use cutter_bench_support::stand::Setting;
 use cutter_tools::goodput::fluid_optimum;
 use cutter_tools::text::rate;
 use serde_json::{Value, json};

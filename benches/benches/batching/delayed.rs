@@ -9,11 +9,11 @@
 
 use std::io;
 
-use cutter_benches::cell::Cell;
-use cutter_benches::finding::{Aim, Finding, rounded};
-use cutter_benches::processes::cpu_time_ns;
-use cutter_benches::slices::goodput_qps;
-use cutter_benches::stand::{Setting, Stand};
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::finding::{Aim, Finding, rounded};
+use cutter_bench_support::processes::cpu_time_ns;
+use cutter_bench_support::slices::goodput_qps;
+use cutter_bench_support::stand::{Setting, Stand};
 use cutter_tools::arrivals::Arrivals;
 use cutter_tools::load::Recording;
 use cutter_tools::text::rate;

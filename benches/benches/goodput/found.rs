@@ -2,9 +2,9 @@
 
 use std::io;
 
-use cutter_benches::cell::Cell;
-use cutter_benches::finding::{Aim, Finding};
-use cutter_benches::stand::Setting;
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::finding::{Aim, Finding};
+use cutter_bench_support::stand::Setting;
 use cutter_tools::goodput::bounds::reference_qps;
 use cutter_tools::goodput::fluid_optimum;
 use cutter_tools::text::rate;

@@ -20,12 +20,12 @@ use std::io;
 use std::time::Duration;
 
 use clap::Parser;
-use cutter_benches::cell::{Cell, Only};
-use cutter_benches::finding::write;
-use cutter_benches::options::PageOptions;
-use cutter_benches::processes::limit_time_to;
-use cutter_benches::report::print_note;
-use cutter_benches::stand::Setting;
+use cutter_bench_support::cell::{Cell, Only};
+use cutter_bench_support::finding::write;
+use cutter_bench_support::options::PageOptions;
+use cutter_bench_support::processes::limit_time_to;
+use cutter_bench_support::report::print_note;
+use cutter_bench_support::stand::Setting;
 
 use found::{FoundCell, finding};
 use policy::Measured;

@@ -3,10 +3,10 @@
 use std::io;
 use std::str::FromStr;
 
-use cutter_benches::cell::Cell;
-use cutter_benches::report::print_note;
-use cutter_benches::sizing::{fixed, fixed_sizes};
-use cutter_benches::stand::{Between, Setting, Stand};
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::report::print_note;
+use cutter_bench_support::sizing::{fixed, fixed_sizes};
+use cutter_bench_support::stand::{Between, Setting, Stand};
 use cutter_tools::goodput::simulation::{PEERS, Peer, Traffic};
 use cutter_tools::goodput::{Scene, fluid_optimum};
 

@@ -4,9 +4,9 @@ use std::io;
 use std::process::Command;
 
 use clap::ValueEnum;
-use cutter_benches::beside::LoadClock;
-use cutter_benches::cores::pin_child;
-use cutter_benches::processes::Running;
+use cutter_bench_support::beside::LoadClock;
+use cutter_bench_support::cores::pin_child;
+use cutter_bench_support::processes::Running;
 use cutter_tools::random::Random;
 use rustix::process::{Pid, Signal, getppid, kill_process};
 

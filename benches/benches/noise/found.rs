@@ -1,7 +1,7 @@
 //! What was found: records, a table, goodput over time as a chart, and what was aimed at.
 
-use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded};
-use cutter_benches::slices::SLICE_NS;
+use cutter_bench_support::finding::{Aim, Chart, Finding, percent, rounded};
+use cutter_bench_support::slices::SLICE_NS;
 use cutter_tools::text::rate;
 use serde_json::{Value, json};
 

@@ -26,13 +26,13 @@ use std::io;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use cutter_benches::cell::Cell;
-use cutter_benches::finding::write;
-use cutter_benches::options::PageOptions;
-use cutter_benches::processes::limit_time_to;
-use cutter_benches::report::print_note;
-use cutter_benches::sizing::adaptive;
-use cutter_benches::stand::Setting;
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::finding::write;
+use cutter_bench_support::options::PageOptions;
+use cutter_bench_support::processes::limit_time_to;
+use cutter_bench_support::report::print_note;
+use cutter_bench_support::sizing::adaptive;
+use cutter_bench_support::stand::Setting;
 
 use disturbance::{Case, PEER, be_busy};
 use found::finding;

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use cutter_benches::beside::load_beside;
-use cutter_benches::cell::Cell;
-use cutter_benches::recovery::batches_until;
-use cutter_benches::sizing::{fixed, fixed_sizes, policy};
-use cutter_benches::slices::{SLICE_NS, goodput_qps, slices_qps};
-use cutter_benches::stand::{Setting, Stand};
+use cutter_bench_support::beside::load_beside;
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::recovery::batches_until;
+use cutter_bench_support::sizing::{fixed, fixed_sizes, policy};
+use cutter_bench_support::slices::{SLICE_NS, goodput_qps, slices_qps};
+use cutter_bench_support::stand::{Setting, Stand};
 use cutter_tools::arrivals::Arrivals;
 use cutter_tools::goodput::fluid_optimum;
 

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use cutter_benches::cell::Cell;
-use cutter_benches::measurement::median;
-use cutter_benches::processes::resident_bytes;
-use cutter_benches::sizing::policy;
-use cutter_benches::slices::{goodput_qps, slices_qps};
-use cutter_benches::stand::{Setting, Stand};
+use cutter_bench_support::cell::Cell;
+use cutter_bench_support::measurement::median;
+use cutter_bench_support::processes::resident_bytes;
+use cutter_bench_support::sizing::policy;
+use cutter_bench_support::slices::{goodput_qps, slices_qps};
+use cutter_bench_support::stand::{Setting, Stand};
 use cutter_tools::arrivals::Arrivals;
 use cutter_tools::goodput::fluid_optimum;
 use cutter_tools::load::Recording;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cutter_benches::served::request;
+use cutter_bench_support::served::request;
 use cutter_core::policy::Random;
 use cutter_tools::digits::{DIGITS_FILE, Digits, Row};
 

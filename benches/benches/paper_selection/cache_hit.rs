@@ -4,12 +4,12 @@
 use std::io;
 use std::net::SocketAddr;
 
-use cutter_benches::ROUNDS;
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Aim, Finding, percent};
-use cutter_benches::measurement::{Exchanges, Measurement, Round, Rounds};
-use cutter_benches::processes::word;
-use cutter_benches::served;
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Aim, Finding, percent};
+use cutter_bench_support::measurement::{Exchanges, Measurement, Round, Rounds};
+use cutter_bench_support::processes::word;
+use cutter_bench_support::served;
 use cutter_tools::floor::echo::{EchoConfig, EchoServer, Waiting};
 use cutter_tools::load::{Pace, Plan};
 use serde_json::json;

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use cutter_benches::finding::{Aim, Chart, Finding, rounded};
+use cutter_bench_support::finding::{Aim, Chart, Finding, rounded};
 use cutter_core::policy::{Ask, Exp3, Feedback, Models, Policy, Random, Seen};
 use serde_json::json;
 

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use cutter_benches::ROUNDS;
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Aim, Finding};
-use cutter_benches::measurement::median;
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Aim, Finding};
+use cutter_bench_support::measurement::median;
 use cutter_core::stats::ModelStats;
 use serde_json::json;
 

@@ -13,8 +13,8 @@
 use std::io;
 use std::path::Path;
 
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded};
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Aim, Chart, Finding, percent, rounded};
 use cutter_tools::digits::INPUTS;
 use serde_json::{Value, json};
 

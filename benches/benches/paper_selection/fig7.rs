@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Aim, Finding, percent, rounded, share};
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Aim, Finding, percent, rounded, share};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, held_out};

@@ -7,9 +7,9 @@
 
 use std::io;
 
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded, share};
-use cutter_benches::recovery::{WINDOW, WITHIN, moving_averages, recovery};
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Aim, Chart, Finding, percent, rounded, share};
+use cutter_bench_support::recovery::{WINDOW, WITHIN, moving_averages, recovery};
 use rustix::process::Signal;
 use serde_json::json;
 

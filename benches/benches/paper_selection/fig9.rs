@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Aim, Chart, Finding, percent, rounded, share};
-use cutter_benches::measurement::elapsed_ns;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Aim, Chart, Finding, percent, rounded, share};
+use cutter_bench_support::measurement::elapsed_ns;
 use cutter_core::stats::Histogram;
 use rustix::process::Signal;
 use serde_json::json;

@@ -35,10 +35,10 @@ use std::io;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use cutter_benches::cores::Cores;
-use cutter_benches::finding::{Finding, write};
-use cutter_benches::options::PageOptions;
-use cutter_benches::processes::limit_time_to;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::finding::{Finding, write};
+use cutter_bench_support::options::PageOptions;
+use cutter_bench_support::processes::limit_time_to;
 use cutter_tools::floor::cores::pin;
 use stage::Programs;
 

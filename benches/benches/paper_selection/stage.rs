@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use cutter_benches::containers::example;
-use cutter_benches::cores::Cores;
-use cutter_benches::processes::{children_of, word};
+use cutter_bench_support::containers::example;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::processes::{children_of, word};
 use cutter_server::config::{Config, Listen};
 use cutter_server::server::{Host, Server};
 use rustix::process::{Pid, Signal, kill_process};

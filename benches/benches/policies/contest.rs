@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use cutter_benches::measurement::{Round, elapsed_ns};
+use cutter_bench_support::measurement::{Round, elapsed_ns};
 use cutter_core::policy::combine::{Answer, Output, Outputs};
 use cutter_core::policy::{Ask, Feedback, Models, Policy, Random, Seen, State};
 

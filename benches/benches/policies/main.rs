@@ -15,12 +15,12 @@ mod world;
 use std::io;
 
 use contest::{Course, time};
-use cutter_benches::ROUNDS;
-use cutter_benches::cores::Cores;
-use cutter_benches::measurement::{Measurement, Rounds, median};
-use cutter_benches::options::Options;
-use cutter_benches::processes::limit_time;
-use cutter_benches::report::{print_note, print_table, write_json};
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::measurement::{Measurement, Rounds, median};
+use cutter_bench_support::options::Options;
+use cutter_bench_support::processes::limit_time;
+use cutter_bench_support::report::{print_note, print_table, write_json};
 use cutter_core::policy::{
     BetaThompson, EpsilonGreedy, Exp3, Exp4, GaussianThompson, LinUcb, Policy, PolicyError, Static,
     Ucb1, Vote,

@@ -4,8 +4,8 @@
 use std::io;
 use std::process::Command;
 
-use cutter_benches::processes::word;
-use cutter_benches::report::print_note;
+use cutter_bench_support::processes::word;
+use cutter_bench_support::report::print_note;
 use serde_json::Value;
 
 use super::Setting;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cutter_benches::cores::pin_child;
-use cutter_benches::processes::{Running, word};
-use cutter_benches::report::print_note;
+use cutter_bench_support::cores::pin_child;
+use cutter_bench_support::processes::{Running, word};
+use cutter_bench_support::report::print_note;
 
 use super::Setting;
 

@@ -16,8 +16,8 @@ mod peers;
 use std::io;
 use std::path::PathBuf;
 
-use cutter_benches::cores::Cores;
-use cutter_benches::processes::build;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::processes::build;
 
 /// What every part needs.
 #[derive(Debug)]

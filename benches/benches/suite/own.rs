@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::{io, thread};
 
-use cutter_benches::ROUNDS;
-use cutter_benches::measurement::median;
-use cutter_benches::report::print_note;
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::measurement::median;
+use cutter_bench_support::report::print_note;
 use cutter_tools::bodies::{self, BodyOptions, Input, Protocol, Questions};
 use cutter_tools::floor::cores::pin;
 use cutter_tools::floor::echo::{EchoConfig, EchoServer, Waiting};

@@ -4,10 +4,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use cutter_benches::ROUNDS;
-use cutter_benches::measurement::median;
-use cutter_benches::processes::word;
-use cutter_benches::report::print_note;
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::measurement::median;
+use cutter_bench_support::processes::word;
+use cutter_bench_support::report::print_note;
 use serde_json::Value;
 
 use super::Setting;

@@ -1,4 +1,5 @@
-//! Calls of a replica that is late are sent to another one too: real processes, one of them stopped.
+//! Calls of a replica that is late are sent to another one too: real processes, one of which is
+//! stopped.
 
 use cutter_tests::server::Plan;
 use cutter_tests::{Client, Server, model};
@@ -12,7 +13,7 @@ const BATCH_MS: &str = "2";
 const QUERIES_BEFORE: usize = 150;
 const QUERIES_BESIDE: usize = 4;
 
-/// A model of two replicas, which is asked by a policy that sends late calls to another one, or not.
+/// A model of two replicas. It is asked by a policy that sends late calls to another one, or not.
 fn two_replicas(hedge: bool) -> Server {
     let application = format!(
         "[[application]]\nname = \"asking\"\ninput = {{ type = \"floats\", shape = [1] }}\n\

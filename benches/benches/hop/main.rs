@@ -1,4 +1,4 @@
-//! `cargo bench -p cutter-benches-others --bench hop`: a row to a model in another process and its
+//! `cargo bench -p cutter-benches --bench hop`: a row to a model in another process and its
 //! sum back, without a network. One query at a time; everybody spins; an engine's core and a
 //! model's.
 //!
@@ -15,14 +15,14 @@ mod iceoryx2;
 
 use std::io;
 
-use cutter_benches::containers::example;
-use cutter_benches::cores::Cores;
-use cutter_benches::floor::row_there_sum_back;
-use cutter_benches::measurement::{Exchanges, Measurement, Rounds};
-use cutter_benches::options::Options;
-use cutter_benches::processes::limit_time;
-use cutter_benches::report::{p50, p99, print_ratio, print_table, write_json};
-use cutter_benches::{ROUNDS, inputs};
+use cutter_bench_support::containers::example;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::floor::row_there_sum_back;
+use cutter_bench_support::measurement::{Exchanges, Measurement, Rounds};
+use cutter_bench_support::options::Options;
+use cutter_bench_support::processes::limit_time;
+use cutter_bench_support::report::{p50, p99, print_ratio, print_table, write_json};
+use cutter_bench_support::{ROUNDS, inputs};
 
 const EXCHANGES: Exchanges = Exchanges { warm_up: 20_000, recorded: 200_000 };
 

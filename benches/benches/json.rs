@@ -1,18 +1,18 @@
-//! `cargo bench -p cutter-benches-others --bench json`: parsing alone. The body of a query with 784
+//! `cargo bench -p cutter-benches --bench json`: parsing alone. The body of a query with 784
 //! floats, by our reader and by two JSON crates, each timed by itself.
 
 use std::hint::black_box;
 use std::io;
 use std::time::Instant;
 
-use cutter_benches::ROUNDS;
-use cutter_benches::containers::input;
-use cutter_benches::cores::Cores;
-use cutter_benches::inputs::{FLOATS, ROW_BYTES, bodies};
-use cutter_benches::measurement::{Exchanges, Measurement, Round, Rounds, elapsed_ns};
-use cutter_benches::options::Options;
-use cutter_benches::processes::limit_time;
-use cutter_benches::report::{p50, print_note, print_ratio, print_table, write_json};
+use cutter_bench_support::ROUNDS;
+use cutter_bench_support::containers::input;
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::inputs::{FLOATS, ROW_BYTES, bodies};
+use cutter_bench_support::measurement::{Exchanges, Measurement, Round, Rounds, elapsed_ns};
+use cutter_bench_support::options::Options;
+use cutter_bench_support::processes::limit_time;
+use cutter_bench_support::report::{p50, print_note, print_ratio, print_table, write_json};
 use cutter_tools::floor::cores::pin;
 use cutter_wire::json::{Rows, read_predict};
 use serde::Deserialize;

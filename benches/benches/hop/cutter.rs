@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use cutter_benches::containers::{self, ITEMS_MAX};
-use cutter_benches::cores::Cores;
-use cutter_benches::floor::record_sums;
-use cutter_benches::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row};
-use cutter_benches::measurement::{Exchanges, Round};
+use cutter_bench_support::containers::{self, ITEMS_MAX};
+use cutter_bench_support::cores::Cores;
+use cutter_bench_support::floor::record_sums;
+use cutter_bench_support::inputs::{FLOATS, POOL_ROWS, ROW_BYTES, Row};
+use cutter_bench_support::measurement::{Exchanges, Round};
 use cutter_core::stats::Reason;
 use cutter_core::{Admission, Answer, Outcome, Sink};
 use cutter_machine::clock::{MonotonicClock, monotonic_ns};

@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::io;
 use std::process::Command;
 
-use cutter_benches::cores::{Cores, pin_child};
-use cutter_benches::floor::record_sums;
-use cutter_benches::inputs::{FLOATS, Row, sum};
-use cutter_benches::measurement::{Exchanges, Round};
-use cutter_benches::processes::{Running, limit_time};
+use cutter_bench_support::cores::{Cores, pin_child};
+use cutter_bench_support::floor::record_sums;
+use cutter_bench_support::inputs::{FLOATS, Row, sum};
+use cutter_bench_support::measurement::{Exchanges, Round};
+use cutter_bench_support::processes::{Running, limit_time};
 use cutter_tools::floor::cores::pin;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
