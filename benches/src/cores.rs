@@ -26,8 +26,8 @@ impl Cores {
         }
     }
 
-    /// Starts what pins its threads itself, from a thread that is pinned to the other core: a thread
-    /// has the cores of who started it, and one that is not among them is refused.
+    /// Starts what pins its threads itself, from a thread that is pinned to the other core: a new
+    /// thread has the cores of who started it, and one that is not among them is refused.
     pub fn start<T>(self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let Self { engine, other } = self;
         let mut both = affinity::mask(engine);

@@ -90,8 +90,8 @@ enum Way {
     Bypassed,
 }
 
-/// The prediction cache of one model version. `W` names a call that waits, and `N` is what its owner
-/// notes of an entry, for as long as that is there.
+/// The prediction cache of one model version. `W` names a call that waits, and `N` is what its
+/// owner notes of an entry, for as long as that is there.
 #[derive(Debug)]
 pub struct Cache<W, N = ()> {
     arena: Arena,
