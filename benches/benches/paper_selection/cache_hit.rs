@@ -1,5 +1,5 @@
 //! Predictions that a cache knows, over HTTP, beside an io_uring echo of the same bytes: what is
-//! lost to finding the row that a body came to, and to looking up what was said of it.
+//! lost to finding what was said of a body that is known.
 
 use std::io;
 use std::net::SocketAddr;
@@ -141,8 +141,8 @@ fn finding(figures: &[(usize, Measurement, Measurement)], bytes: (usize, usize))
         notes: vec![
             format!(
                 "one at a time a hit takes {more_us:.1} µs more than an echo: reading a head, a \
-                 keyed hash of the body and one of the row, comparing both with those that are \
-                 kept, copying the row, and writing the answer"
+                 keyed hash of the body, comparing that with the one that is kept, and writing the \
+                 answer"
             ),
             "paper: 105,951 hits a second (unpublished, with 24 s from end to end)".to_owned(),
         ],

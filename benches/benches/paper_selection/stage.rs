@@ -34,7 +34,10 @@ pub struct Programs {
 /// What is to be served. Models and clients share a core, so models sleep when there is nothing to
 /// do; the engine has the other to itself.
 #[derive(Debug)]
-pub struct Script(String);
+pub struct Script {
+    text: String,
+    cores: Cores,
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -81,24 +84,25 @@ impl Script {
     /// `wait` is what the engine does while there is nothing to do.
     pub fn new(cores: Cores, wait: &str) -> Self {
         let engine = cores.engine;
-        Self(format!(
+        let text = format!(
             "[server]\nquery = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\ncpu = {engine}\n\
              wait = \"{wait}\"\nstate = \"none\"\n"
-        ))
+        );
+        Self { text, cores }
     }
 
     /// An application over models; `policy` is what its table of that name holds.
     #[must_use]
     pub fn application(self, name: &str, models: &[&str], slo_us: u64, policy: &str) -> Self {
         let mut script = self.plain_application(name, models, slo_us);
-        script.0 += &format!("[application.policy]\n{policy}\n");
+        script.text += &format!("[application.policy]\n{policy}\n");
         script
     }
 
     /// An application without a policy, which asks the first of these models.
     #[must_use]
     pub fn plain_application(mut self, name: &str, models: &[&str], slo_us: u64) -> Self {
-        self.0 += &format!(
+        self.text += &format!(
             "[[application]]\nname = \"{name}\"\ninput = {{ type = \"floats\", shape = [784] }}\n\
              slo_us = {slo_us}\nrows = {ROWS}\ndefault_output = \"-1\"\nmodels = {models:?}\n"
         );
@@ -108,7 +112,7 @@ impl Script {
     /// A model; `more` are further keys of it.
     #[must_use]
     pub fn model(mut self, name: &str, command: &[String], cores: Cores, more: &str) -> Self {
-        self.0 += &format!(
+        self.text += &format!(
             "[[model]]\nname = \"{name}\"\ncommand = {command:?}\ncpus = [{}]\n\
              wait = \"block\"\n{more}\n",
             cores.other,
@@ -120,9 +124,11 @@ impl Script {
 impl Stage {
     pub fn start(script: &Script) -> io::Result<Self> {
         let what = "the bench's configuration";
-        let (config, _) = Config::from_toml(&script.0, &std::env::temp_dir(), what)
-            .map_err(|error| io::Error::other(format!("{error}\n{}", script.0)))?;
-        let server = Server::start(config, Host::default()).map_err(io::Error::other)?;
+        let Script { text, cores } = script;
+        let (config, _) = Config::from_toml(text, &std::env::temp_dir(), what)
+            .map_err(|error| io::Error::other(format!("{error}\n{text}")))?;
+        let start = || Server::start(config, Host::default()).map_err(io::Error::other);
+        let server = cores.start(start)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
         };

@@ -25,6 +25,18 @@ impl Cores {
             ))),
         }
     }
+
+    /// Starts what pins its threads itself, from a thread that is pinned to the other core: a new
+    /// thread has the cores of who started it, and one that is not among them is refused.
+    pub fn start<T>(self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let Self { engine, other } = self;
+        let mut both = affinity::mask(engine);
+        both.set(other);
+        sched_setaffinity(None, &both)?;
+        let started = start();
+        sched_setaffinity(None, &affinity::mask(other))?;
+        started
+    }
 }
 
 /// Pins a child that has just been started and has one thread.

@@ -76,16 +76,10 @@ impl Core {
         asking: &Asking<'_>,
         sink: &mut impl Sink,
     ) {
-        let Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to } = *input;
-        let id = self.next_query_id();
-        let Application { stats, queries, links, slo_ns, selector, lead, .. } =
-            &mut *self.applications[application];
-        let parse_ns = now_ns.saturating_sub(arrived_ns);
-        stats.queries.increment();
-        stats.parse.record(parse_ns);
-        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(*slo_ns));
-        let due_ns = lead.due_ns(arrived_ns, deadline_ns);
-        queries.open(row, NewQuery { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes });
+        let Admission { application, row, .. } = *input;
+        let (query, parse_ns) = self.begin(now_ns, input);
+        let Application { queries, links, selector, .. } = &mut *self.applications[application];
+        queries.open(row, query);
         if selector.is_some() {
             return match self.choose(now_ns, (application, row), parse_ns, asking) {
                 Ok(()) => self.ask(now_ns, application, row, sink),
@@ -96,12 +90,25 @@ impl Core {
         }
         // All of them first: a call that fails at once must not be taken for the only one.
         for Link { model, pool } in links.selected().iter().copied() {
-            let state = &mut self.models[model];
-            state.parse_ns = smoothed(state.parse_ns, parse_ns);
+            self.models[model].parsed(parse_ns);
             let call = Call { model, pool, admitted_ns: now_ns, is_pending: true, ..Call::VACANT };
             queries.ask(row, call);
         }
         self.ask(now_ns, application, row, sink);
+    }
+
+    /// Counts a query that comes: what it is, and how long it took to be read.
+    #[inline]
+    pub(crate) fn begin(&mut self, now_ns: u64, input: &Admission) -> (NewQuery, u64) {
+        let Admission { application, bytes, arrived_ns, timeout_ns, reply_to, .. } = *input;
+        let id = self.next_query_id();
+        let Application { stats, slo_ns, lead, .. } = &mut *self.applications[application];
+        let parse_ns = now_ns.saturating_sub(arrived_ns);
+        stats.queries.increment();
+        stats.parse.record(parse_ns);
+        let deadline_ns = arrived_ns.saturating_add(timeout_ns.unwrap_or(*slo_ns));
+        let due_ns = lead.due_ns(arrived_ns, deadline_ns);
+        (NewQuery { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes }, parse_ns)
     }
 
     /// Queues the calls of a query that was just opened.

@@ -29,14 +29,13 @@
 //!
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
-//! goes, by `change` · `admission` a query comes · `timing`, `sharing`, `fill`, `dispatch` batches
-//! are formed and come back · `apart` what is sent again after a crash or a failure · `hedge`,
-//! `hedging` what is sent twice ·
-//! `failure` death, hangs, deadlines · `warm_up`, `warming` probes before queries · `answer`
-//! combination, answers · `deadlines` what is due · `lead` how long before its deadline · [`rows`]
-//! where inputs lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made
-//! of it · [`contexts`] with whose state · [`stats`] what is counted · `view` one look at
-//! everything.
+//! goes, by `change` · `admission` a query comes · `known` one whose prediction is known ·
+//! `timing`, `sharing`, `fill`, `dispatch` batches are formed and come back · `apart` what is sent
+//! again after a crash or a failure · `hedge`, `hedging` what is sent twice · `failure` death,
+//! hangs, deadlines · `warm_up`, `warming` probes before queries · `answer` combination,
+//! answers · `deadlines` what is due · `lead` how long before its deadline · [`rows`] where inputs
+//! lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made of it ·
+//! [`contexts`] with whose state · [`stats`] what is counted · `view` one look at everything.
 
 #![forbid(unsafe_code)]
 
@@ -58,6 +57,7 @@ mod fill;
 mod hedge;
 mod hedging;
 pub mod ids;
+mod known;
 mod lead;
 pub mod limits;
 mod model;
@@ -89,6 +89,7 @@ pub use dispatch::{BatchPlan, BatchResults, ItemResults};
 pub use failure::{Death, FailureReport, Kill};
 pub use hedge::HedgePlan;
 pub use ids::Id;
+pub use known::Known;
 pub use model::{Availability, Model, ModelPlan, Room};
 pub use query::ReplyTo;
 pub use replica::{LimitPlan, Replica, ReplicaPlan};

@@ -14,6 +14,7 @@ use crate::failure::FailureNews;
 use crate::hedge::{Hedge, HedgePlan};
 use crate::ids::ReplicaId;
 use crate::limits::{QUEUE_ROOM_PER_ROW, REPLICAS_MAX};
+use crate::smoothed;
 use crate::stats::ModelStats;
 
 /// Whether a model can be expected to answer.
@@ -156,6 +157,11 @@ impl Model {
         if let Some(open) = self.open_in(to) {
             *open += 1;
         }
+    }
+
+    /// A query was read in this time, its waiting for that included.
+    pub(crate) fn parsed(&mut self, parse_ns: u64) {
+        self.parse_ns = smoothed(self.parse_ns, parse_ns);
     }
 
     /// What a batch's service time may be.

@@ -70,6 +70,15 @@ pub(crate) struct NewQuery {
     pub bytes: u32,
 }
 
+impl NewQuery {
+    /// The query, open, that asks nobody yet.
+    #[inline]
+    pub fn opened(self) -> Query {
+        let Self { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes } = self;
+        Query { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes, is_open: true, ..VACANT }
+    }
+}
+
 /// An output that waits for others of its query.
 #[derive(Debug)]
 pub(crate) struct Kept {
@@ -142,9 +151,8 @@ impl Queries {
     /// Opens the query of a reserved row.
     pub fn open(&mut self, row: u32, query: NewQuery) {
         assert!(!self.table[row as usize].is_open);
-        let NewQuery { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes } = query;
-        self.table[row as usize] =
-            Query { id, reply_to, arrived_ns, deadline_ns, due_ns, bytes, is_open: true, ..VACANT };
+        let NewQuery { id, due_ns, .. } = query;
+        self.table[row as usize] = query.opened();
         self.open += 1;
         let table = &self.table;
         self.due.drop_first_dead(|due| is_open(table, due));

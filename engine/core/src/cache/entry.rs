@@ -29,7 +29,7 @@ pub(super) enum State {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Entry<N = ()> {
     pub hash: [u64; 2],
     /// Pending: the deadline of its leader. Filled: when it is too old.
     pub until_ns: u64,
@@ -41,9 +41,11 @@ pub(super) struct Entry {
     pub state: State,
     /// Asked for again since its input was last written or spared.
     pub is_used: bool,
+    /// What the cache's owner notes of it.
+    pub note: N,
 }
 
-impl Entry {
+impl<N> Entry<N> {
     /// Whether it is not to be evicted: somebody is to be told of it.
     pub fn is_held(&self) -> bool {
         self.state != State::Filled || !self.waiters.is_empty()

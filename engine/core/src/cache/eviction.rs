@@ -16,7 +16,7 @@ use crate::cache::arena::{At, Oldest};
 use crate::cache::entry::EntryId;
 use crate::limits::CACHE_SPARED_BYTES_MAX;
 
-impl<W: Copy> Cache<W> {
+impl<W: Copy, N: Default> Cache<W, N> {
     /// Drops what is oldest until so many entries are free and a record of so many bytes fits. What
     /// was used again is spared, up to a limit; what is held stays. Says whether there is room.
     pub(super) fn make_room(&mut self, entries: usize, bytes: usize) -> bool {

@@ -72,8 +72,8 @@ pub type Hash = fn(&[u8], u64) -> u128;
 /// What a request finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// The output, in bytes of this type.
-    Hit { output: &'a [u8], spec: &'a TensorSpec },
+    /// The output of an entry, in bytes of this type.
+    Hit { entry: EntryId, output: &'a [u8], spec: &'a TensorSpec },
     /// An identical call is under way: the waiter is told of its output.
     Joined,
     /// Nothing: the caller has it evaluated, for itself and for those who join.
@@ -90,12 +90,13 @@ enum Way {
     Bypassed,
 }
 
-/// The prediction cache of one model version. `W` names a call that waits.
+/// The prediction cache of one model version. `W` names a call that waits, and `N` is what its
+/// owner notes of an entry, for as long as that is there.
 #[derive(Debug)]
-pub struct Cache<W> {
+pub struct Cache<W, N = ()> {
     arena: Arena,
     index: Index,
-    entries: Slab<Entry, OfEntry>,
+    entries: Slab<Entry<N>, OfEntry>,
     entries_used: usize,
     waiters: Waiters<W>,
     worth: Worth,
@@ -110,7 +111,7 @@ pub struct Cache<W> {
     stats: Arc<CacheStats>,
 }
 
-impl<W: Copy> Cache<W> {
+impl<W: Copy, N: Default> Cache<W, N> {
     /// An empty one. Takes all of its memory.
     ///
     /// # Panics
@@ -125,7 +126,7 @@ impl<W: Copy> Cache<W> {
     /// When the memory is not within the limits.
     pub fn with_hash(plan: CachePlan, hash: Hash) -> Self {
         let waiter_bytes = Waiters::<W>::table_bytes(1);
-        let entry_bytes = Slab::<Entry, OfEntry>::table_bytes(1) + Index::table_bytes(1);
+        let entry_bytes = Slab::<Entry<N>, OfEntry>::table_bytes(1) + Index::table_bytes(1);
         let division = plan.divide(size_of::<Self>(), waiter_bytes, entry_bytes);
         let Division { waiters, entries, arena_bytes } = division;
         let arena = Arena::new(arena_bytes);
@@ -166,11 +167,9 @@ impl<W: Copy> Cache<W> {
     #[inline]
     pub fn request(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Found<'_> {
         match self.way(now_ns, input, waiter, deadline_ns) {
-            Way::Hit(id) => {
-                self.worth.save();
-                self.stats.hits.increment();
-                let (output, spec) = self.output(id);
-                Found::Hit { output, spec }
+            Way::Hit(entry) => {
+                let (output, spec) = self.hit(entry);
+                Found::Hit { entry, output, spec }
             }
             Way::Joined => {
                 self.worth.save();
@@ -190,8 +189,48 @@ impl<W: Copy> Cache<W> {
 
     /// The output of an input, if it is there. Nobody waits for it, and it is not counted.
     pub fn fetch(&self, now_ns: u64, input: &[u8]) -> Option<(&[u8], &TensorSpec)> {
+        self.entry_of(now_ns, input).map(|id| self.output(id))
+    }
+
+    /// The entry of an input whose output is there. Nothing is counted. Whoever knows it can
+    /// [`request_known`](Self::request_known) that input, and need not have it searched again.
+    pub fn entry_of(&self, now_ns: u64, input: &[u8]) -> Option<EntryId> {
         let id = self.find(self.hash_of(input), input)?;
-        self.is_fresh(now_ns, &self.entries[id]).then(|| self.output(id))
+        self.is_fresh(now_ns, &self.entries[id]).then_some(id)
+    }
+
+    /// Whether a request for the input of an entry would be a hit. An entry has one input as long
+    /// as it is there.
+    #[inline]
+    pub fn is_known(&self, now_ns: u64, id: EntryId) -> bool {
+        let entry = self.entries.get(id);
+        self.worth.is_on() && entry.is_some_and(|entry| self.is_fresh(now_ns, entry))
+    }
+
+    /// A [`request`](Self::request) for the input of an entry that [is known](Self::is_known):
+    /// counted as that is, and answered by the same output.
+    ///
+    /// # Panics
+    /// When it is not known.
+    #[inline]
+    pub fn request_known(&mut self, now_ns: u64, id: EntryId) -> (&[u8], &TensorSpec) {
+        assert!(
+            self.is_known(now_ns, id),
+            "whoever requests what is known has asked whether it is"
+        );
+        self.worth.request();
+        self.hit(id)
+    }
+
+    /// The output of an entry that is filled, which was found just now.
+    pub fn output(&self, id: EntryId) -> (&[u8], &TensorSpec) {
+        let spec = self.spec.as_ref().expect("what is filled has a type");
+        (self.arena.get(self.entries[id].output_at), spec)
+    }
+
+    /// What is noted of an entry that was found just now.
+    pub fn note_mut(&mut self, id: EntryId) -> &mut N {
+        &mut self.entries[id].note
     }
 
     /// The output that was awaited is there. It is kept if it can be; either way those who joined
@@ -261,7 +300,6 @@ impl<W: Copy> Cache<W> {
             return self.join(id, waiter, deadline_ns);
         }
         if self.is_fresh(now_ns, &self.entries[id]) {
-            self.entries[id].is_used = true;
             return Way::Hit(id);
         }
         if self.entries[id].is_held() {
@@ -270,6 +308,15 @@ impl<W: Copy> Cache<W> {
         self.stats.expired.increment();
         self.remove(id);
         self.lead(hash, input, deadline_ns)
+    }
+
+    /// A request is answered by an entry.
+    #[inline]
+    fn hit(&mut self, id: EntryId) -> (&[u8], &TensorSpec) {
+        self.entries[id].is_used = true;
+        self.worth.save();
+        self.stats.hits.increment();
+        self.output(id)
     }
 
     fn join(&mut self, id: EntryId, waiter: W, deadline_ns: u64) -> Way {
@@ -295,6 +342,7 @@ impl<W: Copy> Cache<W> {
             era: self.era,
             state: State::Pending,
             is_used: false,
+            note: N::default(),
         });
         let Ok(id) = inserted else { return Way::Bypassed };
         let place = narrow(id.place());
@@ -339,7 +387,7 @@ impl<W: Copy> Cache<W> {
         self.entries.get(id).is_some_and(|entry| entry.state == State::Pending)
     }
 
-    fn is_fresh(&self, now_ns: u64, entry: &Entry) -> bool {
+    fn is_fresh(&self, now_ns: u64, entry: &Entry<N>) -> bool {
         entry.state == State::Filled && entry.era == self.era && now_ns < entry.until_ns
     }
 
@@ -350,11 +398,6 @@ impl<W: Copy> Cache<W> {
             entry.is_some_and(|entry| entry.hash == hash && self.arena.get(entry.input_at) == input)
         })?;
         self.entries.id_at(place as usize)
-    }
-
-    fn output(&self, id: EntryId) -> (&[u8], &TensorSpec) {
-        let spec = self.spec.as_ref().expect("what is filled has a type");
-        (self.arena.get(self.entries[id].output_at), spec)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "each half is meant")]

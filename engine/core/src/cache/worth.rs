@@ -41,6 +41,12 @@ impl Worth {
         !self.is_off
     }
 
+    /// Whether the next request finds the cache on, whatever was saved.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        !self.is_off && self.left > 0
+    }
+
     /// A call was saved.
     #[inline]
     pub fn save(&mut self) {

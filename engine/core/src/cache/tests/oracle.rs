@@ -42,6 +42,8 @@ struct World {
     /// Handles of calls that are over.
     stale: Vec<EntryId>,
     known: HashMap<Vec<u8>, Known>,
+    /// Where inputs were found last.
+    entries: HashMap<Vec<u8>, EntryId>,
     spec: TensorSpec,
 }
 
@@ -50,7 +52,8 @@ impl World {
         let plan = CachePlan { ttl_ns: Some(TTL_NS), ..plan(bytes_max, 700) };
         let cache = Cache::with_hash(plan, hash);
         let (calls, stale, known) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { cache, now_ns: 0, next: 0, calls, stale, known, spec: OUTPUT }
+        let entries = HashMap::new();
+        Self { cache, now_ns: 0, next: 0, calls, stale, known, entries, spec: OUTPUT }
     }
 
     fn fresh(&self, input: &[u8]) -> Option<&Known> {
@@ -68,8 +71,9 @@ impl World {
         let is_complete = evicted.get() + too_large.get() == 0;
         let call = self.calls.iter_mut().find(|call| call.input == input);
         match (found, call) {
-            (Found::Hit { output, spec }, None) => {
+            (Found::Hit { entry, output, spec }, None) => {
                 assert_eq!(Some((output.to_vec(), *spec)), expected);
+                self.entries.insert(input, entry);
             }
             (Found::Joined, Some(call)) => {
                 assert!(deadline_ns >= call.deadline_ns);
@@ -130,6 +134,19 @@ impl World {
         }
     }
 
+    /// Who remembers where an input was found is told what is known of that input, or nothing.
+    fn request_known(&mut self, input: &[u8]) {
+        let Some(entry) = self.entries.get(input).copied() else { return };
+        if self.cache.is_known(self.now_ns, entry) {
+            let expected = self.fresh(input).map(|known| (known.output.clone(), known.spec));
+            self.next += 1;
+            let hits = self.cache.stats.hits.get();
+            let (output, spec) = self.cache.request_known(self.now_ns, entry);
+            assert_eq!(Some((output.to_vec(), *spec)), expected);
+            assert_eq!(self.cache.stats.hits.get(), hits + 1);
+        }
+    }
+
     fn step(&mut self, (kind, which, number, amount): Step) {
         let bytes = SIZES[amount % SIZES.len()];
         match kind {
@@ -138,7 +155,8 @@ impl World {
             6 => self.fill(which, bytes + amount * 200, SPECS[usize::from(number == 0)]),
             7 => self.give_up(which),
             8 => self.now_ns += amount as u64 % 8,
-            _ => self.fetch(&input(number)),
+            9 => self.fetch(&input(number)),
+            _ => self.request_known(&input(number)),
         }
     }
 
@@ -170,7 +188,7 @@ fn input(number: u8) -> Vec<u8> {
 type Step = (u8, prop::sample::Index, u8, usize);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec((0_u8..10, any::<prop::sample::Index>(), 0_u8..48, 0_usize..50), 0..600)
+    prop::collection::vec((0_u8..12, any::<prop::sample::Index>(), 0_u8..48, 0_usize..50), 0..600)
 }
 
 proptest! {

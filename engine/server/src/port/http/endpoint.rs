@@ -154,8 +154,8 @@ impl Endpoints {
 
     /// Those that are known are others now.
     #[cfg(test)]
-    pub(super) fn set_memo(&mut self, application: ApplicationId, memo: Memo) {
-        self.by_id[application].memo = Some(memo);
+    pub(super) fn set_memo(&mut self, application: ApplicationId, memo: Option<Memo>) {
+        self.by_id[application].memo = memo;
     }
 
     /// What clients see of an application that is added.

@@ -4,7 +4,8 @@
 //! application that asks a model whose outputs are kept also knows the bodies that were read: the
 //! same bytes come to the same row, which is copied then. It is a [`Cache`] of its own, from bodies
 //! to rows: compared byte by byte, so that no two bodies are taken for each other; within its
-//! memory; and off while too few bodies come again.
+//! memory; and off while too few bodies come again. Beside a row stands what the core knew of it
+//! when it was asked last: the short way to the prediction (see [`Core::known`]).
 //!
 //! Owner: the engine thread. Made by the control thread with the endpoint of its application, and
 //! gone with it: so what a body means is the same as long as it is known.
@@ -13,6 +14,7 @@
 
 use std::sync::Arc;
 
+use cutter_core::Known;
 use cutter_core::cache::{Cache, CachePlan, EntryId, Found};
 use cutter_tensor::TensorSpec;
 
@@ -24,15 +26,15 @@ type Nobody = ();
 /// The bodies that are known of one application.
 #[derive(Debug)]
 pub struct Memo {
-    cache: Cache<Nobody>,
+    cache: Cache<Nobody, Option<Known>>,
     input: TensorSpec,
 }
 
 /// What is known of a body.
-#[derive(Debug)]
-pub(super) enum Known<'a> {
-    /// Its row.
-    Row(&'a [u8]),
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Recalled {
+    /// Its [`row`](Memo::row).
+    Row(EntryId),
     /// Nothing. If its row is to be known, this is what to [`learn`](Memo::learn) it under, or to
     /// [`forget`](Memo::forget).
     Nothing(Option<EntryId>),
@@ -45,12 +47,22 @@ impl Memo {
     }
 
     /// What is known of a body. If it is nothing, it is to be learned or forgotten next.
-    pub(super) fn recall(&mut self, body: &[u8]) -> Known<'_> {
+    pub(super) fn recall(&mut self, body: &[u8]) -> Recalled {
         match self.cache.request(0, body, (), u64::MAX) {
-            Found::Hit { output, .. } => Known::Row(output),
-            Found::Miss(entry) => Known::Nothing(Some(entry)),
-            Found::Joined | Found::Bypassed => Known::Nothing(None),
+            Found::Hit { entry, .. } => Recalled::Row(entry),
+            Found::Miss(entry) => Recalled::Nothing(Some(entry)),
+            Found::Joined | Found::Bypassed => Recalled::Nothing(None),
         }
+    }
+
+    /// The row of a body that was recalled just now.
+    pub(super) fn row(&self, entry: EntryId) -> &[u8] {
+        self.cache.output(entry).0
+    }
+
+    /// What the core knew of that row when it was asked last.
+    pub(super) fn known_mut(&mut self, entry: EntryId) -> &mut Option<Known> {
+        self.cache.note_mut(entry)
     }
 
     /// The body came to this row.

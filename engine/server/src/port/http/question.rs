@@ -3,9 +3,9 @@
 //! The dialect reads a body; this room gives it rows of the application's pool, keeps what it wrote
 //! until all of a request is there, and gives it back if the request turns out to be bad.
 
-use cutter_core::Core;
 use cutter_core::cache::EntryId;
 use cutter_core::ids::ApplicationId;
+use cutter_core::{Core, Known};
 use cutter_tensor::TensorSpec;
 use cutter_wire::clipper::{Directory, Problem, Routed, Verb, check_request};
 use cutter_wire::http::Head;
@@ -16,7 +16,7 @@ use cutter_wire::limits::INPUT_BATCH_MAX;
 
 use super::asking::{Brought, Told, check_told};
 use super::endpoint::{Endpoint, Endpoints, Route};
-use super::memo::Known;
+use super::memo::Recalled;
 use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 
 /// Where one input of a question went.
@@ -24,6 +24,8 @@ use crate::limits::{AT_ONCE_BYTES_MAX, PIECE_BYTES};
 pub enum Slot {
     /// It stands in this row of the pool, reserved, with so many bytes.
     Row { row: u32, bytes: u32 },
+    /// Nowhere: what is said of it is known.
+    Known(Known),
     /// The pool was full. The input was read all the same, to see that it is well formed.
     Overloaded,
 }
@@ -71,6 +73,8 @@ pub struct Resources<'a> {
     pub core: &'a mut Core,
     /// A place for inputs for which there is no row.
     pub spare: &'a mut Vec<u8>,
+    /// When the request had arrived.
+    pub arrived_ns: u64,
 }
 
 /// What became of a request.
@@ -131,8 +135,8 @@ pub fn ask(
     asked
 }
 
-/// A body that is known is not read again: its row is copied. If it is not, what to remember it
-/// under, if it is to be known.
+/// A body that is known is not read again: its row is copied, if the prediction is not known too.
+/// If the body is not, what to remember it under, if it is to be known.
 #[inline]
 fn recall(
     application: ApplicationId,
@@ -140,21 +144,29 @@ fn recall(
     resources: &mut Resources<'_>,
     lists: &mut Lists,
 ) -> Result<Question, Option<EntryId>> {
-    let Resources { endpoints, core, .. } = resources;
+    let Resources { endpoints, core, arrived_ns, .. } = resources;
     let has_policy = endpoints[application].policy.is_some();
     let memo = endpoints.memo(application).ok_or(None)?;
-    let input = match memo.recall(body) {
-        Known::Row(input) => input,
-        Known::Nothing(new) => return Err(new),
+    let entry = match memo.recall(body) {
+        Recalled::Row(entry) => entry,
+        Recalled::Nothing(new) => return Err(new),
     };
+    let before = *memo.known_mut(entry);
+    let known = core.known(*arrived_ns, application, memo.row(entry), before);
+    *memo.known_mut(entry) = known;
     lists.brought = Brought::NOTHING;
-    lists.slots.push(core.reserve(application).map_or(Slot::Overloaded, |row| {
-        core.row_mut(application, row, input.len()).copy_from_slice(input);
-        let is_cleared = core.commit(application, row, input.len(), &mut 0);
-        assert!(is_cleared, "all inputs of the application have one length");
-        Slot::Row { row, bytes: u32::try_from(input.len()).expect("bounded by ITEM_BYTES_MAX") }
-    }));
+    let slot = known.map_or_else(|| copied(application, memo.row(entry), core), Slot::Known);
+    lists.slots.push(slot);
     Ok(Question { application, is_batch: false, timeout_ns: None, has_policy })
+}
+
+/// Copies an input that was read before into a row, if there is one.
+fn copied(application: ApplicationId, input: &[u8], core: &mut Core) -> Slot {
+    let Some(row) = core.reserve(application) else { return Slot::Overloaded };
+    core.row_mut(application, row, input.len()).copy_from_slice(input);
+    let is_cleared = core.commit(application, row, input.len(), &mut 0);
+    assert!(is_cleared, "all inputs of the application have one length");
+    Slot::Row { row, bytes: u32::try_from(input.len()).expect("bounded by ITEM_BYTES_MAX") }
 }
 
 /// A body was read: if it is to be known, into this slot.
@@ -169,7 +181,7 @@ fn remember(
         Some(&Slot::Row { row, bytes }) => {
             memo.learn(new, core.row_mut(application, row, bytes as usize));
         }
-        Some(Slot::Overloaded) | None => memo.forget(new),
+        Some(Slot::Known(_) | Slot::Overloaded) | None => memo.forget(new),
     }
 }
 

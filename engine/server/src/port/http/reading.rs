@@ -123,7 +123,7 @@ impl Frontend {
             }
             let (after, omit_body) = (Connection::after(&head), head.method == Method::Head);
             let spare = &mut self.spare;
-            let mut resources = Resources { endpoints, core, spare };
+            let mut resources = Resources { endpoints, core, spare, arrived_ns };
             let asked = question::ask((&head, route), body, &mut resources, &mut self.lists);
             let at = place_in(bytes, body);
             inbound.pace.on_request(arrived_ns);
@@ -179,7 +179,8 @@ impl Frontend {
         };
         let endpoints = &mut self.replies.endpoints;
         let spare = &mut self.spare;
-        let mut resources = Resources { endpoints, core, spare };
+        let arrived_ns = incoming.arrived_ns;
+        let mut resources = Resources { endpoints, core, spare, arrived_ns };
         let piece = incoming.next_piece();
         self.stats.input_bytes_copied.add(piece as u64);
         let (body, reading) = incoming.parts();
@@ -193,7 +194,6 @@ impl Frontend {
         let (after, omit_body) = (incoming.after, incoming.omit_body);
         match asked {
             Ok(wanted) => {
-                let arrived_ns = incoming.arrived_ns;
                 self.serve(connection, (after, omit_body), wanted, arrived_ns, clock, core);
             }
             Err(problem) => self.answer_problem(connection, (after, omit_body), &problem),
@@ -235,7 +235,7 @@ impl Frontend {
     ) {
         let rows = self.lists.slots.iter().map(|slot| match slot {
             Slot::Row { row, .. } => Some(*row),
-            Slot::Overloaded => None,
+            Slot::Known(_) | Slot::Overloaded => None,
         });
         let Question { application, timeout_ns, has_policy, .. } = question;
         let owed = self.replies.owe_predictions(connection, after, question, arrived_ns, rows);
@@ -247,15 +247,21 @@ impl Frontend {
         let now_ns = clock.now_ns();
         for (item, slot) in self.lists.slots.iter().enumerate() {
             let reply_to = reply_to + item as u64;
-            let (row, bytes) = match *slot {
-                Slot::Row { row, bytes } => (row, bytes),
-                Slot::Overloaded => (0, 0),
+            let input = |row, bytes| Admission {
+                application,
+                row,
+                bytes,
+                arrived_ns,
+                timeout_ns,
+                reply_to,
             };
-            let input = Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to };
-            if matches!(slot, Slot::Row { .. }) {
-                core.admit_with(now_ns, &input, &asking, &mut self.replies);
-            } else {
-                core.refuse(now_ns, &input, &mut self.replies);
+            let replies = &mut self.replies;
+            match *slot {
+                Slot::Row { row, bytes } => {
+                    core.admit_with(now_ns, &input(row, bytes), &asking, replies);
+                }
+                Slot::Known(known) => core.admit_known(now_ns, &input(0, 0), known, replies),
+                Slot::Overloaded => core.refuse(now_ns, &input(0, 0), replies),
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The front end without sockets: bytes in, bytes out, time passed in.
 
+mod known;
 mod remembered;
 mod routes;
 
 use std::cell::Cell;
 
-use cutter_core::{BatchResults, Core, ItemResults};
+use cutter_core::{BatchResults, Core, Death, ItemResults};
 use cutter_machine::clock::Clock;
 use cutter_tensor::{ElementType, Extent, Item, OutputBytes, Shape, TensorSpec};
 use cutter_wire::http::Connection;

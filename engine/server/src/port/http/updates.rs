@@ -67,7 +67,7 @@ fn target_of(told: &Told, slots: &[Slot]) -> Option<(Target, Option<u64>)> {
         ToldOf::Query(id) => Some((Target::Query(id), Some(id))),
         ToldOf::Slot(slot) => match slots[slot] {
             Slot::Row { row, bytes } => Some((Target::Input { row, bytes }, None)),
-            Slot::Overloaded => None,
+            Slot::Known(_) | Slot::Overloaded => None,
         },
     }
 }

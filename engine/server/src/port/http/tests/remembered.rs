@@ -13,7 +13,7 @@ fn world() -> (World, Arc<CacheStats>) {
     let mut world = World::with_replica();
     let input = TensorSpec::exact(ElementType::Float32, Shape::new(&[2]).unwrap());
     let (memo, stats) = Memo::colliding(&input);
-    world.frontend.replies.endpoints.set_memo(world.ids.applications[0], memo);
+    world.frontend.replies.endpoints.set_memo(world.ids.applications[0], Some(memo));
     (world, stats)
 }
 
