@@ -2,13 +2,13 @@
 //!
 //! One program, so that it is linked once, and so that tests which wait do so beside others. What a
 //! test changes or measures of a process is another process's: those that look at their own
-//! (`changes`, `allocations`) are programs of their own.
+//! (`changes`, `allocations`) are programs of their own, and so are those of what measures others
+//! (`bench`, `suite`), which wants to be disturbed by as few as can be.
 
 #![allow(clippy::unwrap_used, reason = "a test fails here")]
 
 mod admin;
 mod api;
-mod bench;
 mod cases;
 mod chaos;
 mod clients;
@@ -29,5 +29,4 @@ mod readme;
 mod sdk;
 mod selection;
 mod startup;
-mod suite;
 mod warm;

@@ -1,5 +1,7 @@
 //! `cutter-bench` against a running Cutter, and its commands other than `load`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails here")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,5 +1,7 @@
 //! `cutter-bench load`, against servers whose latencies are known.
 
+#![allow(clippy::unwrap_used, reason = "a test fails here")]
+
 use std::process::Command;
 use std::time::Duration;
 
