@@ -141,23 +141,24 @@ fn the_capacity_of_a_server_with_a_known_service_time_is_found() {
 
 /// A model that takes 5 ms and 1 ms for each row: with 100 ms for a query, 900 a second are to be
 /// had of it. What the engine sees of a service time is more, by a hop and what else the machine
-/// does.
+/// does: it waits, so that it needs no core for that time.
 #[test]
 fn a_bound_is_fitted_to_what_a_server_has_counted_and_a_poor_fit_is_refused() {
-    let text =
-        application("sums", FLOATS, 100, "m", "") + &model("m", &["synthetic", "5000", "1000"], "");
-    let server = Server::start(&text);
-    server.wait_ready();
-    let (admin, target) = (server.admin.to_string(), server.target("sums"));
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("r.json");
-    let bound =
-        |model: &str| bench(&["bound", "--admin", &admin, "--model", model, "--json", word(&json)]);
-    let few = bound("m");
-    assert_eq!(few.code(), 1, "{few:?}");
-    assert!(few.stderr.contains("batches are too few"), "{few:?}");
-    assert!(bound("other").stderr.contains("no model \"other\"; it has m:"));
+    // A server's sums are those of its whole life: what disturbed one stays in them.
     undisturbed(|| {
+        let synthetic = model("m", &["synthetic", "5000", "1000", "wait"], "");
+        let server = Server::start(&(application("sums", FLOATS, 100, "m", "") + &synthetic));
+        let admin = server.admin.to_string();
+        let bound = |model: &str| {
+            bench(&["bound", "--admin", &admin, "--model", model, "--json", word(&json)])
+        };
+        let few = bound("m");
+        assert_eq!(few.code(), 1, "{few:?}");
+        assert!(few.stderr.contains("batches are too few"), "{few:?}");
+        assert!(bound("other").stderr.contains("no model \"other\"; it has m:"));
+        let target = server.target("sums");
         let words = ["load", "--no-floors", "--rate", "60,150,300,450", "--seconds", "1"];
         let asked = bench(&[&words[..], &["--input", "float32:4", &target]].concat());
         assert!(matches!(asked.code(), 0 | 3), "{asked:?}");
