@@ -27,6 +27,7 @@ fn buckets(distribution: &Value) -> u64 {
 #[test]
 fn stats_count_what_was_asked() {
     let server = served(&["sum"], 10_000, "replicas = 2");
+    server.wait_metric("cutter_replica_up", &[], 2.0);
     let mut client = server.client();
     (0..20).for_each(|_| drop(client.predict("sums", vec![1, 2, 3, 4])));
     // An answer's time ends when the kernel has it, which its client may know a moment before.

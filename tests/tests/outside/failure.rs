@@ -198,6 +198,7 @@ fn no_replica_survives_a_killed_engine() {
         &(served("sums", &["sum"], 10_000, "replicas = 3")
             + &served("hung", &["hostile", "honest"], 10_000, "replicas = 2")),
     );
+    server.wait_metric("cutter_replica_up", &[], 5.0);
     let mut replicas = server.replicas("sum");
     replicas.extend(server.replicas("hostile"));
     assert_eq!(replicas.len(), 5);

@@ -37,6 +37,7 @@ fn count(server: &Server, name: &str) -> u64 {
 
 /// Both replicas get queries, and so a history by which they can be late.
 fn teach(server: &Server) {
+    server.wait_metric("cutter_replica_up", &[], 2.0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
