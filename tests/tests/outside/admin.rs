@@ -81,16 +81,19 @@ fn a_stopped_replica_shows_what_it_has_in_flight_and_what_waits_behind_it() {
     clients
         .iter_mut()
         .for_each(|client| client.send(post("/sums/predict", "{\"input\": [1, 2, 3, 4]}")));
-    let inspected = eventually("five queries are with the engine", || {
+    // The second batch is formed just before the first should be over.
+    let inspected = eventually("five queries are with the engine, and two batches", || {
         let inspected = get(&server, "/inspect");
-        (inspected["engine"]["applications"][0]["rows_in_use"] == 5).then_some(inspected)
+        let engine = &inspected["engine"];
+        let rows = &engine["applications"][0]["rows_in_use"];
+        let batches = &engine["replicas"][0]["life"]["ring"]["outstanding"];
+        (rows == 5 && batches == 2).then_some(inspected)
     });
     let engine = &inspected["engine"];
     let life = &engine["replicas"][0]["life"];
     let tickets = life["tickets"].as_array().unwrap();
     // Two batches of one; three queries wait.
     assert_eq!(tickets.iter().map(|ticket| &ticket["items"]).collect::<Vec<_>>(), [1, 1]);
-    assert_eq!(life["ring"]["outstanding"], 2);
     assert_eq!(life["incarnation"], 1);
     let hangs_in_ns = tickets[0]["hangs_in_ns"].as_i64().unwrap();
     assert!((1..30_000_000_000).contains(&hangs_in_ns), "{hangs_in_ns}");
