@@ -110,8 +110,9 @@ impl Stand {
     pub fn start(cell: Cell, setting: &Setting, batch: &str) -> io::Result<Self> {
         let cores = setting.cores;
         let config = config(cell, setting, batch).map_err(io::Error::other)?;
-        let start = || Server::start(config, Host::default()).map_err(io::Error::other);
-        let server = cores.start(start)?;
+        // The generator of the cell before pinned this thread.
+        cores.release()?;
+        let server = Server::start(config, Host::default()).map_err(io::Error::other)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
         };
