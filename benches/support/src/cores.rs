@@ -26,19 +26,15 @@ impl Cores {
         }
     }
 
-    /// Lets the calling thread run on both: a new thread has the cores of who starts it, and one
-    /// that is not among them is refused.
-    pub fn release(self) -> io::Result<()> {
-        let mut both = affinity::mask(self.engine);
-        both.set(self.other);
-        Ok(sched_setaffinity(None, &both)?)
-    }
-
-    /// Starts what pins its threads itself, from a thread that is pinned to the other core.
+    /// Starts what pins its threads itself, from a thread that is pinned to the other core: a new
+    /// thread has the cores of who starts it, and one that is not among them is refused.
     pub fn start<T>(self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.release()?;
+        let Self { engine, other } = self;
+        let mut both = affinity::mask(engine);
+        both.set(other);
+        sched_setaffinity(None, &both)?;
         let started = start();
-        sched_setaffinity(None, &affinity::mask(self.other))?;
+        sched_setaffinity(None, &affinity::mask(other))?;
         started
     }
 }

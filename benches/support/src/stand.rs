@@ -110,8 +110,6 @@ impl Stand {
     pub fn start(cell: Cell, setting: &Setting, batch: &str) -> io::Result<Self> {
         let cores = setting.cores;
         let config = config(cell, setting, batch).map_err(io::Error::other)?;
-        // The generator of the cell before pinned this thread.
-        cores.release()?;
         let server = Server::start(config, Host::default()).map_err(io::Error::other)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));

@@ -42,7 +42,7 @@
 // - A wrong argument gives an error, never a crash, as far as it can be told: a pointer to
 //   something that was closed cannot.
 //
-// Written by tests/header.rs from the SDK's sources; not to be edited.
+// Written by tests/sdk/header.rs from the SDK's sources; not to be edited.
 
 
 #ifndef CUTTER_CONTAINER_H

@@ -4,13 +4,14 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use crate::support::peer::{Peer, ends, submit};
-use crate::support::{SetOnDrop, exact_bytes, row_ref};
 use cutter_protocol::engine::EngineEnd;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::Timespec;
+
+use crate::support::peer::{Peer, ends, submit};
+use crate::support::{SetOnDrop, exact_bytes, row_ref};
 
 /// Where in the control segment the kick word lies.
 const KICK: usize = 128;
