@@ -126,7 +126,7 @@ pub fn finding(found: &[FoundCell], policies: &[Measured]) -> Finding {
         aims: found.iter().flat_map(FoundCell::aims).collect(),
         notes: vec![
             "One replica is busy on a core of its own; four wait for their time to pass, and share \
-             a core with the generator."
+             a core with the generator unless the machine has a core for each."
                 .to_owned(),
             "fixed_best is the best of five sizes; a peer has the best of its settings, and no \
              cost but the model's."

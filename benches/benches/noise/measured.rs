@@ -121,7 +121,7 @@ impl Run {
             setting.cores.engine,
             |progress| stand.offer_watched(&arrivals, end_ns, 0, progress),
             |clock| {
-                self.case.disturb(pid, setting.cores.other, clock, noise)?;
+                self.case.disturb(pid, stand.model_cpu(), clock, noise)?;
                 let before = counts.batches()?;
                 let slices = 1..=after_ns / SLICE_NS;
                 let at_end = slices.map(|slice| {

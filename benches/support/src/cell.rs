@@ -22,7 +22,7 @@ impl Cell {
         Scene::new(line, u64::from(self.slo_us) * 1_000, 0, self.replicas)
     }
 
-    /// Whether its replicas wait for the time to pass without a core of their own, since there are
+    /// Whether its replicas wait for the time to pass instead of using a core, since there may be
     /// more of them than cores.
     pub fn waits(self) -> bool {
         self.replicas > 1

@@ -1,4 +1,5 @@
-//! Who runs where: one core for the engine, one for those who talk to it.
+//! Who runs where: one core for the engine, one for those who talk to it; and a core for everybody
+//! where there are so many.
 
 use std::io;
 use std::process::Child;
@@ -15,6 +16,17 @@ pub struct Cores {
     pub other: usize,
 }
 
+/// Who runs where while a model is served and asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seats {
+    pub engine: usize,
+    pub generator: usize,
+    /// By replica.
+    pub models: Vec<usize>,
+    /// Nobody shares a core.
+    pub are_apart: bool,
+}
+
 impl Cores {
     /// The first two cores that this process may use.
     pub fn choose() -> io::Result<Self> {
@@ -24,6 +36,24 @@ impl Cores {
                 "the benches take two cores, and this process may use {allowed:?} only"
             ))),
         }
+    }
+
+    /// Everybody on a core of their own, of those that this process may use. Where there are too
+    /// few, a generator is with the engine when there is one model, and with the models when there
+    /// are several.
+    pub fn seats(self, models: usize) -> io::Result<Seats> {
+        Ok(self.seats_of(&affinity::allowed()?, models))
+    }
+
+    fn seats_of(self, allowed: &[usize], models: usize) -> Seats {
+        let Self { engine, other } = self;
+        let is_free = |cpu: &usize| ![engine, other].contains(cpu);
+        let free: Vec<usize> = allowed.iter().copied().filter(is_free).take(models).collect();
+        if free.len() == models {
+            return Seats { engine, generator: other, models: free, are_apart: true };
+        }
+        let generator = if models == 1 { engine } else { other };
+        Seats { engine, generator, models: vec![other; models], are_apart: false }
     }
 
     /// Starts what pins its threads itself, from a thread that is pinned to the other core: a new
@@ -42,4 +72,26 @@ impl Cores {
 /// Pins a child that has just been started and has one thread.
 pub fn pin_child(child: &Child, cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(Some(Pid::from_child(child)), &affinity::mask(cpu))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CORES: Cores = Cores { engine: 2, other: 3 };
+
+    #[test]
+    fn with_two_cores_the_generator_is_where_it_takes_least() {
+        let one = CORES.seats_of(&[2, 3], 1);
+        assert_eq!(one, Seats { engine: 2, generator: 2, models: vec![3], are_apart: false });
+        let four = CORES.seats_of(&[2, 3, 5, 6, 7], 4);
+        assert_eq!((four.generator, four.models, four.are_apart), (3, vec![3; 4], false));
+    }
+
+    #[test]
+    fn with_enough_cores_everybody_has_one() {
+        let four = CORES.seats_of(&[2, 3, 5, 6, 7, 9, 10], 4);
+        let models = vec![5, 6, 7, 9];
+        assert_eq!(four, Seats { engine: 2, generator: 3, models, are_apart: true });
+    }
 }

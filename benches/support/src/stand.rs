@@ -1,11 +1,13 @@
 //! A cell, served in this process and asked, in open loop or closed.
 //!
 //! ```text
-//!  one replica     engine's core: engine, generator      other core: the model, busy
-//!  several         engine's core: engine                 other core: generator, models that wait
+//!  two cores: one replica     engine's core: engine, generator     other core: the model, busy
+//!             several         engine's core: engine                other core: generator, models
+//!  a core for each of engine, generator and replicas: they have it
 //! ```
 //!
-//! A generator that shares its core sleeps between requests: it is let in as soon as it wakes.
+//! Several models wait for their time to pass. A generator that shares its core sleeps between
+//! requests: it is let in as soon as it wakes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +32,7 @@ use cutter_tools::target::Address;
 
 use crate::cell::Cell;
 use crate::containers::example;
-use crate::cores::Cores;
+use crate::cores::{Cores, Seats};
 use crate::processes::{children_of, word};
 use crate::served::request;
 
@@ -57,7 +59,7 @@ pub struct Stand {
     address: SocketAddr,
     admin: AdminClient,
     questions: Questions,
-    generator_cpu: usize,
+    seats: Seats,
     model: PathBuf,
 }
 
@@ -98,27 +100,31 @@ impl Setting {
         let (model, control) = (self.model.clone(), Some(file.to_owned()));
         Self { model, control, ..*self }
     }
+
+    fn seats(&self, cell: Cell) -> io::Result<Seats> {
+        self.cores.seats(cell.replicas as usize)
+    }
 }
 
 /// Whether the server's configuration takes such a model, and why not. `batch` is what the model's
 /// table of that name holds, as in `policy = "fixed", max = 8`.
 pub fn check(cell: Cell, setting: &Setting, batch: &str) -> Result<(), String> {
-    config(cell, setting, batch).map(|_| ())
+    let seats = setting.seats(cell).map_err(|error| error.to_string())?;
+    config(cell, setting, &seats, batch).map(|_| ())
 }
 
 impl Stand {
     pub fn start(cell: Cell, setting: &Setting, batch: &str) -> io::Result<Self> {
-        let cores = setting.cores;
-        let config = config(cell, setting, batch).map_err(io::Error::other)?;
+        let seats = setting.seats(cell)?;
+        let config = config(cell, setting, &seats, batch).map_err(io::Error::other)?;
         let server = Server::start(config, Host::default()).map_err(io::Error::other)?;
         let Some(Listen::Tcp(address)) = server.addresses().first().cloned() else {
             return Err(io::Error::other("the server listens on no port"));
         };
         let admin = AdminClient::new(&server.admin().to_string()).map_err(io::Error::other)?;
-        let generator_cpu = if cell.waits() { cores.other } else { cores.engine };
         let questions = questions();
         let model = setting.model.clone();
-        let stand = Self { cell, server, address, admin, questions, generator_cpu, model };
+        let stand = Self { cell, server, address, admin, questions, seats, model };
         stand.wait_until_ready()?;
         Ok(stand)
     }
@@ -157,8 +163,8 @@ impl Stand {
             pace,
             pipeline: 1,
             time_limit_ns: TIME_LIMIT_NS,
-            wait: Wait::Sleep,
-            cpu: Some(self.generator_cpu),
+            wait: if self.seats.are_apart { Wait::Spin } else { Wait::Sleep },
+            cpu: Some(self.seats.generator),
         }
     }
 
@@ -223,6 +229,11 @@ impl Stand {
         Ok(children_of(std::process::id())?.into_iter().filter(is_model).collect())
     }
 
+    /// Where the first replica runs.
+    pub fn model_cpu(&self) -> usize {
+        self.seats.models[0]
+    }
+
     pub fn slo_ns(&self) -> u64 {
         u64::from(self.cell.slo_us) * 1_000
     }
@@ -284,15 +295,15 @@ fn chunk_ns(rate_qps: f64) -> u64 {
     CHUNK_NS.max(u64::try_from(duration.as_nanos()).expect("rates are at least 1 a second"))
 }
 
-fn config(cell: Cell, setting: &Setting, batch: &str) -> Result<Config, String> {
-    let text = configuration(cell, setting, batch);
+fn config(cell: Cell, setting: &Setting, seats: &Seats, batch: &str) -> Result<Config, String> {
+    let text = configuration(cell, setting, seats, batch);
     let read = Config::from_toml(&text, &std::env::temp_dir(), "the bench's configuration");
     read.map(|(config, _)| config).map_err(|error| format!("{error}\n{text}"))
 }
 
-fn configuration(cell: Cell, setting: &Setting, batch: &str) -> String {
+fn configuration(cell: Cell, setting: &Setting, seats: &Seats, batch: &str) -> String {
     let Cell { alpha_us, beta_us, replicas, slo_us } = cell;
-    let Cores { engine, other } = setting.cores;
+    let Seats { engine, models: cpus, are_apart, .. } = seats;
     let mut command = vec![word(&setting.model), beta_us.to_string(), alpha_us.to_string()];
     if cell.waits() {
         command.push("wait".to_owned());
@@ -300,16 +311,16 @@ fn configuration(cell: Cell, setting: &Setting, batch: &str) -> String {
     if let Some(file) = &setting.control {
         command.extend(["--control".to_owned(), word(file)]);
     }
-    let cpus = vec![other; replicas as usize];
-    // A model that has its core to itself looks for its next batch, as it does unless told not to.
-    let wait = if cell.waits() { "block" } else { "adaptive" };
+    // Who has a core to itself looks for what is next, as it does unless told not to.
+    let wait_of = |has_core: bool| if has_core { "adaptive" } else { "block" };
+    let (engine_wait, wait) = (wait_of(*are_apart), wait_of(*are_apart || !cell.waits()));
     format!(
         r#"
 [server]
 query = ["127.0.0.1:0"]
 admin = "127.0.0.1:0"
 cpu = {engine}
-wait = "block"
+wait = "{engine_wait}"
 state = "none"
 
 [[application]]
