@@ -61,6 +61,24 @@ impl Core {
         }
     }
 
+    /// When the first of the replicas whose batches take so long or longer is to have its next one
+    /// formed, as predicted: an idle one now, and one that has a batch behind the one that runs not
+    /// at all. Whoever is away until later keeps it waiting.
+    pub fn next_form_ns(&self, now_ns: u64, takes_ns: u64) -> Option<u64> {
+        let models = self.models().iter();
+        let replicas = models.flat_map(|model| self.replicas_of(*model));
+        let due = replicas.filter_map(|replica| {
+            let state = &self.replicas[*replica];
+            let (free_ns, lasts_ns) = match state.in_flight() {
+                0 => (now_ns, state.expected_ns(1)),
+                1 => (state.free_ns(now_ns)?, state.running_for_ns()),
+                _ => return None,
+            };
+            (lasts_ns >= takes_ns).then(|| free_ns.saturating_sub(JUST_IN_TIME_LEAD_NS))
+        });
+        due.min()
+    }
+
     /// The time has come at which a batch that was put off may be formed: whoever dispatches is to
     /// look. Says so once.
     pub fn take_form_due(&mut self) -> bool {

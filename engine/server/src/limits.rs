@@ -76,6 +76,10 @@ cutter_limits::limits! {
         SEND_BYTES_MAX: usize = 64 << 10, "bytes";
         /// Bytes of requests read in one turn of the engine thread's loop.
         TURN_BYTES_MAX: usize = 512 << 10, "bytes";
+        /// What a send takes the kernel, about.
+        SEND_NS: u64 = 10_000, "ns";
+        /// Sends that a turn may start, whatever is due.
+        TURN_SENDS_MIN: u64 = 8, "sends";
         /// Bytes of a body that are read at once, and of outputs rendered at once in one turn.
         AT_ONCE_BYTES_MAX: usize = 32 << 10, "bytes";
         /// Bytes of a larger body or output that are read or rendered before others have their

@@ -72,6 +72,23 @@ fn batches_shorter_than_the_lead_are_always_two_under_way() {
 }
 
 #[test]
+fn the_next_batch_is_due_now_at_an_idle_replica_and_a_lead_before_the_end_at_a_busy_one() {
+    let mut world = taught(Setup::simple(), fixed(MS));
+    let start_ns = super::world::START_NS + TAUGHT_NS;
+    arrive(&mut world, &[800, 1_750]);
+    let mut due_us = |now_us: u64, takes_ns| {
+        world.run_until(TAUGHT_NS + now_us * US);
+        let due_ns = world.core.next_form_ns(start_ns + now_us * US, takes_ns)?;
+        Some((due_ns - start_ns) / US)
+    };
+    assert_eq!(due_us(500, MS), Some(400), "a lead before now");
+    assert_eq!(due_us(500, MS + 1), None, "its batches are too fast to be waited for");
+    assert_eq!(due_us(1_000, MS), Some(1_700));
+    assert_eq!(due_us(1_760, MS), None, "there is one behind the one that runs");
+    world.finish();
+}
+
+#[test]
 fn what_is_not_known_is_not_waited_for() {
     let mut world = Setup::simple().build_up();
     world.queries_at(0, 2);

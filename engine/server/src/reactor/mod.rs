@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A turn is bounded: so many bytes are received, so many read of a large body, rendered of a large
-//! output, and sent; what is beyond has its part in the next turn. What arrives is stamped when it
-//! is reaped, so that waiting for a turn counts; and an answer's time ends when the kernel has its
-//! last byte.
+//! output, and sent, in no more sends than are done before a batch is to be formed; what is beyond
+//! has its part in the next turn. What arrives is stamped when it is reaped, so that waiting for a
+//! turn counts; and an answer's time ends when the kernel has its last byte.
 //!
 //! Everything else is somewhere else: `port` turns bytes into questions and answers into bytes, the
 //! core decides, the `carrier` moves batches. This room owns the sockets and the waiting, and

@@ -20,7 +20,7 @@ use super::{EngineThread, kind};
 use crate::carrier::Carrier;
 use crate::limits::{
     ACCEPT_PAUSE_NS, ACCEPTED_WAITING_MAX, BULK_RECEIVES_MAX, EXPIRED_MAX, LINGER_NS,
-    SEND_BYTES_KEPT, SILENCE_NS, TURN_BYTES_MAX,
+    SEND_BYTES_KEPT, SEND_NS, SILENCE_NS, TURN_BYTES_MAX, TURN_SENDS_MIN,
 };
 use crate::port::http::{Expired, Output};
 
@@ -194,13 +194,28 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
 
     /// Sends what stands ready, as much as a turn may. Says whether there was anything.
     pub(super) fn start_sends(&mut self, now_ns: u64) -> bool {
-        let (mut worked, mut bytes) = (false, 0);
-        while bytes < TURN_BYTES_MAX {
+        let (mut worked, mut bytes, mut sends) = (false, 0, 0);
+        let sends_max = self.sends_max(now_ns);
+        while bytes < TURN_BYTES_MAX && sends < sends_max {
             let Some(connection) = self.frontend.replies.next_listed() else { break };
             worked = true;
-            bytes += self.send(connection, now_ns);
+            let sent_bytes = self.send(connection, now_ns);
+            bytes += sent_bytes;
+            sends += u64::from(sent_bytes > 0);
         }
         worked
+    }
+
+    /// How many sends a turn starts. The kernel carries them out in one piece, and meanwhile no batch
+    /// is formed: so no more than until the next is due, unless its model is so fast that this thread
+    /// is what it waits for anyway.
+    fn sends_max(&self, now_ns: u64) -> u64 {
+        let listed = self.frontend.replies.listed() as u64;
+        if listed <= TURN_SENDS_MIN {
+            return listed;
+        }
+        let due_ns = self.core.next_form_ns(now_ns, listed * SEND_NS).unwrap_or(u64::MAX);
+        (due_ns.saturating_sub(now_ns) / SEND_NS).max(TURN_SENDS_MIN)
     }
 
     /// Starts the next send of a connection, and says how many bytes it has.

@@ -396,7 +396,7 @@ impl World {
         };
         in_flight
             || self.frontend.has_large_work()
-            || self.frontend.replies.has_listed()
+            || self.frontend.replies.listed() > 0
             || !self.core.is_idle()
             || self.clients.iter().enumerate().any(wants)
     }

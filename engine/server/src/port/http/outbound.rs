@@ -301,9 +301,9 @@ impl Replies {
         Some(connection)
     }
 
-    /// Whether a connection is listed.
-    pub fn has_listed(&self) -> bool {
-        !self.listed.is_empty()
+    /// How many connections are listed.
+    pub fn listed(&self) -> usize {
+        self.listed.len()
     }
 
     /// Puts the bytes of the next send into `out`, which is empty, unless a send is under way.

@@ -164,6 +164,8 @@ pub struct Kernel {
     pub no_descriptors_until_ns: u64,
     pub counters: Counters,
     pub met: Met,
+    /// Sends that were started.
+    pub sends: u64,
 }
 
 impl Kernel {
@@ -181,6 +183,7 @@ impl Kernel {
             no_descriptors_until_ns: 0,
             counters: Counters::default(),
             met: Met::default(),
+            sends: 0,
         }
     }
 
@@ -283,6 +286,7 @@ impl Kernel {
         assert!(socket.send.is_none(), "a second send on socket {id}");
         assert!(socket.shut_ns.is_none(), "a send after the end on socket {id}");
         socket.send = Some(Send { token, bytes, sent: 0 });
+        self.sends += 1;
     }
 
     pub fn send_now(&mut self, id: SocketId, bytes: &[u8]) {
