@@ -4,10 +4,10 @@
 //! application that asks a model whose outputs are kept also knows the bodies that were read: the
 //! same bytes come to the same row, which is copied then. It is a [`Cache`] of its own, from bodies
 //! to rows: compared byte by byte, so that no two bodies are taken for each other; within its
-//! memory; and off while too few bodies come again. Its hash is of a kind of its own: it takes 40 %
-//! of the time, and who looks for bodies that collide can find them; each costs a few comparisons,
-//! and his own bodies are read as if they were new. Beside a row stands what the core knew of it
-//! when it was asked last: the short way to the prediction (see [`Core::known`]).
+//! memory; and off while too few bodies come again. Its hash is a cheaper one (`sums`): bodies that
+//! collide can be made on purpose, but each costs no more than a few comparisons, and is read then
+//! as if it were new. Beside a row stands what the core knew of it when it was asked last: the short
+//! way to the prediction (see [`Core::known`]).
 //!
 //! Owner: the engine thread. Made by the control thread with the endpoint of its application, and
 //! gone with it: so what a body means is the same as long as it is known.
