@@ -64,6 +64,9 @@ impl Core {
     /// When the first of the replicas whose batches take so long or longer is to have its next one
     /// formed, as predicted: an idle one now, and one that has a batch behind the one that runs not
     /// at all. Whoever is away until later keeps it waiting.
+    ///
+    /// One whose last batch ended longer ago than two of them take has little to do, or hangs:
+    /// nobody need hurry for it.
     pub fn next_form_ns(&self, now_ns: u64, takes_ns: u64) -> Option<u64> {
         let models = self.models().iter();
         let replicas = models.flat_map(|model| self.replicas_of(*model));
@@ -74,7 +77,9 @@ impl Core {
                 1 => (state.free_ns(now_ns)?, state.running_for_ns()),
                 _ => return None,
             };
-            (lasts_ns >= takes_ns).then(|| free_ns.saturating_sub(JUST_IN_TIME_LEAD_NS))
+            let is_used = state.estimate.silent_for(now_ns)? <= lasts_ns.saturating_mul(2);
+            let is_due = is_used && lasts_ns >= takes_ns;
+            is_due.then(|| free_ns.saturating_sub(JUST_IN_TIME_LEAD_NS))
         });
         due.min()
     }

@@ -111,6 +111,12 @@ impl ServiceEstimate {
         self.last_ns.map(|_| whole_ns(self.line.at(f64::from(size))))
     }
 
+    /// How long ago the last batch finished; `None` if none has.
+    #[must_use]
+    pub fn silent_for(&self, now_ns: u64) -> Option<u64> {
+        self.last_ns.map(|last_ns| now_ns.saturating_sub(last_ns))
+    }
+
     /// Learns from a batch of this size that took `service_ns` and finished at `now_ns`. Says what
     /// of that others may learn.
     pub fn observe(&mut self, size: u32, service_ns: u64, now_ns: u64) -> Lesson {

@@ -153,15 +153,14 @@ fn a_turn_has_a_budget() {
     plan.run();
 }
 
-/// Two dozen clients are answered at once, while a model has nothing to do.
-fn most_sends_of_a_turn(asked_before: bool) -> u64 {
+/// Two dozen clients are answered at once, when a model was asked at these times before.
+fn most_sends_of_a_turn(asked_ns: &[u64]) -> u64 {
     let asks = |application, at_ns| {
         let steps = vec![Step::Pause(at_ns), Step::SendRequests(1), Step::Await(S), Step::Leave];
         Script::new(vec![Request::predict(application)], steps)
     };
-    let taught = asked_before.then(|| asks(QUICK, MS));
-    let clients = taught.into_iter().chain(vec![asks(NO_MODEL, 10 * MS); 24]);
-    let mut plan = Plan::new(clients.collect());
+    let asked = asked_ns.iter().map(|at_ns| asks(QUICK, *at_ns));
+    let mut plan = Plan::new(asked.chain(vec![asks(NO_MODEL, 10 * MS); 24]).collect());
     (plan.places, plan.kernel.receive_buffers) = (32, 32);
     (plan.bytes_in_max, plan.bytes_out_max) = (usize::MAX, usize::MAX);
     let mut world = World::new(plan);
@@ -176,13 +175,14 @@ fn most_sends_of_a_turn(asked_before: bool) -> u64 {
 }
 
 #[test]
-fn a_turn_starts_few_sends_while_a_batch_could_be_formed() {
-    assert_eq!(most_sends_of_a_turn(true), TURN_SENDS_MIN);
+fn a_turn_starts_few_sends_while_a_replica_that_has_just_ended_is_idle() {
+    assert_eq!(most_sends_of_a_turn(&[MS, 4 * MS, 9 * MS]), TURN_SENDS_MIN);
 }
 
 #[test]
 fn a_turn_starts_all_sends_when_nothing_is_known_to_wait_for_it() {
-    assert_eq!(most_sends_of_a_turn(false), 24);
+    assert_eq!(most_sends_of_a_turn(&[]), 24);
+    assert_eq!(most_sends_of_a_turn(&[MS, 4 * MS]), 24);
 }
 
 #[test]
