@@ -21,8 +21,8 @@
 //! until larger batches are tried, and tell it anew.
 //!
 //! Beside a process that takes the core now and then, some batches of any size miss the objective:
-//! no size keeps it at P99, and small ones bring least. So once a batch has missed it that is half as
-//! large as the median allows, or less, the median counts, as long as that batch is remembered.
+//! no size keeps it at P99, and small ones bring least. So once a batch has missed it that is half
+//! as large as the median allows, or less, the median counts, as long as that batch is remembered.
 //!
 //! Beyond the sizes that it has seen the line is not trusted far: until a batch has missed, the
 //! limit is at most twice the largest, and afterwards a quarter more.

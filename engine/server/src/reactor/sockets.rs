@@ -206,9 +206,9 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         worked
     }
 
-    /// How many sends a turn starts. The kernel carries them out in one piece, and meanwhile no batch
-    /// is formed: so no more than until the next is due, unless its model is so fast that this thread
-    /// is what it waits for anyway.
+    /// How many sends a turn starts. The kernel carries them out in one piece, and meanwhile no
+    /// batch is formed: so no more than until the next is due, unless its model is so fast that
+    /// this thread is what it waits for anyway.
     fn sends_max(&self, now_ns: u64) -> u64 {
         let listed = self.frontend.replies.listed() as u64;
         if listed <= TURN_SENDS_MIN {

@@ -6,8 +6,8 @@
 //! to rows: compared byte by byte, so that no two bodies are taken for each other; within its
 //! memory; and off while too few bodies come again. Its hash is a cheaper one (`sums`): bodies that
 //! collide can be made on purpose, but each costs no more than a few comparisons, and is read then
-//! as if it were new. Beside a row stands what the core knew of it when it was asked last: the short
-//! way to the prediction (see [`Core::known`]).
+//! as if it were new. Beside a row stands what the core knew of it when it was asked last: the
+//! short way to the prediction (see [`Core::known`]).
 //!
 //! Owner: the engine thread. Made by the control thread with the endpoint of its application, and
 //! gone with it: so what a body means is the same as long as it is known.
