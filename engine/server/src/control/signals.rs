@@ -10,7 +10,7 @@
 //! reads it: a signal that comes while the server is being made is not lost, and
 //! [`Signals::is_asked_to_end`] sees it without taking it.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,14 +54,7 @@ impl Signals {
         let last = Arc::new(AtomicBool::new(false));
         let mut pipes = Vec::with_capacity(HEARD.len());
         for (_, signal, deed) in HEARD {
-            let (heard, told) = UnixStream::pair()?;
-            heard.set_nonblocking(true)?;
-            if deed == Deed::End {
-                // Registered first, so that the signal that sets the flag is not the one it ends.
-                flag::register_conditional_shutdown(signal, ENDED_AT_ONCE, Arc::clone(&last))?;
-            }
-            low_level::pipe::register(signal, told)?;
-            pipes.push(heard);
+            pipes.push(hear(signal, deed, &last, || ())?);
         }
         let pipes = pipes.try_into().expect("one for each");
         Ok(Signals { pipes, last })
@@ -71,11 +64,7 @@ impl Signals {
     pub fn is_asked_to_end(&self) -> bool {
         let pipes = self.pipes.iter().zip(HEARD);
         let mut ends = pipes.filter(|(_, (_, _, deed))| *deed == Deed::End);
-        ends.any(|(pipe, _)| {
-            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&at_once))
-                .is_ok_and(|heard| heard > 0)
-        })
+        ends.any(|(pipe, _)| holds_a_byte(pipe))
     }
 
     /// The same, for the runtime of the control thread.
@@ -83,6 +72,40 @@ impl Signals {
         let pipes = self.pipes.into_iter().map(tokio::net::UnixStream::from_std);
         Ok(Listening { pipes: pipes.collect::<io::Result<_>>()?, last: self.last })
     }
+}
+
+/// Installs the handlers of one signal. Gives where it is heard. `amid` is for tests: it is called
+/// when some of them are installed.
+fn hear(
+    signal: i32,
+    deed: Deed,
+    last: &Arc<AtomicBool>,
+    amid: impl FnOnce(),
+) -> io::Result<UnixStream> {
+    let (heard, mut told) = UnixStream::pair()?;
+    heard.set_nonblocking(true)?;
+    // The first handler takes the place of the kernel's, which would end the process. A signal that
+    // comes before there is the one which tells of it is noted.
+    let early = Arc::new(AtomicBool::new(false));
+    let noting = flag::register(signal, Arc::clone(&early))?;
+    if deed == Deed::End {
+        // Before the one that tells, so that the signal that sets the flag is not the one it ends.
+        flag::register_conditional_shutdown(signal, ENDED_AT_ONCE, Arc::clone(last))?;
+    }
+    amid();
+    low_level::pipe::register(signal, told.try_clone()?)?;
+    low_level::unregister(noting);
+    // Pairs with the store in the handler that `flag::register` makes, which is as strict.
+    if early.load(Ordering::SeqCst) && !holds_a_byte(&heard) {
+        told.write_all(&[0])?;
+    }
+    Ok(heard)
+}
+
+fn holds_a_byte(pipe: &UnixStream) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let pipe = PollFd::new(pipe, PollFlags::IN);
+    poll(&mut [pipe], Some(&at_once)).is_ok_and(|heard| heard > 0)
 }
 
 /// [`Signals`] that can be waited for.
@@ -132,5 +155,24 @@ async fn byte(pipe: &mut tokio::net::UnixStream) {
     // The handlers live as long as the process, so the other end is never closed.
     if pipe.read_u8().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::SIGWINCH;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_between_two_handlers_is_heard_once() {
+        let last = Arc::new(AtomicBool::new(false));
+        let raise = || low_level::raise(SIGWINCH).unwrap();
+        let heard = hear(SIGWINCH, Deed::End, &last, raise).unwrap();
+        assert!(holds_a_byte(&heard));
+        io::Read::read_exact(&mut &heard, &mut [0]).unwrap();
+        assert!(!holds_a_byte(&heard));
+        raise();
+        assert!(holds_a_byte(&heard));
     }
 }
