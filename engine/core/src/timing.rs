@@ -63,13 +63,14 @@ impl Core {
 
     /// When the first of the replicas whose batches take so long or longer is to have its next one
     /// formed, as predicted: an idle one now, and one that has a batch behind the one that runs not
-    /// at all. Whoever is away until later keeps it waiting.
+    /// at all. Whoever is away until later keeps it waiting. Only of models with several: a single
+    /// one does not wait while others are answered.
     ///
     /// One whose last batch ended longer ago than two of them take has little to do, or hangs:
     /// nobody need hurry for it.
     pub fn next_form_ns(&self, now_ns: u64, takes_ns: u64) -> Option<u64> {
-        let models = self.models().iter();
-        let replicas = models.flat_map(|model| self.replicas_of(*model));
+        let replicas = self.models().iter().map(|model| self.replicas_of(*model));
+        let replicas = replicas.filter(|replicas| replicas.len() > 1).flatten();
         let due = replicas.filter_map(|replica| {
             let state = &self.replicas[*replica];
             let (free_ns, lasts_ns) = match state.in_flight() {

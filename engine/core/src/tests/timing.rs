@@ -72,21 +72,23 @@ fn batches_shorter_than_the_lead_are_always_two_under_way() {
 }
 
 #[test]
-fn the_next_batch_is_due_a_lead_before_a_busy_replica_ends_and_at_one_that_just_ended_now() {
-    let mut world = taught(Setup::simple(), fixed(MS));
+fn of_several_replicas_the_next_batch_is_due_a_lead_before_one_ends_and_when_one_just_ended() {
+    let mut setup = Setup::simple();
+    setup.models[0].replicas = 2;
+    setup.machines.push(setup.machines[0]);
+    let mut world = taught(setup, fixed(MS));
     let start_ns = super::world::START_NS + TAUGHT_NS;
-    arrive(&mut world, &[1_000, 1_800, 2_950]);
+    arrive(&mut world, &[1_000, 1_800, 2_150]);
     let mut due_us = |now_us: u64, takes_ns| {
         world.run_until(TAUGHT_NS + now_us * US);
         let due_ns = world.core.next_form_ns(start_ns + now_us * US, takes_ns)?;
         Some((due_ns - start_ns) / US)
     };
-    assert_eq!(due_us(500, MS), None, "it has been idle for long");
-    assert_eq!(due_us(1_950, MS), None, "there is one behind the one that runs");
-    assert_eq!(due_us(2_100, MS), Some(2_900));
+    assert_eq!(due_us(500, MS), None, "both have been idle for long");
+    assert_eq!(due_us(2_100, MS), Some(2_000), "one has just ended: a lead before now");
     assert_eq!(due_us(2_100, MS + 1), None, "its batches are too fast to be waited for");
-    assert_eq!(due_us(4_300, MS), Some(4_200), "it has just ended: a lead before now");
-    assert_eq!(due_us(6_100, MS), None);
+    assert_eq!(due_us(2_200, MS), Some(3_050), "it runs again");
+    assert_eq!(due_us(6_500, MS), None);
     world.finish();
 }
 

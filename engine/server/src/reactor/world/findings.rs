@@ -1,8 +1,8 @@
 //! What the world found, each as a scripted scenario that passes when the defect is absent.
 
-use super::script::{Ask, GARBAGE, LARGE, NO_MODEL, QUICK, Reading, Request, S, Script, Step};
+use super::script::{Ask, GARBAGE, LARGE, QUICK, Reading, Request, S, Script, Step};
 use super::{MS, Plan, START_NS, START_UNIX_S, World};
-use crate::limits::{BULK_RECEIVES_MAX, SILENCE_NS, STALLED_INPUT_BYTES_MAX, TURN_SENDS_MIN};
+use crate::limits::{BULK_RECEIVES_MAX, SILENCE_NS, STALLED_INPUT_BYTES_MAX};
 use crate::port::http::ledger::Bounds;
 
 const KIB: usize = 1 << 10;
@@ -151,38 +151,6 @@ fn a_turn_has_a_budget() {
     plan.input = PLENTY;
     plan.bytes_in_max = usize::MAX;
     plan.run();
-}
-
-/// Two dozen clients are answered at once, when a model was asked at these times before.
-fn most_sends_of_a_turn(asked_ns: &[u64]) -> u64 {
-    let asks = |application, at_ns| {
-        let steps = vec![Step::Pause(at_ns), Step::SendRequests(1), Step::Await(S), Step::Leave];
-        Script::new(vec![Request::predict(application)], steps)
-    };
-    let asked = asked_ns.iter().map(|at_ns| asks(QUICK, *at_ns));
-    let mut plan = Plan::new(asked.chain(vec![asks(NO_MODEL, 10 * MS); 24]).collect());
-    (plan.places, plan.kernel.receive_buffers) = (32, 32);
-    (plan.bytes_in_max, plan.bytes_out_max) = (usize::MAX, usize::MAX);
-    let mut world = World::new(plan);
-    let mut most = 0;
-    while !world.is_over() {
-        let before = world.state.borrow().kernel.sends;
-        world.step();
-        most = most.max(world.state.borrow().kernel.sends - before);
-    }
-    world.check_end();
-    most
-}
-
-#[test]
-fn a_turn_starts_few_sends_while_a_replica_that_has_just_ended_is_idle() {
-    assert_eq!(most_sends_of_a_turn(&[MS, 4 * MS, 9 * MS]), TURN_SENDS_MIN);
-}
-
-#[test]
-fn a_turn_starts_all_sends_when_nothing_is_known_to_wait_for_it() {
-    assert_eq!(most_sends_of_a_turn(&[]), 24);
-    assert_eq!(most_sends_of_a_turn(&[MS, 4 * MS]), 24);
 }
 
 #[test]

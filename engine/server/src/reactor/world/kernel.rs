@@ -164,8 +164,6 @@ pub struct Kernel {
     pub no_descriptors_until_ns: u64,
     pub counters: Counters,
     pub met: Met,
-    /// Sends that were started.
-    pub sends: u64,
 }
 
 impl Kernel {
@@ -183,7 +181,6 @@ impl Kernel {
             no_descriptors_until_ns: 0,
             counters: Counters::default(),
             met: Met::default(),
-            sends: 0,
         }
     }
 
@@ -286,7 +283,6 @@ impl Kernel {
         assert!(socket.send.is_none(), "a second send on socket {id}");
         assert!(socket.shut_ns.is_none(), "a send after the end on socket {id}");
         socket.send = Some(Send { token, bytes, sent: 0 });
-        self.sends += 1;
     }
 
     pub fn send_now(&mut self, id: SocketId, bytes: &[u8]) {
