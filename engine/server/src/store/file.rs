@@ -13,6 +13,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +35,39 @@ const PAGE_BYTES_U64: u64 = PAGE_BYTES as u64;
 
 /// The locked file, as the database sees it: without the first page.
 #[derive(Clone, Debug)]
-pub(super) struct StateFile(Arc<File>);
+pub(super) struct StateFile(Arc<Locked>);
+
+/// A file that nobody else has. It is let go expressly: a process that is being started on another
+/// thread has a copy of every descriptor up to its `exec`, and with a copy the lock lives on.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Locked {
+    fn new(file: File, path: &Path) -> Result<Self, StoreError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Held { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => {
+                Err(StoreError::File { path: path.to_owned(), error })
+            }
+        }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // What could fail is of file systems without locks; there the lock failed before.
+        let _ = self.0.unlock();
+    }
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
 
 impl StateFile {
     /// Opens a file, which is made if there is none.
@@ -44,7 +77,7 @@ impl StateFile {
         }
         let failed = |error| StoreError::File { path: path.to_owned(), error };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
-        lock(&file, path)?;
+        let file = Locked::new(file, path)?;
         let mut page = [0; PAGE_BYTES];
         let read = file.read_exact_at(&mut page, 0);
         let has_more = file.metadata().map_err(failed)?.len() > PAGE_BYTES_U64;
@@ -102,21 +135,13 @@ fn make(path: &Path) -> Result<(), StoreError> {
 fn make_as(new: &Path, path: &Path) -> Result<StateFile, StoreError> {
     let failed = |error| StoreError::File { path: new.to_owned(), error };
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(new);
-    let file = file.map_err(failed)?;
-    lock(&file, path)?;
+    let file = Locked::new(file.map_err(failed)?, path)?;
     // What a server left that was ended while it made one goes first.
     file.set_len(0).and_then(|()| file.write_all_at(&first_page(VERSION), 0)).map_err(failed)?;
     let file = StateFile(Arc::new(file));
     database::make(file.clone()).map_err(|error| failed(io::Error::other(error.to_string())))?;
     file.sync_data().map_err(failed)?;
     Ok(file)
-}
-
-fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => StoreError::Held { path: path.to_owned() },
-        TryLockError::Error(error) => StoreError::File { path: path.to_owned(), error },
-    })
 }
 
 pub(super) fn first_page(version: u32) -> [u8; PAGE_BYTES] {
@@ -152,4 +177,23 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_being_started_does_not_hold_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.redb");
+        let file = StateFile::open(&path).unwrap();
+        // As between a fork and an exec.
+        let copy = file.0.try_clone().unwrap();
+        let error = StateFile::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Held { .. }), "{error}");
+        drop(file);
+        StateFile::open(&path).unwrap();
+        drop(copy);
+    }
 }
