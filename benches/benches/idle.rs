@@ -11,7 +11,7 @@
 //! `sum`.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -23,7 +23,9 @@ use cutter_bench_support::cores::Cores;
 use cutter_bench_support::inputs::{rows, sum};
 use cutter_bench_support::measurement::{Exchanges, Measurement, Round, Rounds, median};
 use cutter_bench_support::options::Options;
-use cutter_bench_support::processes::{Running, build, children_of, cpu_time_ns, limit_time};
+use cutter_bench_support::processes::{
+    Running, build, children_of, cpu_time_ns, free_address, limit_time,
+};
 use cutter_bench_support::report::{print_note, print_table, write_json};
 use cutter_bench_support::served::{self, configuration, requests};
 use cutter_tools::arrivals::{Arrivals, Schedule};
@@ -128,7 +130,7 @@ fn single_queries(address: SocketAddr) -> io::Result<Round> {
 
 impl Served {
     fn start(setting: &Setting, model: &Path, strategy: &str, expected: &str) -> io::Result<Self> {
-        let address = free_port()?;
+        let address = free_address()?;
         let text = configuration(model, setting.cores, strategy, &address.to_string());
         let file = setting.folder.path().join("cutter.toml");
         std::fs::write(&file, text)?;
@@ -162,9 +164,4 @@ impl Served {
         kill_process(Pid::from_child(self.process.child()), Signal::TERM)?;
         self.process.wait()
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

@@ -13,7 +13,7 @@
 //! prediction to the answer in the kernel's hands. `service` is the model.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use cutter_bench_support::containers::example;
 use cutter_bench_support::cores::Cores;
 use cutter_bench_support::measurement::{Exchanges, Measurement, Round, Rounds, median};
 use cutter_bench_support::options::Options;
-use cutter_bench_support::processes::{Running, build, limit_time};
+use cutter_bench_support::processes::{Running, build, free_address, limit_time};
 use cutter_bench_support::report::{print_note, print_table, write_json};
 use cutter_bench_support::served::{self, configuration, requests};
 use cutter_machine::affinity::pin_current;
@@ -99,7 +99,7 @@ struct Server {
 
 impl Server {
     fn start(cutter: &Path, models: (&PathBuf, &PathBuf), cores: Cores) -> io::Result<Self> {
-        let (address, admin) = (free_port()?, free_port()?);
+        let (address, admin) = (free_address()?, free_address()?);
         let (echo, cpu) = (models.1.display(), cores.other);
         let text = configuration(models.0, cores, "adaptive", &address.to_string());
         let text = text.replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""));
@@ -266,9 +266,4 @@ fn bulk_request(application: &str, bytes: usize) -> Vec<u8> {
 
 fn is_predicted(reply: &[u8]) -> bool {
     String::from_utf8_lossy(reply).contains("\"default\":false")
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

@@ -1,13 +1,13 @@
 //! How often `compare` is right: A against A, and A against A with 5 % more service time.
 
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cutter_bench_support::cores::pin_child;
-use cutter_bench_support::processes::{Running, word};
+use cutter_bench_support::processes::{Running, free_address, word};
 use cutter_bench_support::report::print_note;
 
 use super::Setting;
@@ -24,7 +24,7 @@ const START_TIME: Duration = Duration::from_secs(10);
 pub struct Served {
     _process: Running,
     folder: tempfile::TempDir,
-    port: u16,
+    address: SocketAddr,
 }
 
 /// The configuration of an application and its `synthetic` model.
@@ -41,13 +41,10 @@ pub fn model(setting: &Setting, name: &str, fixed_us: f64, per_item_us: f64, mor
 impl Served {
     pub fn start(setting: &Setting, models: &str) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        // Free now, and with luck a moment later.
-        let free = || Ok::<u16, io::Error>(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
-        let (port, admin) = (free()?, free()?);
+        let (address, admin) = (free_address()?, free_address()?);
         let cpu = setting.cores.engine;
         let text = format!(
-            "[server]\nquery = [\"127.0.0.1:{port}\"]\nadmin = \"127.0.0.1:{admin}\"\n\
-             cpu = {cpu}\n\n{models}"
+            "[server]\nquery = [\"{address}\"]\nadmin = \"{admin}\"\ncpu = {cpu}\n\n{models}"
         );
         let path = folder.path().join("cutter.toml");
         std::fs::File::create(&path)?.write_all(text.as_bytes())?;
@@ -55,7 +52,7 @@ impl Served {
         command.args(["serve", "--config"]).arg(&path).env("RUST_LOG", "error");
         let process = Running::start(&mut command)?;
         pin_child(process.child(), cpu)?;
-        let served = Self { _process: process, folder, port };
+        let served = Self { _process: process, folder, address };
         served.wait_until_ready(admin)?;
         Ok(served)
     }
@@ -65,14 +62,14 @@ impl Served {
     }
 
     pub fn target(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}/{name}/predict", self.port)
+        format!("http://{}/{name}/predict", self.address)
     }
 
-    fn wait_until_ready(&self, admin: u16) -> io::Result<()> {
+    fn wait_until_ready(&self, admin: SocketAddr) -> io::Result<()> {
         let begin = Instant::now();
         while begin.elapsed() < START_TIME {
             let mut curl = Command::new("curl");
-            curl.args(["-sf", "-o", "/dev/null", &format!("http://127.0.0.1:{admin}/readyz")]);
+            curl.args(["-sf", "-o", "/dev/null", &format!("http://{admin}/readyz")]);
             if curl.status()?.success() {
                 return Ok(());
             }

@@ -1,8 +1,10 @@
 //! Children that end with the bench, and what they have used of the processor.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// No bench takes as long as this, once all is built, unless it hangs or says otherwise.
@@ -111,6 +113,16 @@ fn profile_folder() -> io::Result<PathBuf> {
     let bench = std::env::current_exe()?;
     let folder = bench.ancestors().nth(2).map(Path::to_owned);
     folder.ok_or_else(|| io::Error::other("this bench is not where cargo puts benches"))
+}
+
+/// An address that nothing else of this machine comes by until it is used: each is on a loopback
+/// address of its own, where the kernel gives ports to nobody.
+pub fn free_address() -> io::Result<SocketAddr> {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    // Relaxed: it only counts.
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    TcpListener::bind((Ipv4Addr::new(127, count, high, low), 0))?.local_addr()
 }
 
 /// A path as a word of a command.

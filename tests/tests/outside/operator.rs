@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use cutter_tests::limits::STOP_TIME;
@@ -25,9 +26,22 @@ fn sums() -> String {
     application("sums", FLOATS, 10_000, "sum", "") + &model("sum", &["sum"], "")
 }
 
-/// An address that was free a moment ago.
+/// An address that nothing else of this machine comes by until it is used: each is on a loopback
+/// address of its own, where the kernel gives ports to nobody.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    // Relaxed: it only counts.
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    TcpListener::bind((Ipv4Addr::new(127, count, high, low), 0)).unwrap().local_addr().unwrap()
+}
+
+/// A port that is free on all addresses, and that the kernel gives to nobody by itself.
+fn free_port() -> u16 {
+    let below_the_kernels = 20_000..30_000;
+    let start = std::process::id() as usize % below_the_kernels.len();
+    let mut ports = below_the_kernels.clone().skip(start).chain(below_the_kernels);
+    ports.find(|port| TcpListener::bind((Ipv6Addr::UNSPECIFIED, *port)).is_ok()).unwrap()
 }
 
 /// A server of which the log is not read, on addresses that are known beforehand.
@@ -285,6 +299,7 @@ fn few_descriptors_are_told_and_health_is_answered_all_the_same() {
         text
     });
     eventually("it is ready", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended");
         let mut client = Client::try_tcp(admin).ok()?;
         (client.get("/readyz").status == 200).then_some(())
     });
@@ -310,7 +325,7 @@ fn an_address_of_all_of_ipv4_and_one_of_all_of_ipv6_go_together() {
     if TcpListener::bind("[::1]:0").is_err() {
         return;
     }
-    let port = free_address().port();
+    let port = free_port();
     let body = format!(
         "[server]\nquery = [\"0.0.0.0:{port}\", \"[::]:{port}\"]\nadmin = \"127.0.0.1:0\"\n"
     ) + "[[application]]\nname = \"alone\"\ninput = { type = \"strings\" }\n";
