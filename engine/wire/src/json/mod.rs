@@ -50,6 +50,7 @@ mod literal;
 mod number;
 mod numbers;
 mod pieces;
+mod plain;
 pub mod render;
 mod skip;
 #[cfg(test)]

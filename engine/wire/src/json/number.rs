@@ -35,14 +35,25 @@ pub(super) trait Element<const N: usize> {
     /// From what was scanned, if that is surely right.
     fn quick(literal: &Literal) -> Option<[u8; N]>;
 
+    /// From a number of fewer than eight digits before its point, and fewer than eight behind it.
+    #[inline(always)]
+    fn short(mantissa: u64, before: usize, decimals: usize, negative: bool) -> Option<[u8; N]> {
+        Self::quick(&Literal::plain(mantissa, before, decimals, negative))
+    }
+
     /// From the text of a well-formed number.
     fn slow(text: &str) -> Result<[u8; N], Unfit>;
 }
 
+/// Bytes that are looked at together.
+pub(super) const WORD_BYTES: usize = 8;
+const EACH: u64 = 0x0101_0101_0101_0101;
 /// Any number of so many digits fits 63 bits, so that it turns into a double in one instruction.
 const MANTISSA_DIGITS_MAX: usize = 18;
 /// The largest power of ten that a double holds exactly.
 const EXACT_POWER_MAX: usize = 22;
+/// Integers up to this one are floats.
+const EXACT_FLOAT_INTEGER_MAX: u64 = 1 << f32::MANTISSA_DIGITS;
 /// Integers up to this one are doubles.
 const EXACT_INTEGER_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
 
@@ -150,6 +161,18 @@ impl Element<4> for Float32 {
         (above_doubt > 2 * DOUBT).then_some(float.to_ne_bytes())
     }
 
+    /// Mantissa and power of ten are floats, so the processor rounds their quotient correctly.
+    #[inline(always)]
+    fn short(mantissa: u64, before: usize, decimals: usize, negative: bool) -> Option<[u8; 4]> {
+        const POWERS: [f32; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+        if mantissa > EXACT_FLOAT_INTEGER_MAX {
+            return Self::quick(&Literal::plain(mantissa, before, decimals, negative));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "it is exact")]
+        let magnitude = mantissa.cast_signed() as f32 / POWERS[decimals];
+        Some(f32::from_bits(magnitude.to_bits() | u32::from(negative) << 31).to_ne_bytes())
+    }
+
     fn slow(text: &str) -> Result<[u8; 4], Unfit> {
         let float = text.parse().ok().filter(|float: &f32| float.is_finite());
         float.map(f32::to_ne_bytes).ok_or(Unfit::OutOfRange)
@@ -173,6 +196,13 @@ impl Element<8> for Float64 {
 }
 
 impl Literal {
+    /// Of digits, and of decimals behind a point if there are any.
+    #[inline(always)]
+    pub(super) fn plain(mantissa: u64, before: usize, decimals: usize, negative: bool) -> Self {
+        let (scale, integer) = (decimals.cast_signed(), decimals == 0);
+        Self { mantissa, scale, digits: before + decimals, negative, integer, expected: None }
+    }
+
     /// The value, as `scale` makes it of the mantissa and the power of its scale. None when there
     /// are too many digits, or the scale is not that of a plain decimal.
     #[inline(always)]
@@ -194,21 +224,15 @@ impl Literal {
 /// Appends the digits that follow to a mantissa, which wraps around when there are too many.
 #[inline(always)]
 fn scan_digits(cursor: &mut Cursor<'_>, mut mantissa: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     while let Some(word) = cursor.peek_chunk() {
-        // Digits become 0 to 9. Adding 0x76 then lifts all other bytes, and no digit, to 0x80 or
-        // beyond. A carry out of a byte disturbs only bytes behind the first that is no digit.
-        let values = u64::from_le_bytes(*word) ^ (EACH * 0x30);
-        let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
-        if others != 0 {
-            let digits = (others.trailing_zeros() / 8) as usize;
-            // Push the digits to the top, so that the zeros which move in lead the number.
-            let values = values << (56 - 8 * digits) << 8;
+        let values = values_of(word);
+        let digits = digits_of(values);
+        if digits < WORD_BYTES {
             cursor.advance(digits);
-            return mantissa.wrapping_mul(TENS[digits]).wrapping_add(eight_digits(values));
+            return append(mantissa, values, digits);
         }
-        cursor.advance(8);
-        mantissa = mantissa.wrapping_mul(100_000_000).wrapping_add(eight_digits(values));
+        cursor.advance(WORD_BYTES);
+        mantissa = append_word(mantissa, values);
     }
     while let Some(byte @ b'0'..=b'9') = cursor.peek() {
         mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
@@ -217,13 +241,42 @@ fn scan_digits(cursor: &mut Cursor<'_>, mut mantissa: u64) -> u64 {
     mantissa
 }
 
+/// Makes 0 to 9 of the digits of a word, and more of all other bytes.
+#[inline(always)]
+pub(super) fn values_of(word: &[u8; WORD_BYTES]) -> u64 {
+    u64::from_le_bytes(*word) ^ (EACH * 0x30)
+}
+
+/// How many digits the values begin with.
+#[inline(always)]
+pub(super) fn digits_of(values: u64) -> usize {
+    // Adding 0x76 lifts all other bytes, and no digit, to 0x80 or beyond. A carry out of a byte
+    // disturbs only bytes behind the first that is no digit.
+    let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// Appends the first digits of a word, fewer than all, to a mantissa, which wraps around.
+#[inline(always)]
+pub(super) fn append(mantissa: u64, values: u64, digits: usize) -> u64 {
+    // Push the digits to the top, so that the zeros which move in lead the number.
+    let values = values << (56 - 8 * digits) << 8;
+    mantissa.wrapping_mul(TENS[digits]).wrapping_add(eight_digits(values))
+}
+
+/// Appends eight digits to a mantissa, which wraps around.
+#[inline(always)]
+pub(super) fn append_word(mantissa: u64, values: u64) -> u64 {
+    mantissa.wrapping_mul(100_000_000).wrapping_add(eight_digits(values))
+}
+
 /// The number whose digits are the bytes of a word, the lowest byte first. Neighbours are joined: 8
 /// digits to 4 pairs, these to 2 fours, these to one eight.
 #[inline(always)]
 fn eight_digits(values: u64) -> u64 {
-    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00FF_00FF_00FF_00FF;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
-    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF
+    let pairs = values.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_FFFF_0000_FFFF;
+    fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
 /// Steps over the `e`, the sign and the digits behind it; gives the value and how many digits.
@@ -245,7 +298,7 @@ fn scan_exponent(cursor: &mut Cursor<'_>) -> (isize, usize) {
     (if negative { -exponent } else { exponent }, cursor.at() - start)
 }
 
-const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const TENS: [u64; WORD_BYTES] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// Powers of ten, each of them exact.
 const POWERS: [f64; EXACT_POWER_MAX + 1] = [

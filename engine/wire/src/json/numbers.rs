@@ -11,11 +11,14 @@ use super::cursor::{Cursor, Stop};
 use super::error::{Excerpt, JsonError, Place, Position, Unit};
 use super::literal::{self, LongLiteral};
 use super::number::{self, Element, Float32, Float64, Int32, Unfit};
+use super::plain;
 use super::skip::Skip;
 
 /// What is expected of an array, in errors.
 const ARRAY: &str = "an array of numbers";
 const NEXT: &str = "',' or ']'";
+/// The most numbers that are read before plain ones are looked for again.
+const OTHERS_MAX: usize = 64;
 
 /// Which input the numbers are of, for errors.
 #[derive(Clone, Copy, Debug)]
@@ -395,40 +398,78 @@ impl Asked<'_> {
     }
 }
 
+/// What became of a run of numbers.
+enum Run {
+    /// The array was closed.
+    Closed,
+    /// A number, or what is behind it, needs a closer look. The cursor stands before it.
+    Stopped,
+    /// As many as were asked for were read.
+    GoesOn,
+}
+
 /// Reads numbers up to the end of their array, and counts them; false if one of them, or what is
 /// behind it, needs a closer look. Then the cursor stands before that number. Numbers beyond the
 /// cells are checked and counted, and go nowhere.
-///
-/// A function of its own, which makes no errors and remembers no beginnings, so that all it knows
-/// lives in registers.
-#[inline(never)]
 fn run<const N: usize, E: Element<N>>(
     cursor: &mut Cursor<'_>,
     cells: &mut [[u8; N]],
     counted: &mut usize,
 ) -> bool {
+    let mut others = 1;
+    loop {
+        let left = cells.get_mut(*counted..).unwrap_or_default();
+        let (count, bytes) = plain::read::<N, E>(cursor.rest(), left);
+        cursor.advance(bytes);
+        *counted += count;
+        // Where few are plain, looking for them is what takes the time.
+        others = if count >= others { 1 } else { OTHERS_MAX.min(2 * others) };
+        match run_others::<N, E>(cursor, cells, counted, others) {
+            Run::Closed => return true,
+            Run::Stopped => return false,
+            Run::GoesOn => {}
+        }
+    }
+}
+
+/// Reads so many numbers, of any kind.
+///
+/// A function of its own, which makes no errors and remembers no beginnings, so that all it knows
+/// lives in registers.
+#[inline(never)]
+fn run_others<const N: usize, E: Element<N>>(
+    cursor: &mut Cursor<'_>,
+    cells: &mut [[u8; N]],
+    counted: &mut usize,
+    limit: usize,
+) -> Run {
     let (total, before) = (cells.len(), *counted);
     let mut left = cells.get_mut(before..).unwrap_or_default().iter_mut();
     let mut surplus = before.saturating_sub(total);
     let mut ahead = cursor.of_piece();
-    let is_closed = loop {
+    let mut to_read = limit;
+    let run = loop {
+        if to_read == 0 {
+            break Run::GoesOn;
+        }
+        to_read -= 1;
         ahead.skip_space();
         let literal = number::scan(&mut ahead);
         if literal.expected.is_some() {
-            break false;
+            break Run::Stopped;
         }
         let element = match E::quick(&literal) {
             Some(element) => element,
             None => match slow_number::<N, E>(cursor, ahead.at()) {
                 Some(element) => element,
-                None => break false,
+                None => break Run::Stopped,
             },
         };
         ahead.skip_space();
         let is_closed = match ahead.peek() {
             Some(b',') => false,
             Some(b']') => true,
-            _ => break false,
+            _ => break Run::Stopped,
         };
         ahead.advance(1);
         match left.next() {
@@ -436,18 +477,19 @@ fn run<const N: usize, E: Element<N>>(
             None => surplus += 1,
         }
         if is_closed {
-            break true;
+            break Run::Closed;
         }
     };
     *counted = total - left.len() + surplus;
-    if is_closed {
-        cursor.move_to(ahead.at());
-    } else {
-        let read = cursor.slice(cursor.at(), ahead.at());
-        cursor.advance(read.iter().rposition(|byte| *byte == b',').map_or(0, |at| at + 1));
-        cursor.skip_space();
+    match run {
+        Run::Closed | Run::GoesOn => cursor.move_to(ahead.at()),
+        Run::Stopped => {
+            let read = cursor.slice(cursor.at(), ahead.at());
+            cursor.advance(read.iter().rposition(|byte| *byte == b',').map_or(0, |at| at + 1));
+            cursor.skip_space();
+        }
     }
-    is_closed
+    run
 }
 
 /// Whether a number comes next, behind space.
