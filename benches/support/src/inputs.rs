@@ -24,9 +24,13 @@ pub fn rows() -> Vec<Row> {
 
 /// All inputs, as bodies of Clipper's prediction REST, all of one length.
 pub fn bodies() -> Vec<Vec<u8>> {
+    bodies_as(|millionths| format!("0.{millionths:06}"))
+}
+
+/// Bodies of as many numbers, each of which is made of a number of millionths below one.
+pub fn bodies_as(number: fn(u32) -> String) -> Vec<Vec<u8>> {
     let body = |millionths: [u32; FLOATS]| {
-        let numbers = millionths.map(|value| format!("0.{value:06}"));
-        format!("{{\"input\":[{}]}}", numbers.join(",")).into_bytes()
+        format!("{{\"input\":[{}]}}", millionths.map(number).join(",")).into_bytes()
     };
     millionths().into_iter().map(body).collect()
 }

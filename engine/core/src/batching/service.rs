@@ -170,7 +170,8 @@ impl ServiceEstimate {
     reason = "the cast saturates at both ends, and the estimate is finite"
 )]
 pub(super) fn whole_ns(ns: f64) -> u64 {
-    ns.round() as u64
+    // `round` is a call into a library on a processor that is only known to be an x86-64.
+    (ns + 0.5) as u64
 }
 
 #[cfg(test)]

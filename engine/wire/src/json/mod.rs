@@ -3,8 +3,8 @@
 //! Owner: the engine thread. Pure: bytes in, bytes out; no clock, no I/O.
 //!
 //! ```text
-//!  body ─▸ body.rs, update/ ─┬▸ input.rs ─┬▸ numbers.rs ─▸ number.rs, literal.rs ─▸ row
-//!          keys (key.rs),    │            └▸ text.rs, base64.rs ──────────────────▸ row
+//!  body ─▸ body.rs, update/ ─┬▸ input.rs ─┬▸ numbers.rs ─▸ plain.rs, number.rs, literal.rs ─▸ row
+//!          keys (key.rs),    │            └▸ text.rs, base64.rs ────────────────────────────▸ row
 //!          inputs            ├▸ value.rs, context.rs: small values, kept as offsets
 //!                            └▸ skip.rs: values, whatever they are
 //!           └── pieces.rs, cursor.rs: a piece of the body, its bytes and space; error.rs: places
