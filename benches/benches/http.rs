@@ -88,7 +88,7 @@ fn main() -> io::Result<()> {
     let measurements: Vec<Measurement> = subjects.into_iter().map(Subject::finish).collect();
     let title = format!("HTTP in closed loop, {request_bytes} B there, {} B back", reply.len());
     print_table(&title, &measurements, &FIGURES);
-    print_ratio(&measurements, ("cutter_c1", "echo_c1"), ("p50", p50), "≤ 2.5");
+    print_ratio(&measurements, ("cutter_c1", "echo_c1"), ("p50", p50), "≤ 2.0");
     print_ratio(&measurements, ("cutter_c1", "echo_c1"), ("p99", p99), "");
     print_ratio(&measurements, ("cutter_c32", "echo_c32"), ("throughput", qps), "");
     print_ratio(&measurements, ("cutter_c128", "echo_c128"), ("throughput", qps), "");

@@ -20,8 +20,6 @@ pub(super) struct Line {
     variance: f64,
     covariance: f64,
     per_size_ns: f64,
-    /// The same, within its bounds: what is asked more often than it changes.
-    slope_ns: f64,
 }
 
 impl Line {
@@ -40,7 +38,6 @@ impl Line {
             let unexplained = self.covariance - self.per_size_ns * self.variance;
             self.per_size_ns += unexplained / (self.variance + spread);
         }
-        self.bound_slope();
     }
 
     /// All takes so many times as long as it did. What is learned next counts more than usual.
@@ -49,23 +46,19 @@ impl Line {
         self.covariance *= times;
         self.per_size_ns *= times;
         self.samples = self.samples.min(SERVICE_KNOWN_BATCHES);
-        self.bound_slope();
     }
 
-    /// What a batch of this size takes, in ns.
+    /// What a batch of this size takes, in ns. The slope is at least 0 and at most so steep that
+    /// no rows take no time: noise cannot make a larger batch look faster, nor the fixed cost
+    /// negative.
     pub fn at(&self, size: f64) -> f64 {
-        self.mean_ns + self.slope_ns * (size - self.mean_size)
+        let steepest = self.mean_ns / self.mean_size.max(1.0);
+        let per_size_ns = self.per_size_ns.clamp(0.0, steepest);
+        self.mean_ns + per_size_ns * (size - self.mean_size)
     }
 
     /// Whether so much is known that a batch far from the line is an exception.
     pub fn is_firm(&self) -> bool {
         self.samples > SERVICE_KNOWN_BATCHES
-    }
-
-    /// The slope is at least 0 and at most so steep that no rows take no time: noise cannot make a
-    /// larger batch look faster, nor the fixed cost negative.
-    fn bound_slope(&mut self) {
-        let steepest = self.mean_ns / self.mean_size.max(1.0);
-        self.slope_ns = self.per_size_ns.clamp(0.0, steepest);
     }
 }

@@ -2,10 +2,9 @@
 //! a comma behind each.
 //!
 //! Nearly all numbers of nearly all bodies are like that. A loop that knows nothing else compares
-//! once a number with the end of the piece, keeps what it needs in registers, and takes two thirds
-//! to three quarters of the time that [`numbers`](super::numbers) takes. To that it leaves all
-//! else: exponents, other space, the number before a bracket, the end of a piece, and whatever is
-//! wrong.
+//! once a number with the end of the piece, and keeps what it needs in registers. All else it
+//! leaves to [`numbers`](super::numbers): exponents, other space, the number before a bracket, the
+//! end of a piece, and whatever is wrong.
 
 use super::number::{Element, Literal, WORD_BYTES, append, append_word, digits_of, values_of};
 
