@@ -3,9 +3,10 @@
 //! A world follows from its seed alone. One that breaks a rule is made smaller, for as long as it
 //! still breaks the same one, and printed with its seed.
 
+use std::array;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{LazyLock, Once};
 use std::time::Instant;
@@ -15,6 +16,8 @@ use super::{MS, Plan, Rng, World};
 
 /// Seeds of the run that everybody makes.
 const SEEDS: u64 = 150;
+/// Worlds at a time in the run that everybody makes.
+const THREADS: usize = 2;
 /// How long a failing world is made smaller.
 const SHRINKING_S_MAX: u64 = 20;
 
@@ -53,6 +56,15 @@ impl Coverage {
         let state = world.state.borrow();
         let entries = [state.oracle.seen.entries(), state.kernel.met.entries()].concat();
         entries
+            .into_iter()
+            .for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
+    }
+
+    fn merge(&mut self, other: Coverage) {
+        self.steps += other.steps;
+        self.worlds += other.worlds;
+        other
+            .counts
             .into_iter()
             .for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
     }
@@ -119,15 +131,29 @@ fn smallest(seed: u64, text: &str) -> String {
 }
 
 /// What worlds met, and the seeds of those that broke a rule, each with its text.
+#[derive(Default)]
 struct Ran {
     coverage: Coverage,
     broken: Vec<(u64, String)>,
 }
 
 /// Those that everybody runs: once, for all that is asked of them.
-static EVERYBODYS: LazyLock<Ran> = LazyLock::new(|| run_all(0..SEEDS));
+static EVERYBODYS: LazyLock<Ran> = LazyLock::new(|| {
+    let mut all = Ran::default();
+    std::thread::scope(|scope| {
+        let threads: [_; THREADS] = array::from_fn(|first| {
+            scope.spawn(move || run_all((0..SEEDS).skip(first).step_by(THREADS)))
+        });
+        for thread in threads {
+            let ran = thread.join().expect("what a world panics with is caught");
+            all.coverage.merge(ran.coverage);
+            all.broken.extend(ran.broken);
+        }
+    });
+    all
+});
 
-fn run_all(seeds: Range<u64>) -> Ran {
+fn run_all(seeds: impl Iterator<Item = u64>) -> Ran {
     let mut coverage = Coverage::default();
     let broken = |seed| Some((seed, run(plan(seed), &mut coverage).err()?));
     let broken = seeds.filter_map(broken).collect();
@@ -141,7 +167,7 @@ fn chosen(name: &str) -> Option<u64> {
 
 #[test]
 fn anything_a_client_does_leaves_the_others_and_the_engine_whole() {
-    let own = chosen("CUTTER_WORLD_SEED").map(|seed| run_all(seed..seed + 1));
+    let own = chosen("CUTTER_WORLD_SEED").map(|seed| run_all(iter::once(seed)));
     let ran = own.as_ref().unwrap_or_else(|| &EVERYBODYS);
     if let Some((seed, text)) = ran.broken.first() {
         panic!("{}", smallest(*seed, text));

@@ -226,6 +226,17 @@ fn only_the_listener_that_failed_is_armed_again() {
     plan.run();
 }
 
+/// A drain that begins within the pause after an accept that failed: nobody accepts again.
+#[test]
+fn an_engine_that_drains_does_not_spin_for_a_listener_that_had_failed() {
+    let stays = Script { listener: 0, ..Script::innocent(1, S) };
+    let comes_late = Script { listener: 0, ..Script::innocent(1, 0).after(10 * MS) };
+    let mut plan = Plan::new(vec![stays, comes_late]);
+    plan.no_descriptors = Some((MS, 150 * MS));
+    plan.drain_ns = Some(50 * MS);
+    plan.run();
+}
+
 #[test]
 fn a_refusal_has_the_date_of_now() {
     let (bytes, status) = GARBAGE[0];

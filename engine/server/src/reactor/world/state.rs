@@ -12,6 +12,10 @@ use super::script::{Reading, Script};
 use super::{Clock, Plan, Rng, START_NS};
 use crate::messages::{EngineMailbox, ToEngine};
 
+/// What is due is done in the turn after the wait. An engine that waits for it again and again
+/// spins.
+const VAIN_WAITS_MAX: u32 = 4;
+
 /// What happens at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
@@ -51,6 +55,8 @@ pub struct State {
     pub draining_since_ns: Option<u64>,
     /// The engine waits, and nothing will ever happen.
     pub stuck: bool,
+    /// How often it has waited, one after the other, for what it said was due already.
+    vain_waits: u32,
     /// All answers of all clients, when they are kept.
     pub answers: Option<Vec<(usize, u64, Answer)>>,
 }
@@ -78,6 +84,7 @@ impl State {
             no_descriptors_ns: plan.no_descriptors.map_or(0, |(_, ns)| ns),
             draining_since_ns: None,
             stuck: false,
+            vain_waits: 0,
             answers: plan.keeps_answers.then(Vec::new),
         };
         for (number, script) in plan.clients.iter().enumerate() {
@@ -109,6 +116,9 @@ impl State {
 
     /// Waits until something completes, at most until then.
     pub fn wait(&mut self, timeout_ns: u64, completions: &mut Vec<Done>) -> usize {
+        self.vain_waits = if timeout_ns == 0 { self.vain_waits + 1 } else { 0 };
+        let vain = self.vain_waits;
+        assert!(vain <= VAIN_WAITS_MAX, "{vain} waits for what is due, and nobody does it");
         let due_ns = self.clock.peek_ns().saturating_add(timeout_ns);
         loop {
             self.catch_up();
