@@ -238,7 +238,7 @@ fn a_project_of_c_alone_finds_the_package() {
         target_link_libraries(sum PRIVATE cutter::container)\n";
     std::fs::write(folder.join("CMakeLists.txt"), project).unwrap();
     std::fs::copy(sdk().join("../examples/sum.c"), folder.join("sum.c")).unwrap();
-    let built = cmake("c-alone-build", &folder);
+    let built = cmake("c-alone-build", &folder, &["all"]);
     let mut engine = MiniEngine::start(&mut Command::new(built.join("sum")), vector(2));
     assert_eq!(engine.predict(&[&bytes_of(&[1.0, 2.0])]).floats(), [3.0]);
     assert!(engine.stop().success());
