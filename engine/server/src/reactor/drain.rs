@@ -55,7 +55,6 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
         // The kernel refuses whoever comes now, instead of letting them wait in vain.
         self.listeners.clear();
-        self.accept_again_ns.fill(None);
         let numbers = self.connections.numbers();
         self.frontend.begin_drain(now_ns, numbers, &mut self.core);
     }

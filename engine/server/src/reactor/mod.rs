@@ -55,6 +55,7 @@ use drain::Drain;
 use keeping::Keeping;
 use listener::Listener;
 use ring::{Completion, Ring};
+use sockets::Listening;
 use timers::Timers;
 
 /// What a token's operation is.
@@ -102,7 +103,7 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Rings, K = MonotonicClock> {
     keeping: Keeping,
     core: Core,
     carrier: C,
-    listeners: Vec<R::Listener>,
+    listeners: Vec<Listening<R::Listener>>,
     stats: Arc<EngineStats>,
     inbox: EngineInbox,
     control: UnboundedSender<ToControl>,
@@ -111,8 +112,6 @@ pub struct EngineThread<R: Ring = uring::Ring, C = Rings, K = MonotonicClock> {
     armed: Box<[Armed]>,
     /// The clocks of the connections.
     timers: Timers,
-    /// Accepting failed; it is tried again then. By listener.
-    accept_again_ns: Box<[Option<u64>]>,
     /// When the date of answers is renewed, and when the gauges are brought up to date.
     date_ns: u64,
     gauges_ns: u64,
@@ -171,7 +170,6 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             bulk: VecDeque::with_capacity(frontend.places()),
             accepted_waiting: VecDeque::new(),
             timers: Timers::new(frontend.places()),
-            accept_again_ns: listeners.iter().map(|_| None).collect(),
             date_ns: 0,
             gauges_ns: 0,
             frontend,
@@ -179,7 +177,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             keeping: Keeping::new(store),
             core,
             carrier,
-            listeners,
+            listeners: listeners.into_iter().map(Listening::new).collect(),
             stats,
             inbox,
             control,
@@ -504,7 +502,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// When something is due at the latest. Gauges and date wait for the next waking: nobody looks
     /// at the date of an answer that is not being made, and a sleeping engine's gauges stand still.
     fn next_due_ns(&self) -> u64 {
-        let accept_ns = self.accept_again_ns.iter().flatten().copied().min();
+        let accept_ns = self.listeners.iter().filter_map(|listening| listening.again_ns).min();
         let drain_ns = self.drain.map(|drain| drain.next_ns());
         let buffers_ns = self.frontend.buffers_due_ns();
         let ticks_ns = [self.core.next_tick_ns(), self.timers.next_ns()];

@@ -29,19 +29,34 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r
     {\"error\":\"Overloaded\",\"cause\":\"too many connections are open; \
     close some or come later\"}";
 
+/// One that accepts, until a drain drops it.
+#[derive(Debug)]
+pub(super) struct Listening<L> {
+    listener: L,
+    /// Accepting failed; it is tried again then.
+    pub(super) again_ns: Option<u64>,
+}
+
+impl<L> Listening<L> {
+    pub(super) fn new(listener: L) -> Self {
+        Self { listener, again_ns: None }
+    }
+}
+
 impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
     /// Begins to accept on a listener.
     pub(super) fn accept(&mut self, listener: usize) {
-        self.accept_again_ns[listener] = None;
         let index = u32::try_from(listener).expect("few listeners");
         let token = Token::new(kind::ACCEPT, index, 0);
-        self.ring.accept_multishot(&self.listeners[listener], token);
+        let listening = &mut self.listeners[listener];
+        listening.again_ns = None;
+        self.ring.accept_multishot(&listening.listener, token);
     }
 
     /// Begins again where accepting had failed.
     pub(super) fn accept_again(&mut self, now_ns: u64) {
         for listener in 0..self.listeners.len() {
-            if self.accept_again_ns[listener].is_some_and(|due_ns| due_ns <= now_ns) {
+            if self.listeners[listener].again_ns.is_some_and(|due_ns| due_ns <= now_ns) {
                 self.accept(listener);
             }
         }
@@ -55,7 +70,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         if !completion.more && self.drain.is_none() {
             // Out of descriptors, most likely: pause, so that this is no busy loop.
             let listener = completion.token.index() as usize;
-            self.accept_again_ns[listener] = Some(reaped_ns + ACCEPT_PAUSE_NS);
+            self.listeners[listener].again_ns = Some(reaped_ns + ACCEPT_PAUSE_NS);
         }
     }
 

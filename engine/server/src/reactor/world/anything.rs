@@ -54,19 +54,17 @@ impl Coverage {
         let evicted = world.stats.engine.connections_evicted.get();
         *self.counts.entry("evicted").or_default() += evicted;
         let state = world.state.borrow();
-        let entries = [state.oracle.seen.entries(), state.kernel.met.entries()].concat();
-        entries
-            .into_iter()
-            .for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
+        self.count([state.oracle.seen.entries(), state.kernel.met.entries()].concat());
     }
 
     fn merge(&mut self, other: Coverage) {
         self.steps += other.steps;
         self.worlds += other.worlds;
-        other
-            .counts
-            .into_iter()
-            .for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
+        self.count(other.counts);
+    }
+
+    fn count(&mut self, met: impl IntoIterator<Item = (&'static str, u64)>) {
+        met.into_iter().for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
     }
 }
 
