@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Servers that run at the same time in one test binary.
-pub const SERVERS_MAX: usize = 3;
+pub const SERVERS_MAX: usize = 4;
 /// How long a server may run before it is killed, and its test fails.
 pub const SERVER_TIME: Duration = Duration::from_secs(100);
 /// How long a server may take from SIGTERM to its end; longer than its own limit on a drain.

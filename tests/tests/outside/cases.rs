@@ -29,7 +29,7 @@ fn case(name: &str) -> Vec<u8> {
 fn served() -> Server {
     let echo = |name: &str, element: &str, bytes: &str| {
         let input = format!("type = \"{element}\", max_bytes = {bytes}");
-        application(name, &input, 10_000, name, "")
+        application(name, &input, 10_000, name, "rows = 16")
             + &model(name, &["echo", element, "max", bytes], "")
     };
     let sum = application("f4", "type = \"floats\", shape = [4]", 10_000, "sum", "");

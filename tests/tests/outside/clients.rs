@@ -12,12 +12,13 @@ const SUM: &str = "{\"input\": [1, 2, 3, 4.5]}";
 /// A sum of four floats, an echo of bytes up to 4 MiB, and an echo of strings.
 fn served() -> Server {
     let bytes = format!("type = \"bytes\", max_bytes = {}", 4 << 20);
+    let texts = "rows = 16\njson_output = true";
     Server::start(
         &(application("sums", "type = \"floats\", shape = [4]", 10_000, "sum", "")
             + &model("sum", &["sum"], "")
-            + &application("bytes", &bytes, 10_000, "bytes", "")
+            + &application("bytes", &bytes, 10_000, "bytes", "rows = 16")
             + &model("bytes", &["echo", "bytes", "max", "4194304"], "")
-            + &application("texts", "type = \"strings\"", 10_000, "texts", "json_output = true")
+            + &application("texts", "type = \"strings\"", 10_000, "texts", texts)
             + &model("texts", &["echo", "strings", "max", "65536"], "")),
     )
 }

@@ -16,10 +16,10 @@ const SECONDS: u64 = 2;
 const LEARN: u64 = 600;
 
 /// Runs a short demo in a folder of its own, whose temporary files would go there, too.
-fn demo(folder: &Path, under_cargo: bool) -> Ended {
+fn demo(folder: &Path, [rate, seconds, learn]: [u64; 3], under_cargo: bool) -> Ended {
     let mut command = cutter(&["demo", "--json", "figures.json", "--report", "report.html"]);
-    command.args(["--rate", &RATE.to_string(), "--seconds", &SECONDS.to_string()]);
-    command.args(["--learn", &LEARN.to_string()]);
+    command.args(["--rate", &rate.to_string(), "--seconds", &seconds.to_string()]);
+    command.args(["--learn", &learn.to_string()]);
     command.current_dir(folder).env("TMPDIR", folder).env_remove("CARGO");
     if under_cargo {
         let cutter = binary("cutter");
@@ -38,9 +38,9 @@ fn left(demo: &Ended) -> usize {
 }
 
 #[test]
-fn the_demo_is_as_accurate_as_its_weights_and_leaves_nothing_behind() {
+fn the_demo_under_cargo_is_as_accurate_as_its_weights_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = demo(folder.path(), false);
+    let ended = demo(folder.path(), [RATE, SECONDS, LEARN], true);
     assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
     let files: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
     let mut files: Vec<_> = files.iter().map(fs::DirEntry::file_name).collect();
@@ -107,9 +107,9 @@ fn the_demo_is_as_accurate_as_its_weights_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_demo_builds_its_models_when_cargo_runs_it() {
+fn the_demo_finds_its_models_beside_it_when_there_is_no_cargo() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = demo(folder.path(), true);
+    let ended = demo(folder.path(), [100, 1, 50], false);
     assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
     assert_eq!(left(&ended), 0);
 }

@@ -177,7 +177,7 @@ fn a_model_that_is_down_is_answered_for_at_once_and_a_slow_one_at_the_deadline()
     let server = Plan::new(
         &(application("down", FLOATS, 60_000, "down", "")
             + down
-            + "[[application]]\nname = \"alone\"\ninput = { type = \"strings\" }\n"
+            + "[[application]]\nname = \"alone\"\ninput = { type = \"strings\" }\nrows = 16\n"
             + &served("slow", &["slow", "700"], 200, "")),
     )
     .start();

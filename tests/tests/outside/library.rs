@@ -6,7 +6,8 @@ use cutter_core::stats::Reason;
 use cutter_server::asker::{AskError, Reply};
 use cutter_server::config::Config;
 use cutter_server::server::{Host, Server};
-use cutter_tests::{application, binary, command, eventually, model};
+use cutter_tests::{Client, Process, application, binary, command, eventually, model};
+use serde_json::Value;
 
 const FLOATS: &str = "type = \"floats\", shape = [4]";
 
@@ -73,6 +74,37 @@ fn what_is_late_is_answered_with_the_default_at_its_deadline() {
     let Reply::Default { output, reason, .. } = reply else { panic!("{reply:?}") };
     assert_eq!(output, "-1");
     assert!(matches!(reason, Reason::Late | Reason::NotReady), "{reason:?}");
+    server.stop();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_replica_that_does_not_map_the_rows_is_ended_and_the_link_is_made() {
+    let (mut server, folder) = start(2_000, &["sum"]);
+    let replica = |field: &str| -> Value {
+        Client::tcp(server.admin()).get("/readyz").json()["models"][0]["replicas"][0][field].take()
+    };
+    let wait_up = || eventually("the replica is up", || (replica("state") == "up").then_some(()));
+    wait_up();
+    let pid = replica("pid").as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap();
+    let stopped = Process::of(pid).unwrap();
+    stopped.signal(rustix::process::Signal::STOP);
+    let text = "[server]\nadmin = \"127.0.0.1:0\"\n".to_owned()
+        + &application("late", FLOATS, 2_000, "m", "rows = 64")
+        + &model("m", &["sum"], "");
+    let (mut config, _) = Config::from_toml(&text, folder.path(), "t").unwrap();
+    server.changes().add_application(config.applications.remove(0), 1).unwrap();
+    server.changes().link("late", &["m"]).unwrap();
+    stopped.wait_gone();
+    wait_up();
+    for name in ["late", "sums"] {
+        let mut asker = server.asker(name).unwrap();
+        let reply = asker.ask(&bytes([1.0, 2.0, 3.0, 4.0])).unwrap();
+        let Reply::Prediction { output, .. } = reply else { panic!("{name}: {reply:?}") };
+        assert_eq!(float(output), 10.0, "{name}");
+    }
+    let why = "it was killed: it could not change the input pools that it reads";
+    assert_eq!(replica("last_error"), why);
     server.stop();
     server.join().unwrap();
 }

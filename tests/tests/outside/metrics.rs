@@ -10,7 +10,7 @@ fn served() -> Server {
     Server::start(
         &(application("sums", FLOATS, 10_000, "sum", "")
             + &model("sum", &["sum"], "version = \"7.1\"\nreplicas = 2")
-            + "[[application]]\nname = \"alone\"\ninput = { type = \"strings\" }\n"),
+            + "[[application]]\nname = \"alone\"\ninput = { type = \"strings\" }\nrows = 16\n"),
     )
 }
 

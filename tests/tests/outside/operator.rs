@@ -254,12 +254,12 @@ fn wait_for_queries(stderr: &mut ChildStderr) -> bool {
 
 #[test]
 fn a_server_that_was_killed_can_be_started_again_at_once() {
-    const RESTARTS: usize = 60;
+    const RESTARTS: usize = 40;
     let folder = tempfile::tempdir().unwrap();
     let (query, admin) = (free_address(), free_address());
     let text = format!(
         "[server]\nquery = [\"{query}\", \"unix:q\"]\nadmin = \"{admin}\"\nsocket = \"c\"\n\
-         [[application]]\nname = \"alone\"\ninput = {{ type = \"strings\" }}\n"
+         [[application]]\nname = \"alone\"\nrows = 16\ninput = {{ type = \"strings\" }}\n"
     );
     std::fs::write(folder.path().join("cutter.toml"), text).unwrap();
     let mut started = 0;
@@ -328,7 +328,7 @@ fn an_address_of_all_of_ipv4_and_one_of_all_of_ipv6_go_together() {
     let port = free_port();
     let body = format!(
         "[server]\nquery = [\"0.0.0.0:{port}\", \"[::]:{port}\"]\nadmin = \"127.0.0.1:0\"\n"
-    ) + "[[application]]\nname = \"alone\"\ninput = { type = \"strings\" }\n";
+    ) + "[[application]]\nname = \"alone\"\nrows = 16\ninput = { type = \"strings\" }\n";
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("cutter.toml"), body).unwrap();
     let mut command = cutter(&["serve", "--config", "cutter.toml"]);

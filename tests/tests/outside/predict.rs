@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// One application and one model of the same name, which gives back what it gets.
 fn echo(name: &str, input: &str, words: &[&str]) -> String {
     let words: Vec<&str> = std::iter::once("echo").chain(words.iter().copied()).collect();
-    application(name, input, 10_000, name, "") + &model(name, &words, "")
+    application(name, input, 10_000, name, "rows = 16") + &model(name, &words, "")
 }
 
 fn sums() -> String {

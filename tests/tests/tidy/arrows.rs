@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::crates::{Crate, crates, is_within, read};
-use crate::sources::{Source, rust};
-use crate::words::words;
+use crate::sources::Source;
+use crate::words::worded;
 
 /// Where nothing is held against: what attacks, measures or tests the others.
 const ANYTHING: &[&str] = &["*"];
@@ -279,15 +279,15 @@ fn every_crate_has_its_line_in_the_table() {
 /// in files of others by their paths, and with them what those name.
 #[test]
 fn what_a_manifest_depends_on_is_named_by_the_code() {
-    let (crates, sources) = (crates(), rust());
+    let crates = crates();
     let mut unnamed = Vec::new();
     for from in crates {
         let is_own = |path: &str| {
             let longest = crates.iter().filter(|of| path.starts_with(&of.folder));
             longest.max_by_key(|of| of.folder.len()).is_some_and(|of| of.folder == from.folder)
         };
-        let own = sources.iter().filter(|source| is_own(&source.path));
-        let named: BTreeSet<&str> = own.flat_map(|source| words(&source.text)).collect();
+        let own = worded().iter().filter(|file| is_own(file.path));
+        let named: BTreeSet<&str> = own.flat_map(|file| &file.words).copied().collect();
         let packages = from.depends_on.iter();
         let unused = packages.filter(|package| !named.contains(library(crates, package).as_str()));
         unnamed.extend(unused.map(|package| format!("{}Cargo.toml: {package}", from.folder)));

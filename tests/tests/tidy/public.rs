@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crates::crates;
-use crate::sources::rust;
-use crate::words::{end_of_item, is_name, words};
+use crate::words::{end_of_item, is_name, worded, words};
 
 /// Crates of which nobody outside of the repository is told.
 const CRATES: [&str; 6] = [
@@ -103,13 +102,10 @@ fn unsaid(files: &[(&str, Vec<&str>)], is_said: impl Fn(&str, &str) -> bool) -> 
 
 #[test]
 fn nothing_is_public_for_nobody() {
-    let sources = rust();
-    let texts: Vec<(&str, Vec<&str>)> =
-        sources.iter().map(|source| (source.path.as_str(), words(&source.text))).collect();
     let mut said_by: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (path, words) in texts.iter().filter(|(path, _)| !path.starts_with(RULES)) {
-        for name in said(words) {
-            said_by.entry(name).or_default().insert(path);
+    for file in worded().iter().filter(|file| !file.path.starts_with(RULES)) {
+        for name in said(&file.words) {
+            said_by.entry(name).or_default().insert(file.path);
         }
     }
     let crates = crates().iter().filter(|of| CRATES.contains(&of.name.as_str()));

@@ -1,5 +1,6 @@
 //! The hand in which everything is written: how long, how wide, what stands where.
 
+use crate::crates::crates;
 use crate::sources::{Source, is_product, lines, product, rust, sources};
 
 const LINES_MAX: usize = 600;
@@ -243,4 +244,42 @@ fn every_crate_has_the_lints_of_the_workspace() {
     let inherits = |source: &&Source| source.text.contains("[lints]\nworkspace = true");
     let without = manifests.iter().filter(|source| !inherits(source));
     assert_eq!(without.map(|source| source.path.clone()).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// Lines of a text that begin an example in a doc comment: a block that is not called text.
+fn examples(text: &str) -> Vec<usize> {
+    let fence = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("//!").or_else(|| line.strip_prefix("///"))?;
+        line.trim_start().strip_prefix("```").map(str::to_owned)
+    };
+    let lines = text.lines().enumerate();
+    let fences = lines.filter_map(|(at, line)| fence(line).map(|kind| (at + 1, kind)));
+    let begin = fences.step_by(2);
+    begin.filter(|(_, kind)| kind != "text").map(|(at, _)| at).collect()
+}
+
+/// Building them costs time, which is spared where there are none.
+#[test]
+fn where_examples_are_not_run_there_are_none() {
+    let (sources, mut without) = (sources(), Vec::new());
+    for of in crates() {
+        let manifest = format!("{}Cargo.toml", of.folder);
+        let manifest = sources.iter().find(|source| source.path == manifest).unwrap();
+        if manifest.text.contains("doctest = false") {
+            let folder = format!("{}src/", of.folder);
+            for source in sources.iter().filter(|source| source.path.starts_with(&folder)) {
+                let examples = examples(&source.text);
+                without.extend(examples.iter().map(|at| format!("{}:{at}", source.path)));
+            }
+        }
+    }
+    assert_eq!(without, [""; 0]);
+}
+
+#[test]
+fn examples_are_told_from_pictures() {
+    let text = "//! ```text\n//! a -> b\n//! ```\n\n    /// ```\n    /// c();\n    /// ```\n\
+                /// ```no_run\n/// d();\n/// ```\n";
+    assert_eq!(examples(text), [5, 8]);
 }

@@ -1,5 +1,26 @@
 //! Rust as words: as much of its grammar as shows which names a file takes from where.
 
+use std::sync::LazyLock;
+
+use crate::sources::{Source, rust};
+
+/// The words of one file.
+pub struct Worded {
+    pub path: &'static str,
+    pub words: Vec<&'static str>,
+}
+
+/// Every file of Rust, read as words once.
+pub fn worded() -> &'static [Worded] {
+    static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(rust);
+    static WORDED: LazyLock<Vec<Worded>> = LazyLock::new(|| {
+        let read =
+            |source: &'static Source| Worded { path: &source.path, words: words(&source.text) };
+        SOURCES.iter().map(read).collect()
+    });
+    &WORDED
+}
+
 /// A path that a file names.
 #[derive(Debug, PartialEq)]
 pub struct Name {

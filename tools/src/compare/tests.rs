@@ -52,7 +52,7 @@ fn share(
         let (a, b) = session(10, ratio, noise, drift, &mut random);
         decide(&a, &b, &settings(), &mut random).unwrap().verdict == verdict
     };
-    (0..200).filter(&mut found).count() as f64 / 200.0
+    (0..100).filter(&mut found).count() as f64 / 100.0
 }
 
 fn steady(_: f64) -> f64 {

@@ -223,7 +223,7 @@ fn no_results_make_a_page_that_says_so() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn numbers_of_any_size_make_a_page(seed in any::<u64>()) {

@@ -185,6 +185,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
         #[test]
         fn rows_climb_to_all_values_and_agree_with_the_histogram(
             values in prop::collection::vec(1_u64..10_000_000_000, 1..300),

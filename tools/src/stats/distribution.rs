@@ -230,7 +230,7 @@ mod tests {
             (0..10_200).map(|_| next()).skip(200).collect::<Vec<u64>>()
         };
         let (mut covered, mut plainly) = (0, 0);
-        for _ in 0..150 {
+        for _ in 0..75 {
             let mut samples = run();
             let found = distribution_in_order(samples.iter().copied().map(Some), &[0.5]);
             let plain = independent(&mut samples, 0, &[0.5]);
@@ -240,8 +240,8 @@ mod tests {
             covered += u32::from(covers(&found.quantiles[0]));
             plainly += u32::from(covers(&plain.quantiles[0]));
         }
-        assert!(covered >= 137, "{covered} of 150");
-        assert!(plainly < 100, "{plainly} of 150");
+        assert!(covered >= 68, "{covered} of 75");
+        assert!(plainly < 50, "{plainly} of 75");
     }
 
     proptest! {

@@ -151,7 +151,7 @@ fn as_much_is_in_time_as_of_a_server_without_a_limit_and_without_a_doubt() {
 fn in_overload_goodput_is_what_the_bound_is_for_even_arrivals() {
     for (fixed_us, per_item_us, replicas, _) in REFERENCE {
         let service = Service { fixed_ns: fixed_us * US, per_item_ns: per_item_us * US };
-        for (load, least) in [(1.2, 0.96), (2.0, 0.99), (5.0, 0.99)] {
+        for (load, least) in [(1.2, 0.96), (5.0, 0.99)] {
             let predictions = under(load, service, replicas).predictions as f64;
             let share = predictions / bound(service, replicas);
             assert!(share >= least, "{service:?}, {replicas} replicas, load {load}: {share:.3}");

@@ -15,7 +15,7 @@ use super::script::{S, Script, smaller};
 use super::{MS, Plan, Rng, World};
 
 /// Seeds of the run that everybody makes.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 110;
 /// Worlds at a time in the run that everybody makes.
 const THREADS: usize = 2;
 /// How long a failing world is made smaller.

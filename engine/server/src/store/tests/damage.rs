@@ -52,7 +52,7 @@ fn a_byte_that_is_wrong_is_found_or_does_no_harm() {
     // Those at the beginning say what is where; an odd step meets all parts of the pages behind.
     let last = bytes.len() - 1;
     let offsets =
-        (0..64).chain((4096..4480).step_by(3)).chain((4480..=last).step_by((last / 160) | 1));
+        (0..64).chain((4096..4480).step_by(7)).chain((4480..=last).step_by((last / 80) | 1));
     for offset in offsets {
         let mut damaged = bytes.clone();
         damaged[offset] ^= 0x55;

@@ -149,7 +149,7 @@ pub(super) fn mutate(body: &mut Vec<u8>, mutations: &[Mutation]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn values_are_those_of_str_parse(

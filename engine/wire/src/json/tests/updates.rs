@@ -268,7 +268,7 @@ fn update() -> impl Strategy<Value = (String, TensorSpec)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(768))]
 
     #[test]
     fn pieces_give_what_the_whole_gives_of_updates(
