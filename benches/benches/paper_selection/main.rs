@@ -29,6 +29,7 @@ mod fig10;
 mod fig7;
 mod fig8;
 mod fig9;
+mod seeds;
 mod stage;
 
 use std::io;

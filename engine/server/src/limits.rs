@@ -4,8 +4,8 @@
 pub mod sums;
 
 use cutter_core::limits::{
-    ALPHA_MAX, BATCH_MAX, CACHE_WINDOW_MIN, CONTEXT_SAVE_WAIT_NS, DEVIATION_MAX, DEVIATION_MIN,
-    DISCOUNT_MAX, DISCOUNT_MIN, ETA_MAX, ETA_MIN, LINKS_MAX,
+    ALPHA_MAX, BATCH_MAX, CACHE_WINDOW_MIN, CONTEXT_NUMBERS_MAX, CONTEXT_SAVE_WAIT_NS,
+    DEVIATION_MAX, DEVIATION_MIN, DISCOUNT_MAX, DISCOUNT_MIN, ETA_MAX, ETA_MIN, LINKS_MAX,
 };
 use cutter_machine::limits::{OWN_MAPPING_BYTES_MIN, RING_SEND_BYTES_MAX};
 use cutter_protocol::limits::ROW_ALIGN_BYTES;
@@ -29,9 +29,10 @@ cutter_limits::limits! {
         LOG_CHUNK_AGE_NS: u64 = 250_000_000, "ns";
         /// Bytes of a context key that is logged. Beyond: the decision is dropped and counted.
         LOG_CONTEXT_BYTES_MAX: usize = 1024, "bytes";
-        /// Bytes of a decision or of a lesson: what is always there, the context, and of each model
-        /// a propensity and what it said.
-        LOG_RECORD_BYTES_MAX: usize = 96 + LOG_CONTEXT_BYTES_MAX + LINKS_MAX * (8 + 9), "bytes";
+        /// Bytes of a decision or of a lesson: what is always there, the context, of each model a
+        /// propensity and what it said, and the numbers of a context vector.
+        LOG_RECORD_BYTES_MAX: usize = 97 + LOG_CONTEXT_BYTES_MAX + LINKS_MAX * (8 + 9)
+            + CONTEXT_NUMBERS_MAX * 8, "bytes";
         /// Bytes of a name or of a policy's parameters that are logged. What is beyond is cut off.
         LOG_TEXT_BYTES_MAX: usize = 1024, "bytes";
         /// The least that a file of the log may be bounded to.

@@ -178,7 +178,8 @@ impl Server {
         let id = id.map_err(|error| AskError::NoApplication(error.to_string()))?;
         let settings = &registry.applications[id].settings;
         let default_output = settings.default_output.clone();
-        Ok(Asker::new(self.mailbox.clone(), id, settings.input, default_output))
+        let policy = plan::policy_view(settings);
+        Ok(Asker::new(self.mailbox.clone(), id, settings.input, default_output, policy))
     }
 
     /// The way to change it while it runs.

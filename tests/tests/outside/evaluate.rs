@@ -62,6 +62,7 @@ fn log() -> TempDir {
             said: &said,
             answer: Said::Class(7),
             confidence: None,
+            vector: &[],
         });
         let (losses, answer_loss, told_ns) = (&losses, Some(loss), arrived_ns + 2_000);
         writer.learned(&Learned { application, query_id, told_ns, losses, answer_loss });
@@ -148,7 +149,7 @@ fn what_cannot_be_evaluated_is_one_line_and_a_status() {
         (
             log.path(),
             &["--policy", "lin_ucb", "--parameter", "context_numbers=2"],
-            "it looks at 2 numbers of each query, which are not in the log",
+            "it looks at 2 numbers of each query, and 0 are in the log",
         ),
     ];
     for (log, words, expected) in each {

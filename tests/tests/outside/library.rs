@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use cutter_core::feedback::{Lesson, Truth};
 use cutter_core::stats::Reason;
-use cutter_server::asker::{AskError, Reply};
+use cutter_server::asker::{AskError, Asker, Learning, Reply, Whom};
 use cutter_server::config::Config;
 use cutter_server::server::{Host, Server};
 use cutter_tests::{Client, Process, application, binary, command, eventually, model};
@@ -13,11 +14,13 @@ const FLOATS: &str = "type = \"floats\", shape = [4]";
 
 /// With nobody who could ask over HTTP.
 fn start(slo_ms: u32, model_words: &[&str]) -> (Server, tempfile::TempDir) {
-    let text = format!(
-        "[server]\nadmin = \"127.0.0.1:0\"\n{}{}",
-        application("sums", FLOATS, slo_ms, "m", "rows = 64"),
-        model("m", model_words, ""),
-    );
+    start_serving(
+        &(application("sums", FLOATS, slo_ms, "m", "rows = 64") + &model("m", model_words, "")),
+    )
+}
+
+fn start_serving(body: &str) -> (Server, tempfile::TempDir) {
+    let text = format!("[server]\nadmin = \"127.0.0.1:0\"\nstate = \"none\"\n{body}");
     let folder = tempfile::tempdir().expect("temporary files can be made");
     let (mut config, _) = Config::from_toml(&text, folder.path(), "t").expect("it is right");
     config.server.query.clear();
@@ -124,4 +127,83 @@ fn what_cannot_be_asked_is_refused_with_its_reason() {
     server.join().unwrap();
     assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Ended);
     assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Ended);
+}
+
+/// An application that learns whether the sum or the first of the floats is meant.
+fn start_learning() -> (Server, tempfile::TempDir) {
+    let policy = "rows = 64\n[application.policy]\nname = \"exp4\"\nseed = 5";
+    let body = application("means", FLOATS, 2_000, "sum\", \"first", policy)
+        + &application("plain", FLOATS, 2_000, "sum", "rows = 64")
+        + &model("sum", &["sum"], "")
+        + &model("first", &["slow", "0"], "");
+    let (server, folder) = start_serving(&body);
+    eventually("both models are ready", || {
+        let readiness = Client::tcp(server.admin()).get("/readyz").json();
+        (readiness["status"] == "ready").then_some(())
+    });
+    (server, folder)
+}
+
+const INPUT: [f32; 4] = [1.0, 2.0, 3.0, 4.0];
+
+fn label(number: u32) -> Lesson {
+    Lesson::Label(Truth::number(f64::from(number), number.to_string().as_bytes()))
+}
+
+/// What is answered to one user, and the id of the query.
+fn ask_for(asker: &mut Asker, user: &str) -> (f32, u64) {
+    let whom = Whom { key: user.as_bytes(), vector: &[] };
+    let reply = asker.ask_for(whom, &bytes(INPUT)).unwrap();
+    let Reply::Prediction { query_id, output, confidence, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(confidence, Some(0.5), "two models say different things");
+    (float(output), query_id)
+}
+
+#[test]
+fn each_context_learns_from_what_its_own_answers_were_worth() {
+    let (mut server, _folder) = start_learning();
+    let mut asker = server.asker("means").unwrap();
+    for _ in 0..40 {
+        for (user, meant) in [("ann", 10), ("bob", 1)] {
+            let (_, query_id) = ask_for(&mut asker, user);
+            assert_eq!(asker.learn(query_id, label(meant)), Ok(Learning::Learned));
+        }
+    }
+    assert_eq!(ask_for(&mut asker, "ann").0, 10.0);
+    assert_eq!(ask_for(&mut asker, "bob").0, 1.0);
+    server.stop();
+    server.join().unwrap();
+}
+
+#[test]
+fn what_cannot_be_learned_is_told_apart_and_changes_nothing() {
+    let (mut server, _folder) = start_learning();
+    let mut asker = server.asker("means").unwrap();
+    let (_, query_id) = ask_for(&mut asker, "ann");
+    let word = Lesson::Label(Truth::text(b"ten"));
+    for (id, lesson, due) in [
+        (query_id, word, Learning::Label),
+        (query_id, Lesson::Reward(7.0), Learning::Reward),
+        (query_id, label(10), Learning::Learned),
+        (query_id, label(1), Learning::Duplicate),
+        (12, label(1), Learning::Unknown),
+    ] {
+        assert_eq!(asker.learn(id, lesson), Ok(due), "{id} {lesson:?}");
+    }
+    // Of an input that nobody asked for, the models are asked.
+    let (whom, other) = (Whom { key: b"ann", vector: &[] }, bytes([2.0, 0.0, 0.0, 1.0]));
+    assert_eq!(asker.learn_input(whom, &other, label(3)), Ok(Learning::Evaluating));
+    let counted = server.counted();
+    let learned = &counted.selections[0].stats.feedback;
+    eventually("it is learned", || (learned.evaluated.get() == 1).then_some(()));
+    let too_long = Whom { key: &[7; 300], vector: &[] };
+    let refused = asker.ask_for(too_long, &bytes(INPUT)).unwrap_err().to_string();
+    assert_eq!(refused, "the key of a context has 300 bytes, and may have 64");
+    let mut plain = server.asker("plain").unwrap();
+    let reply = plain.ask(&bytes(INPUT)).unwrap();
+    let Reply::Prediction { query_id, confidence: None, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(plain.learn(query_id, label(10)), Ok(Learning::NoPolicy));
+    server.stop();
+    server.join().unwrap();
+    assert_eq!(plain.learn(query_id, label(10)), Err(AskError::Ended));
 }

@@ -1,13 +1,12 @@
 //! Applications that choose among models, combine them, and learn: over REST, with real processes.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cutter_tests::command::{run, succeed};
 use cutter_tests::server::Plan;
-use cutter_tests::{Client, Server, binary, model};
+use cutter_tests::{Client, Server, binary, eventually, model};
 use serde_json::{Value, json};
 
 /// Models that say what stands in files of the same name, and an application with a policy.
@@ -252,7 +251,7 @@ fn what_is_cached_is_answered_without_the_model_until_its_time_is_over() {
     setup.say("a", "2");
     assert_eq!(predict(&mut client, "app", 5)["output"], 1);
     assert_eq!(predict(&mut client, "app", 6)["output"], 2);
-    cutter_tests::eventually("the output is too old", || {
+    eventually("the output is too old", || {
         (predict(&mut client, "app", 5)["output"] == 2).then_some(())
     });
 }
@@ -285,7 +284,7 @@ fn what_was_learned_survives_kill_9_but_for_the_last_second() {
     let mut client = server.client();
     let explained = json!({ "input": [1], "context": "ann", "explain": true });
     // The first query only asks for the state of its context.
-    let learned = cutter_tests::eventually("the state is there", || {
+    let learned = eventually("the state is there", || {
         let answer = ask(&mut client, "app", &explained);
         assert!(answer["query_id"].as_u64().unwrap() > last_id, "no id is given twice");
         let models = answer["models"].as_array().unwrap().clone();
@@ -331,27 +330,51 @@ fn a_state_file_that_cannot_be_used_is_refused_and_left_as_it_is() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "this is no state");
 }
 
+/// As clicks are told: of an answer that was right somebody says so, and of another nobody says
+/// anything. Which model is right depends on the number that comes with the query.
 #[test]
 fn what_is_logged_tells_what_another_policy_would_have_earned() {
-    let setup = Setup::new(&[("bad", "0"), ("good", "1")]);
-    let policy = "name = \"epsilon_greedy\"\nepsilon = 0.5";
-    let setup = setup.application("app", &["bad", "good"], policy);
+    const QUERIES: u64 = 400;
+    let setup = Setup::new(&[("nought", "0"), ("one", "1")]);
+    let policy = "name = \"epsilon_greedy\"\nepsilon = 1.0\nseed = 4\n\
+                  feedback_wait_us = 500000\nunrewarded = 0";
+    let setup = setup.application("app", &["nought", "one"], policy);
     let folder = setup.path("log");
     let table = format!("[server.decision_log]\ndirectory = \"{}\"", folder.display());
     let mut server = setup.plan().with(&table).start_ready();
     let mut client = server.client();
-    for input in 0..300 {
-        let answer = predict(&mut client, "app", input);
-        learn(&mut client, "app", &answer, 1);
+    let mut silent = 0;
+    for query in 0..QUERIES {
+        let right = i32::from(query % 4 == 0);
+        let context = [f64::from(2 * right - 1), 0.1];
+        let body = json!({ "input": [query], "context": context });
+        let answer = ask(&mut client, "app", &body);
+        if answer["output"] == right {
+            learn(&mut client, "app", &answer, right);
+        } else {
+            silent += 1;
+        }
     }
+    assert!((QUERIES / 4..QUERIES * 3 / 4).contains(&silent), "{silent} answers were wrong");
+    // An input that nobody asked for is learned from, and is no decision.
+    let unasked = json!({ "input": [-7], "label": 1 });
+    assert_eq!(tell(&mut client, "app", &unasked), (202, "evaluating".to_owned()));
+    eventually("all is learned", || {
+        let stats = server.admin("/stats").json();
+        let feedback = &stats["applications"][0]["selection"]["feedback"];
+        (feedback["expired"] == silent && feedback["evaluated"] == 1).then_some(())
+    });
     server.stop();
     let json = setup.path("evaluated.json");
     let mut evaluate = Command::new(binary("cutter"));
-    succeed(evaluate.arg("evaluate").arg(&folder).arg("--json").arg(&json));
-    let text = fs::read_to_string(&json).unwrap();
-    let value: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(count_of(&folder), 1);
-    assert!(text.contains("good"), "{value}");
+    let words = ["--policy", "lin_ucb", "--parameter", "context_numbers=2"];
+    succeed(evaluate.arg("evaluate").arg(&folder).args(words).arg("--json").arg(&json));
+    let found: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!((&found["decisions"], &found["used"]), (&json!(QUERIES), &json!(QUERIES)));
+    let earned = |place: usize| found["policies"][place]["snips"]["mean"].as_f64().unwrap();
+    let [nought, one, by_numbers] = [0, 1, 2].map(earned);
+    assert!((nought - 0.75).abs() < 0.1 && (one - 0.25).abs() < 0.1, "{found:#}");
+    assert!(by_numbers > 0.9, "{found:#}");
 }
 
 /// With which probability each model is asked. No label is told of the queries that find it out.
@@ -382,10 +405,6 @@ fn after_kill_9_models_are_asked_with_the_same_probabilities_as_before() {
     server.process.kill();
     server.wait_end();
     assert_eq!(propensities(&setup.stateful().start_ready()), before);
-}
-
-fn count_of(folder: &Path) -> usize {
-    fs::read_dir(folder).unwrap().count()
 }
 
 #[test]

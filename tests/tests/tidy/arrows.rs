@@ -158,7 +158,7 @@ const ROOMS: &[Room] = &[
             "cutter_server::messages",
             "cutter_server::pool",
             "cutter_server::port::http::Endpoint",
-            "cutter_server::port::http::PolicyView",
+            "cutter_server::port::PolicyView",
             "cutter_server::printable",
             "cutter_server::reactor::listener::SocketFile",
             "cutter_server::reactor::listener::remove_stale",

@@ -2,7 +2,8 @@
 //!
 //! dsjson is what Vowpal Wabbit reads with `--dsjson`: actions are counted from 1 among those that
 //! could be asked, costs are losses, and `pdrop` is the probability of not having been logged. A
-//! decision that asked several models has a line for each of them whose loss is known.
+//! decision that asked several models has a line for each of them whose loss is known. A context
+//! vector is an array of numbers, which Vowpal Wabbit takes for a namespace of its own.
 
 use std::fmt::Write;
 
@@ -40,6 +41,10 @@ fn dsjson(decision: &Usable, (model, loss): (usize, f64), names: &[String]) -> V
     let ranked: Vec<usize> = Models::only(model).iter().chain(others.iter()).collect();
     let probability = |model: usize| decision.propensities[model];
     let actions = servable.iter().map(|model| json!({"model": {"name": names[*model]}}));
+    let mut shared = json!({ "key": context(decision) });
+    if !decision.vector.is_empty() {
+        shared["numbers"] = json!(decision.vector);
+    }
     json!({
         "_label_cost": loss,
         "_label_probability": probability(model),
@@ -50,7 +55,7 @@ fn dsjson(decision: &Usable, (model, loss): (usize, f64), names: &[String]) -> V
         "EventId": decision.query_id.to_string(),
         "a": ranked.iter().map(|model| action(*model)).collect::<Vec<_>>(),
         "c": {
-            "context": {"key": context(decision)},
+            "context": shared,
             "_multi": actions.collect::<Vec<_>>(),
         },
         "p": ranked.iter().map(|model| probability(*model)).collect::<Vec<_>>(),

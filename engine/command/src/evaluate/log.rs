@@ -22,6 +22,7 @@ pub struct Usable {
     /// When it was told what was right.
     pub told_ns: i128,
     pub context: Box<[u8]>,
+    /// None where nobody was answered, and the models were asked to be learned from.
     pub servable: Models,
     /// A baseline is asked even where it is not servable.
     pub asked: Models,
@@ -34,6 +35,8 @@ pub struct Usable {
     pub answer_loss: Option<f64>,
     /// The probability with which it was logged.
     pub pass_probability: f64,
+    /// The context vector that the query brought.
+    pub vector: Box<[f64]>,
 }
 
 /// How many decisions cannot be used, and why.
@@ -74,6 +77,11 @@ impl Usable {
         self.asked.iter().filter_map(loss)
     }
 
+    /// Whether it was no query, but an input that somebody told of.
+    pub fn is_evaluation(&self) -> bool {
+        self.servable.is_empty()
+    }
+
     /// The models of which it is evaluated.
     pub fn asked_of_servable(&self) -> Models {
         self.asked.within(self.servable)
@@ -82,7 +90,8 @@ impl Usable {
     /// Whether all is known of it that an evaluation needs. A model that said nothing has no loss,
     /// and one that a reward says nothing of: what others lost is learned all the same.
     pub fn is_judged(&self) -> bool {
-        self.asked_of_servable().iter().all(|model| self.losses[model].is_some())
+        !self.is_evaluation()
+            && self.asked_of_servable().iter().all(|model| self.losses[model].is_some())
     }
 }
 
@@ -165,17 +174,18 @@ impl Collected {
     /// Puts decisions and lessons together, in the order in which the queries arrived.
     fn join(mut self) -> Log {
         let mut left_out = LeftOut::default();
-        let decisions = self.decisions.len() as u64;
-        let mut usable = Vec::new();
+        let (mut decisions, mut usable) = (0, Vec::new());
         for (decision, models, file) in self.decisions {
             let lesson = self.lessons.remove(&decision.query_id);
             let is_of_these = models == self.header.models;
+            let is_query = !is_evaluation(&decision);
+            decisions += u64::from(is_query);
             match usable_of(decision, lesson, is_of_these.then_some(models.len()), file) {
                 Ok(decision) => {
-                    left_out.without_feedback += u64::from(!decision.is_judged());
+                    left_out.without_feedback += u64::from(is_query && !decision.is_judged());
                     usable.push(decision);
                 }
-                Err(reason) => *reason(&mut left_out) += 1,
+                Err(reason) => *reason(&mut left_out) += u64::from(is_query),
             }
         }
         // Files of several runs lie behind one another; within a run a later answer may be that
@@ -183,6 +193,15 @@ impl Collected {
         usable.sort_by_key(|usable: &Usable| (usable.arrived_ns, usable.query_id));
         Log { header: self.header, decisions, usable, left_out, notes: Vec::new() }
     }
+}
+
+/// Whether the models were asked only to be learned from: of each for certain, and without an
+/// answer.
+fn is_evaluation(decision: &Decision) -> bool {
+    let Decision { servable, asked, propensities, answer, .. } = decision;
+    let is_certain = |model: usize| propensities.get(model).is_some_and(|chance| *chance == 1.0);
+    let is_told = !asked.is_empty() && asked.iter().all(is_certain);
+    servable.is_empty() && is_told && *answer == Said::Nothing
 }
 
 type Reason = fn(&mut LeftOut) -> &mut u64;
@@ -194,15 +213,16 @@ fn usable_of(
     file: FileHeader,
 ) -> Result<Usable, Reason> {
     let Some(models) = models else { return Err(|out| &mut out.of_other_models) };
-    let Decision { servable, asked, propensities, said, .. } = decision;
     let is_linked = |set: Models| set == set.within(Models::first(models));
-    if servable.is_empty() || !is_linked(servable) || !is_linked(asked) {
+    let is_evaluation = is_evaluation(&decision);
+    let Decision { servable, asked, propensities, said, .. } = decision;
+    if (servable.is_empty() && !is_evaluation) || !is_linked(servable) || !is_linked(asked) {
         return Err(|out| &mut out.of_unknown_servable_set);
     }
     let is_probability = |model: usize| (0.0..=1.0).contains(&propensities[model]);
     let can_be = |model: usize| is_probability(model) && propensities[model] > 0.0;
     let are_there = propensities.len() == models && servable.iter().all(is_probability);
-    let is_asked = !asked.within(servable).is_empty();
+    let is_asked = is_evaluation || !asked.within(servable).is_empty();
     if !are_there || !is_asked || !asked.iter().all(can_be) {
         return Err(|out| &mut out.without_propensities);
     }
@@ -231,6 +251,7 @@ fn usable_of(
         losses: lesson.losses,
         answer_loss: lesson.answer_loss,
         pass_probability: file.pass_probability,
+        vector: decision.vector,
     })
 }
 

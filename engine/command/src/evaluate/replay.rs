@@ -8,10 +8,11 @@
 //!   that are logged: 1 of a baseline.
 //! - What a context's decisions teach, its own state learns, and the application's too. The state
 //!   of a context begins, at its first lesson, as the application's is before it.
+//! - What it learned of silence, and of inputs about which it asked its models again, is in the log
+//!   too, and is learned here.
 //!
-//! What a server learns of inputs that it evaluated again has no decision in the log, what it
-//! learns of silence has no lesson there, and neither is replayed. Nothing is drawn: the
-//! probabilities of a choice are all that is needed, and so a replay is the same each time.
+//! Nothing is drawn: the probabilities of a choice are all that is needed, and so a replay is the
+//! same each time.
 //!
 //! A policy that asks all models can be told only from decisions that asked all of them. Then it is
 //! seen directly: what it would have answered was said by some model, whose loss is known.
@@ -57,10 +58,10 @@ pub enum Refusal {
     )]
     Values,
     #[error(
-        "it looks at {0} numbers of each query, which are not in the log; evaluate policies that \
-         need none"
+        "it looks at {expected} numbers of each query, and {found} are in the log; give it as many \
+         (`context` of a query), or evaluate policies that need none"
     )]
-    Numbers(usize),
+    Numbers { expected: usize, found: usize },
     #[error("{0}")]
     Policy(PolicyError),
 }
@@ -68,7 +69,9 @@ pub enum Refusal {
 impl From<PolicyError> for Refusal {
     fn from(error: PolicyError) -> Self {
         match error {
-            PolicyError::ContextLength { expected, .. } => Self::Numbers(expected),
+            PolicyError::ContextLength { expected, given: found } => {
+                Self::Numbers { expected, found }
+            }
             other => Self::Policy(other),
         }
     }
@@ -83,7 +86,11 @@ pub fn replay(policy: &dyn Policy, models: usize, log: &[Usable]) -> Result<Repl
     for (place, decision) in log.iter().enumerate() {
         while let Some(told) = untold.pop(decision.arrived_ns) {
             let told = &log[told];
-            states.learn(told)?;
+            match states.learn(told) {
+                // A server does not either where an input came without numbers.
+                Err(PolicyError::ContextLength { .. }) if told.is_evaluation() => {}
+                learned => learned?,
+            }
             told.known().for_each(|(model, loss)| rewards.add(&told.context, model, 1.0 - loss));
         }
         let is_judged = decision.is_judged();
@@ -134,6 +141,10 @@ impl Usable {
         self.asked_of_servable() == self.servable
             && self.servable.iter().all(|model| self.propensities[model] == 1.0)
     }
+
+    fn vector(&self) -> Option<&[f64]> {
+        (!self.vector.is_empty()).then_some(&*self.vector)
+    }
 }
 
 /// The states of a policy as they were learned so far.
@@ -159,10 +170,10 @@ impl<'a> States<'a> {
         if !decision.context.is_empty() {
             let own = &self.own;
             let state = self.of_contexts.entry(&decision.context).or_insert_with(|| own.clone());
-            let feedback = Feedback::new(state, &seen, None)?;
+            let feedback = Feedback::new(state, &seen, decision.vector())?;
             self.policy.observe(state, &feedback)?;
         }
-        let feedback = Feedback::new(&self.own, &seen, None)?;
+        let feedback = Feedback::new(&self.own, &seen, decision.vector())?;
         self.policy.observe(&mut self.own, &feedback)
     }
 }
@@ -174,7 +185,8 @@ fn look<'a>(
     rewards: &Rewards<'a>,
 ) -> Result<Option<(Term, PerModel)>, Refusal> {
     let state = states.of(&decision.context);
-    match states.policy.choose(state, &Ask::of(decision.servable))? {
+    let ask = Ask { servable: decision.servable, context: decision.vector() };
+    match states.policy.choose(state, &ask)? {
         Choice::One(chances) => Ok(Some((term(decision, &chances, rewards), chances))),
         Choice::All if decision.asks_all() => {
             let reward = combined_reward(states.policy, state, decision)?;

@@ -4,7 +4,9 @@ use super::said::Said;
 use crate::ids::ApplicationId;
 use crate::policy::Models;
 
-/// A query of an application with a policy was answered.
+/// A query of an application with a policy was answered; or its models were asked again of an
+/// input, to learn from what they say: then none is servable, and all that are asked are so for
+/// certain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decided<'a> {
     pub application: ApplicationId,
@@ -24,14 +26,16 @@ pub struct Decided<'a> {
     pub answer: Said,
     /// The share of all linked models that agreed with it, where several were asked.
     pub confidence: Option<f64>,
+    /// The context vector that the query brought, whether the policy looks at it or not.
+    pub vector: &'a [f64],
 }
 
-/// What was right was told, and learned.
+/// What was right was told, and learned; or nothing was told in time, and that was learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Learned<'a> {
     pub application: ApplicationId,
     pub query_id: u64,
-    /// When it was told.
+    /// When it was told, or when the time for that was over.
     pub told_ns: u64,
     /// The loss of each linked model, where it is known.
     pub losses: &'a [Option<f64>],

@@ -163,8 +163,9 @@ impl Core {
             answer,
             vector: learner.vector_of(&open.vector),
         };
-        learner.note(now_ns, &noted);
-        sink.decided(&told_of(application, &noted, confidence));
+        learner.note(now_ns, application, &noted, sink);
+        let brought = open.vector.numbers().unwrap_or_default();
+        sink.decided(&told_of(application, &noted, confidence, brought));
     }
 
     /// A call of a query that is answered already has brought an output: that is what its model
@@ -251,10 +252,12 @@ fn count_vote(plan: &LearnerPlan, decision: &Decision<'_>, verdict: &Verdict<'_>
     }
 }
 
-fn told_of<'a>(
+/// What is told of a decision whose query brought this vector.
+pub(super) fn told_of<'a>(
     application: ApplicationId,
     noted: &feedback::Decision<'a>,
     confidence: Option<f64>,
+    vector: &'a [f64],
 ) -> Decided<'a> {
     Decided {
         application,
@@ -268,5 +271,6 @@ fn told_of<'a>(
         said: noted.said,
         answer: noted.answer,
         confidence,
+        vector,
     }
 }

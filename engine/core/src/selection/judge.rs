@@ -14,7 +14,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    fn nothing(decision: &Decision<'_>) -> Self {
+    pub(super) fn nothing(decision: &Decision<'_>) -> Self {
         Self { losses: Losses::of(decision.vector), answer_loss: None, is_other_kind: false }
     }
 }
@@ -51,10 +51,10 @@ impl LearnerPlan {
     }
 
     /// What is learned of a decision that got no feedback, if it is to lose so much.
-    pub(super) fn judge_silence(&self, decision: &Decision<'_>, loss: f64) -> Losses {
+    pub(super) fn judge_silence(&self, decision: &Decision<'_>, loss: f64) -> Judged {
         let mut judged = Judged::nothing(decision);
         self.judge_answer(decision, loss, &mut judged);
-        judged.losses
+        judged
     }
 
     /// Whether a reward is in the range that was declared.

@@ -9,6 +9,7 @@
 //! - A decision is learned from once. Repeating an update changes nothing.
 
 use super::choose::ask_all;
+use super::conclude::told_of;
 use super::judge::Judged;
 use super::learner::{Learner, LearnerPlan, Mode};
 use super::selector::{Decision, Open};
@@ -19,7 +20,7 @@ use crate::contexts::ContextKey;
 use crate::feedback::{self, Ending, Found, Learned, Lesson, Losses, Said, Unrewarded};
 use crate::ids::ApplicationId;
 use crate::limits::{DECISIONS_EXPIRED_AT_ONCE, EVALUATION_NS, LINKS_MAX};
-use crate::policy::{Feedback, Policy, Seen, State};
+use crate::policy::{Feedback, Models, Policy, Seen, State};
 use crate::query::NewQuery;
 use crate::stats::millionths;
 
@@ -96,8 +97,10 @@ impl Core {
     }
 
     /// Decisions whose time for feedback is over are ended. To be called now and then.
-    pub fn expire_decisions(&mut self, now_ns: u64) {
-        self.learners().for_each(|learner| learner.expire(now_ns));
+    pub fn expire_decisions(&mut self, now_ns: u64, sink: &mut impl Sink) {
+        self.learners().for_each(|(application, learner)| {
+            learner.expire(now_ns, application, sink);
+        });
     }
 
     fn learner_mut(&mut self, application: ApplicationId) -> Option<&mut Learner> {
@@ -125,7 +128,7 @@ impl Core {
         {
             return Some(Updated::Reward);
         }
-        learner.expire(now_ns);
+        learner.expire(now_ns, application, sink);
         let found = match target {
             Target::Query(id) => learner.decisions.find_by_id(id),
             Target::Input { row, bytes } => learner
@@ -153,7 +156,8 @@ impl Core {
         let counted = &learner.plan.stats.feedback;
         counted.join_delay.record(now_ns.saturating_sub(decision.answered_ns));
         count_judged(&learner.plan, &decision, &judged);
-        tell_learned(application, (decision.query_id, now_ns), learner.models(), &judged, sink);
+        let (of, models) = ((application, decision.query_id), learner.models());
+        tell_learned(now_ns, of, models, &judged, sink);
         learner.decisions.finish(place, Ending::Learned);
         learner.teach(now_ns, &key, judged.losses);
         Some(Updated::Learned)
@@ -230,7 +234,10 @@ impl Core {
             let judged = learner.plan.judge(&decision, &lesson);
             let key = open.context;
             learner.plan.stats.feedback.evaluated.increment();
-            tell_learned(application, (query.id, now_ns), learner.models(), &judged, sink);
+            // Nobody was answered: it is told as what was asked where nothing could be chosen.
+            let told = feedback::Decision { servable: Models::NONE, ..decision };
+            sink.decided(&told_of(application, &told, None, &[]));
+            tell_learned(now_ns, (application, query.id), learner.models(), &judged, sink);
             learner.teach(now_ns, &key, judged.losses);
         }
         self.close(application, row);
@@ -239,29 +246,45 @@ impl Core {
 
 impl Learner {
     /// A decision waits for feedback from now on.
-    pub(super) fn note(&mut self, now_ns: u64, decision: &feedback::Decision<'_>) {
+    pub(super) fn note(
+        &mut self,
+        now_ns: u64,
+        application: ApplicationId,
+        decision: &feedback::Decision<'_>,
+        sink: &mut impl Sink,
+    ) {
         let Self { plan, decisions, .. } = self;
         let mut silent = None;
         decisions.record(decision, |expired| silent = Some(plan.silence(expired)));
-        if let Some((key, losses)) = silent {
-            self.end_silent(now_ns, &key, losses);
+        if let Some(silent) = silent {
+            self.end_silent(now_ns, application, &silent, sink);
         }
-        self.expire(now_ns);
+        self.expire(now_ns, application, sink);
     }
 
     /// Ends some of the decisions whose time for feedback is over.
-    fn expire(&mut self, now_ns: u64) {
+    fn expire(&mut self, now_ns: u64, application: ApplicationId, sink: &mut impl Sink) {
         for _ in 0..DECISIONS_EXPIRED_AT_ONCE {
             let Self { plan, decisions, .. } = self;
             let Some(expired) = decisions.take_expired(now_ns) else { return };
-            let (key, losses) = plan.silence(&expired);
-            self.end_silent(now_ns, &key, losses);
+            let silent = plan.silence(&expired);
+            self.end_silent(now_ns, application, &silent, sink);
         }
     }
 
-    fn end_silent(&mut self, now_ns: u64, key: &ContextKey, losses: Losses) {
+    fn end_silent(
+        &mut self,
+        now_ns: u64,
+        application: ApplicationId,
+        silent: &Silent,
+        sink: &mut impl Sink,
+    ) {
         self.plan.stats.feedback.expired.increment();
-        self.teach(now_ns, key, losses);
+        if !silent.judged.losses.known().is_empty() {
+            let of = (application, silent.query_id);
+            tell_learned(now_ns, of, self.models(), &silent.judged, sink);
+        }
+        self.teach(now_ns, &silent.key, silent.judged.losses);
     }
 
     /// The state of a context, and that of the application, learn.
@@ -289,6 +312,14 @@ impl Learner {
     }
 }
 
+/// A decision that got no feedback.
+struct Silent {
+    query_id: u64,
+    /// Whose state learns.
+    key: ContextKey,
+    judged: Judged,
+}
+
 /// What cannot be learned, a context without its numbers, leaves the state as it was.
 pub(super) fn observe(policy: &dyn Policy, state: &mut State, losses: &Losses) {
     let mut place = [Seen { model: 0, loss: 0.0, propensity: 1.0 }; LINKS_MAX];
@@ -299,13 +330,13 @@ pub(super) fn observe(policy: &dyn Policy, state: &mut State, losses: &Losses) {
 
 impl LearnerPlan {
     /// What is learned of a decision that got no feedback, and by whose state.
-    fn silence(&self, decision: &feedback::Decision<'_>) -> (ContextKey, Losses) {
+    fn silence(&self, decision: &feedback::Decision<'_>) -> Silent {
         let key = ContextKey::new(decision.context).unwrap_or(ContextKey::APPLICATION);
-        let losses = match self.unrewarded {
-            Unrewarded::LeaveOut => Losses::of(decision.vector),
+        let judged = match self.unrewarded {
+            Unrewarded::LeaveOut => Judged::nothing(decision),
             Unrewarded::DefaultLoss(loss) => self.judge_silence(decision, loss),
         };
-        (key, losses)
+        Silent { query_id: decision.query_id, key, judged }
     }
 }
 
@@ -322,8 +353,8 @@ fn count_judged(plan: &LearnerPlan, decision: &feedback::Decision<'_>, judged: &
 }
 
 fn tell_learned(
-    application: ApplicationId,
-    (query_id, told_ns): (u64, u64),
+    told_ns: u64,
+    (application, query_id): (ApplicationId, u64),
     models: usize,
     judged: &Judged,
     sink: &mut impl Sink,

@@ -5,6 +5,7 @@ use super::learner::Learner;
 use crate::Core;
 use crate::contexts::{ContextKey, Series};
 use crate::feedback::Losses;
+use crate::ids::ApplicationId;
 use crate::policy::State;
 
 /// Where states are kept. It never makes its caller wait: what it cannot take now it is given
@@ -25,7 +26,7 @@ impl Core {
     /// Takes what a storage has answered, and asks it and gives it what is due.
     pub fn exchange(&mut self, now_ns: u64, storage: &mut impl Storage) {
         let take = |series, key: &ContextKey, bytes: Option<&[u8]>, core: &mut Self| {
-            if let Some(learner) = core.learners().find(|it| it.plan.series == Some(series)) {
+            if let Some(learner) = core.learner_of(series) {
                 let Learner { plan, contexts, .. } = learner;
                 let learn = |state: &mut State, losses: Losses| {
                     observe(&*plan.policy, state, &losses);
@@ -34,7 +35,7 @@ impl Core {
             }
         };
         while storage.answer(|series, key, bytes| take(series, key, bytes, self)) {}
-        for learner in self.learners() {
+        for (_, learner) in self.learners() {
             let Learner { plan, contexts, .. } = learner;
             let Some(series) = plan.series else { continue };
             contexts.ask(|key| storage.load(series, key));
@@ -50,9 +51,15 @@ impl Core {
         kept.filter_map(|learner| learner.contexts.due_ns()).min()
     }
 
-    /// Those that learn.
-    pub(super) fn learners(&mut self) -> impl Iterator<Item = &mut Learner> {
-        let selectors = self.applications.iter_mut().filter_map(|(_, it)| it.selector.as_mut());
-        selectors.filter_map(|selector| selector.learner.as_deref_mut())
+    fn learner_of(&mut self, series: Series) -> Option<&mut Learner> {
+        let found = self.learners().find(|(_, learner)| learner.plan.series == Some(series));
+        found.map(|(_, learner)| learner)
+    }
+
+    /// Those that learn, each with its application.
+    pub(super) fn learners(&mut self) -> impl Iterator<Item = (ApplicationId, &mut Learner)> {
+        let applications = self.applications.iter_mut();
+        let selectors = applications.filter_map(|(id, it)| Some((id, it.selector.as_mut()?)));
+        selectors.filter_map(|(id, selector)| Some((id, selector.learner.as_deref_mut()?)))
     }
 }

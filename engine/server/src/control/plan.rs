@@ -28,7 +28,8 @@ use crate::config::{self, BatchCost, BatchPolicy};
 use crate::decision_log::LogHeader;
 use crate::limits::CACHE_INPUT_BYTES;
 use crate::pool;
-use crate::port::http::{Endpoint, PolicyView};
+use crate::port::PolicyView;
+use crate::port::http::Endpoint;
 
 /// Why something is not done. Each is one line: what, why, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -434,14 +435,19 @@ fn endpoint(registry: &Registry, application: ApplicationId) -> Box<Endpoint> {
     let (slo_ns, stats) = (settings.slo_ns, Arc::clone(stats));
     let mut endpoint = Endpoint::new(name, settings.input, slo_ns, default, models, stats);
     (endpoint.rows, endpoint.json_output) = (settings.rows, settings.json_output);
-    endpoint.policy = settings.policy.as_ref().map(|policy| PolicyView {
-        numbers: policy.plan.numbers(),
-        is_exact: matches!(policy.plan, config::Plan::BuiltIn(_)),
-        rewards: (policy.judging.rewards.low, policy.judging.rewards.high),
-    });
+    endpoint.policy = policy_view(settings);
     let mut linked = links.iter().map(|model| &*registry.models[*model].settings);
     if settings.remembers_bodies(&mut linked) {
         endpoint.remember_bodies(learning::secret());
     }
     Box::new(endpoint)
+}
+
+/// What the clients of an application can say to its policy, if it has one.
+pub fn policy_view(settings: &config::Application) -> Option<PolicyView> {
+    settings.policy.as_ref().map(|policy| PolicyView {
+        numbers: policy.plan.numbers(),
+        is_exact: matches!(policy.plan, config::Plan::BuiltIn(_)),
+        rewards: (policy.judging.rewards.low, policy.judging.rewards.high),
+    })
 }

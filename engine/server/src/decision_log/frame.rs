@@ -16,7 +16,9 @@
 //! one whose length was changed.
 
 /// Goes up when a reader of before would misread what is written now.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// The oldest that is still read.
+const VERSION_MIN: u16 = 1;
 const MAGIC: [u8; 8] = *b"CUTRDLOG";
 const VERSION_AT: usize = MAGIC.len();
 const CHECK_AT: usize = 12;
@@ -66,7 +68,10 @@ impl FileHeader {
         let check = u32::from_le_bytes(std::array::from_fn(|byte| bytes[CHECK_AT + byte]));
         let pass_probability = f64::from_bits(word(CHECKED_FROM));
         let is_whole = check == header_check(bytes);
-        if !is_whole || version != VERSION || !(pass_probability > 0.0 && pass_probability <= 1.0) {
+        if !is_whole
+            || version < VERSION_MIN
+            || !(pass_probability > 0.0 && pass_probability <= 1.0)
+        {
             return Err(BadHeader::Damaged);
         }
         Ok(Self { pass_probability, wall_offset_ns: word(CHECKED_FROM + 8).cast_signed() })
@@ -121,4 +126,21 @@ pub(super) fn records(mut bytes: &[u8]) -> impl Iterator<Item = Framed<'_>> {
 pub(super) struct Framed<'a> {
     pub whole: &'a [u8],
     pub payload: &'a [u8],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_every_version_from_the_first_are_read() {
+        let header = FileHeader { pass_probability: 0.5, wall_offset_ns: -7 };
+        for version in VERSION_MIN..=VERSION {
+            let mut bytes = header.bytes();
+            bytes[VERSION_AT..][..2].copy_from_slice(&version.to_le_bytes());
+            let check = header_check(&bytes);
+            bytes[CHECK_AT..CHECKED_FROM].copy_from_slice(&check.to_le_bytes());
+            assert_eq!(FileHeader::read(&bytes), Ok(header));
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //!  kind 1, application   id · epoch · texts: name, policy, version, parameters · models: texts
 //!  kind 2, decision      application · query · arrived · answered · servable · asked · confidence
 //!                        · context · propensities · said, of each linked model · answer
+//!                        · vector; files of version 1 have none
 //!  kind 3, lesson        application · query · told · loss of the answer · loss of each model
 //! ```
 //!
@@ -13,7 +14,7 @@
 
 use cutter_core::feedback::{Decided, Learned, Said};
 use cutter_core::ids::ApplicationId;
-use cutter_core::limits::LINKS_MAX;
+use cutter_core::limits::{CONTEXT_NUMBERS_MAX, LINKS_MAX};
 use cutter_core::policy::Models;
 
 use crate::limits::{LOG_CONTEXT_BYTES_MAX, LOG_TEXT_BYTES_MAX};
@@ -21,6 +22,10 @@ use crate::limits::{LOG_CONTEXT_BYTES_MAX, LOG_TEXT_BYTES_MAX};
 const APPLICATION: u8 = 1;
 const DECISION: u8 = 2;
 const LESSON: u8 = 3;
+
+/// The longest list: of what is known of models, or of a query.
+const COUNT_MAX: usize =
+    if LINKS_MAX > CONTEXT_NUMBERS_MAX { LINKS_MAX } else { CONTEXT_NUMBERS_MAX };
 
 /// What is the same for all decisions of an application, until it is told anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +64,7 @@ pub struct Decision {
     pub said: Box<[Said]>,
     pub answer: Said,
     pub confidence: Option<f64>,
+    pub vector: Box<[f64]>,
 }
 
 /// [`Learned`], as it is read.
@@ -108,6 +114,8 @@ pub(super) fn write_decided(decided: &Decided<'_>, out: &mut Vec<u8>) {
     put_count(out, decided.said.len());
     decided.said.iter().for_each(|said| put_said(out, *said));
     put_said(out, decided.answer);
+    put_count(out, decided.vector.len());
+    decided.vector.iter().for_each(|number| put_word(out, number.to_bits()));
 }
 
 /// As [`write_decided`].
@@ -131,8 +139,8 @@ fn put_models(out: &mut Vec<u8>, models: Models) {
 }
 
 fn put_count(out: &mut Vec<u8>, count: usize) {
-    assert!(count <= LINKS_MAX, "{count} models");
-    out.push(u8::try_from(count).expect("LINKS_MAX is below 256"));
+    assert!(count <= COUNT_MAX, "{count} models or numbers");
+    out.push(u8::try_from(count).expect("COUNT_MAX is below 256"));
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -210,6 +218,10 @@ impl Bytes<'_> {
                 (0..count).map(|_| self.said()).collect::<Option<_>>()?
             },
             answer: self.said()?,
+            vector: {
+                let count = if self.0.is_empty() { 0 } else { self.count()? };
+                (0..count).map(|_| self.word().map(f64::from_bits)).collect::<Option<_>>()?
+            },
         })
     }
 
@@ -243,7 +255,7 @@ impl Bytes<'_> {
 
     fn count(&mut self) -> Option<usize> {
         let [count] = self.take()?;
-        (usize::from(count) <= LINKS_MAX).then_some(usize::from(count))
+        (usize::from(count) <= COUNT_MAX).then_some(usize::from(count))
     }
 
     fn bytes(&mut self, most: usize) -> Option<Box<[u8]>> {

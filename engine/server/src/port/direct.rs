@@ -4,6 +4,8 @@
 //!   Asker::ask ─ question ─▶ inbox ▸ Questions ▸ row, core ▸ answer into the question ─▶ asker
 //! ```
 //!
+//! What was right goes the same way, and is answered at once.
+//!
 //! A question travels to the engine thread and back in a box that is made once, with the room for
 //! the answer, so that asking takes no memory after the first large output. The input is copied
 //! into its row at once: inputs of many megabytes hold up the others meanwhile, unlike those that
@@ -13,8 +15,10 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use cutter_core::feedback::Decided;
+use cutter_core::contexts::ContextKey;
+use cutter_core::feedback::{Decided, Learned, Lesson, Vector};
 use cutter_core::ids::ApplicationId;
+use cutter_core::selection::{Asking, Target, Update, Updated};
 use cutter_core::stats::Reason;
 use cutter_core::{Admission, Answer, Core, HandedOver, Outcome, ReplyTo, Sink};
 use cutter_tensor::TensorSpec;
@@ -31,13 +35,35 @@ pub fn is_direct(reply_to: ReplyTo) -> bool {
     reply_to & DIRECT != 0
 }
 
-/// A query on its way to the engine thread, and its answer on the way back.
+/// What is asked, or told.
+#[derive(Clone, Copy, Debug)]
+pub enum Matter {
+    /// The prediction for the input.
+    Prediction,
+    /// What the policy is to learn of a query, which has this id.
+    OfQuery(u64, Lesson),
+    /// What it is to learn of the input.
+    OfInput(Lesson),
+}
+
+/// For whom it is asked or told, as a policy tells them apart: see [`Asking`].
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    pub key: ContextKey,
+    pub vector: Vector,
+}
+
+/// A query, or feedback, on its way to the engine thread, and its answer on the way back.
 #[derive(Debug)]
 pub struct Question {
     application: ApplicationId,
+    matter: Matter,
+    context: Context,
     input: Vec<u8>,
     arrived_ns: u64,
     outcome: Answered,
+    query_id: u64,
+    confidence: Option<f64>,
     /// The output, or what is said of a default.
     output: Vec<u8>,
     back: SyncSender<Box<Question>>,
@@ -50,6 +76,10 @@ pub enum Answered {
     Prediction(TensorSpec),
     /// The default output, and why.
     Default(Reason),
+    /// What became of feedback.
+    Updated(Updated),
+    /// There was no row for the input of which the policy was to learn.
+    NoRow,
     /// The application is gone, or is going.
     Removed,
     /// Too many questions are under way.
@@ -64,9 +94,13 @@ impl Question {
         let (answered, back) = sync_channel(1);
         let question = Self {
             application,
+            matter: Matter::Prediction,
+            context: Context { key: ContextKey::APPLICATION, vector: Vector::NONE },
             input: Vec::new(),
             arrived_ns: 0,
             outcome: Answered::Ended,
+            query_id: 0,
+            confidence: None,
             output: Vec::new(),
             back: answered,
         };
@@ -77,8 +111,10 @@ impl Question {
         self.application
     }
 
-    /// What is asked, and when. The bytes are an input of the application's type.
-    pub fn put(&mut self, input: &[u8], arrived_ns: u64) {
+    /// What is asked, and when. The bytes are an input of the application's type, or none where no
+    /// input is meant.
+    pub fn put(&mut self, matter: Matter, context: Context, input: &[u8], arrived_ns: u64) {
+        (self.matter, self.context) = (matter, context);
         self.input.clear();
         self.input.extend_from_slice(input);
         self.arrived_ns = arrived_ns;
@@ -87,6 +123,11 @@ impl Question {
     /// What it came to, with the output, or what is said of a default.
     pub fn answered(&self) -> (Answered, &[u8]) {
         (self.outcome, &self.output)
+    }
+
+    /// The id of the query that was answered, and the share of the models that agree.
+    pub fn told(&self) -> (u64, Option<f64>) {
+        (self.query_id, self.confidence)
     }
 
     fn answer(mut self: Box<Self>, outcome: Answered) {
@@ -118,9 +159,9 @@ impl Default for Questions {
 }
 
 impl Questions {
-    /// Asks the core. `is_taken`: the application is there and takes queries. What is decided at
-    /// once is told to the log.
-    pub fn ask(
+    /// Asks the core, or tells it. `is_taken`: the application is there and takes queries. What is
+    /// decided or learned at once is told to the log.
+    pub fn take(
         &mut self,
         now_ns: u64,
         question: Box<Question>,
@@ -131,33 +172,60 @@ impl Questions {
         if !is_taken {
             return question.answer(Answered::Removed);
         }
-        let (application, arrived_ns) = (question.application, question.arrived_ns);
+        match question.matter {
+            Matter::Prediction => self.ask(now_ns, question, core, log),
+            Matter::OfQuery(id, lesson) => {
+                self.tell(now_ns, question, (Target::Query(id), lesson), core, log);
+            }
+            Matter::OfInput(lesson) => match filled(&question, core) {
+                Some((row, bytes)) => {
+                    let target = Target::Input { row, bytes };
+                    self.tell(now_ns, question, (target, lesson), core, log);
+                }
+                None => question.answer(Answered::NoRow),
+            },
+        }
+    }
+
+    fn ask(
+        &mut self,
+        now_ns: u64,
+        question: Box<Question>,
+        core: &mut Core,
+        log: Option<&mut LogWriter>,
+    ) {
+        let Question { application, arrived_ns, context: Context { key, vector }, .. } = *question;
         let Some(place) = self.free.pop() else {
             return question.answer(Answered::Full);
         };
         let reply_to = DIRECT | place as ReplyTo;
-        let bytes = question.input.len();
-        let query = |row| Admission {
-            application,
-            row,
-            bytes: u32::try_from(bytes).expect("bounded by ITEM_BYTES_MAX"),
-            arrived_ns,
-            timeout_ns: None,
-            reply_to,
-        };
-        let row = core.reserve(application);
-        if let Some(row) = row {
-            core.row_mut(application, row, bytes).copy_from_slice(&question.input);
-            let mut budget_bytes = usize::MAX;
-            let is_clear = core.commit(application, row, bytes, &mut budget_bytes);
-            assert!(is_clear, "there is budget for any row");
-        }
+        let row = filled(&question, core);
+        let bytes = bytes_of(&question);
+        let query =
+            |row| Admission { application, row, bytes, arrived_ns, timeout_ns: None, reply_to };
         // It may be answered at once.
         self.open[place] = Some(question);
+        let asking = Asking { key: key.bytes(), vector: vector.numbers(), explain: false };
         match row {
-            Some(row) => core.admit(now_ns, &query(row), &mut Logged { questions: self, log }),
+            Some((row, _)) => {
+                core.admit_with(now_ns, &query(row), &asking, &mut Logged { questions: self, log });
+            }
             None => core.refuse(now_ns, &query(0), self),
         }
+    }
+
+    fn tell(
+        &mut self,
+        now_ns: u64,
+        question: Box<Question>,
+        (target, lesson): (Target, Lesson),
+        core: &mut Core,
+        log: Option<&mut LogWriter>,
+    ) {
+        let key = question.context.key;
+        let update = Update { application: question.application, target, lesson, key: key.bytes() };
+        let updated = core.update(now_ns, &update, &mut Logged { questions: self, log });
+        question.answer(Answered::Updated(updated));
     }
 
     /// Nothing is asked any more.
@@ -169,6 +237,21 @@ impl Questions {
     pub fn take_replied(&mut self) -> impl Iterator<Item = HandedOver> {
         self.replied.drain(..)
     }
+}
+
+fn bytes_of(question: &Question) -> u32 {
+    u32::try_from(question.input.len()).expect("bounded by ITEM_BYTES_MAX")
+}
+
+/// A row with the input of a question, and how many bytes that has; `None` when there is no row.
+fn filled(question: &Question, core: &mut Core) -> Option<(u32, u32)> {
+    let (application, bytes) = (question.application, question.input.len());
+    let row = core.reserve(application)?;
+    core.row_mut(application, row, bytes).copy_from_slice(&question.input);
+    let mut budget_bytes = usize::MAX;
+    let is_clear = core.commit(application, row, bytes, &mut budget_bytes);
+    assert!(is_clear, "there is budget for any row");
+    Some((row, bytes_of(question)))
 }
 
 /// The answers to questions, and the log.
@@ -187,6 +270,12 @@ impl Sink for Logged<'_> {
             log.decided(decided);
         }
     }
+
+    fn learned(&mut self, learned: &Learned<'_>) {
+        if let Some(log) = &mut self.log {
+            log.learned(learned);
+        }
+    }
 }
 
 impl Sink for Questions {
@@ -195,6 +284,8 @@ impl Sink for Questions {
         let place = usize::try_from(answer.reply_to & !DIRECT).expect("a place of the table");
         let mut question = self.open[place].take().expect("a query is answered once");
         self.free.push(place);
+        question.query_id = answer.query_id;
+        question.confidence = answer.ensemble.and_then(|ensemble| ensemble.confidence);
         question.output.clear();
         let outcome = match answer.outcome {
             Outcome::Prediction { output, spec } => {

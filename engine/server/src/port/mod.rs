@@ -5,9 +5,12 @@
 
 pub mod direct;
 pub mod http;
+mod policy;
 
 use cutter_core::feedback::{Decided, Learned};
 use cutter_core::{Answer, Sink};
+
+pub use policy::{PolicyView, VectorError};
 
 use direct::{Questions, is_direct};
 use http::Replies;

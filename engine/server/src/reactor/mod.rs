@@ -397,7 +397,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             ToEngine::Ask(question) => {
                 let is_taken = self.frontend.takes_queries(question.application());
                 let log = self.frontend.replies.log.as_deref_mut();
-                self.questions.ask(now_ns, question, is_taken, core, log);
+                self.questions.take(now_ns, question, is_taken, core, log);
             }
             // Whoever asked may not wait any more; then it is not worth the work.
             ToEngine::Inspect { reply } if reply.is_closed() => {}
@@ -424,7 +424,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
         self.keeping.look(now_ns, &mut self.core, &mut self.frontend.replies.log);
         if now_ns >= self.gauges_ns {
-            self.core.expire_decisions(now_ns);
+            let sink = &mut answers(&mut self.frontend, &mut self.questions);
+            self.core.expire_decisions(now_ns, sink);
             self.gauges_ns = now_ns + GAUGE_PERIOD_NS;
             self.publish_gauges();
         }

@@ -86,6 +86,7 @@ fn decision(at: usize, delay: usize, selection: &Selection, is_right: &[bool]) -
         losses: known().map(|right| right.map(loss)).collect(),
         answer_loss: known().flatten().map(loss).next(),
         pass_probability: 1.0,
+        vector: Box::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use cutter_core::policy::{
 };
 
 use super::super::estimate::estimates;
-use super::super::replay::{Refusal, replay};
+use super::super::replay::{Refusal, Replay, replay};
 use super::{ARMS, BEST, always, learn, simulate, simulate_beside, uniform};
 
 fn policies() -> Vec<Box<dyn Policy>> {
@@ -88,6 +88,29 @@ fn of_a_model_that_said_nothing_nothing_is_learned_and_of_the_others_something_i
 }
 
 #[test]
+fn inputs_that_were_evaluated_are_learned_from_and_are_no_decisions() {
+    let policy = Exp3::new(0.1, 0.05, 0.01).unwrap();
+    let queries = simulate(&uniform(), 5, 100, 0);
+    let mut log = queries.clone();
+    let losses = [1.0, 1.0, 0.0, 1.0, 1.0];
+    for of in &mut log[..50] {
+        (of.servable, of.asked) = (Models::NONE, Models::first(ARMS.len()));
+        (of.propensities, of.losses) = ([1.0; ARMS.len()].into(), losses.map(Some).into());
+    }
+    let again = replay(&policy, ARMS.len(), &log).unwrap();
+    assert_eq!(again.terms.len(), 50);
+    let mut state = policy.init(ARMS.len());
+    log[..50].iter().for_each(|of| learn(&policy, &mut state, of));
+    let chosen = policy.choose(&state, &Ask::of(Models::first(ARMS.len()))).unwrap();
+    assert_eq!(chosen, Choice::One(again.chances[0]));
+    assert!(again.chances[0][2] > 0.6, "{:?}", again.chances[0]);
+    // One that needs numbers learns nothing of inputs that came without.
+    log.iter_mut().skip(50).for_each(|of| of.vector = [1.0].into());
+    let by_numbers = replay(&LinUcb::new(1, 0.5, 0.1).unwrap(), ARMS.len(), &log).unwrap();
+    assert_eq!(by_numbers.terms.len(), 50);
+}
+
+#[test]
 fn a_replay_is_the_same_each_time() {
     let log = simulate(&uniform(), 1, 500, 3);
     let policy = BetaThompson::new(0.999, 0.0).unwrap();
@@ -148,13 +171,34 @@ fn policies_that_ask_all_are_seen_directly_where_all_were_asked() {
     }
 }
 
+/// Li, Chu, Langford and Schapire, "A contextual-bandit approach to personalized news article
+/// recommendation" (2010), Algorithm 1, from a uniform log as in their section 4.
+#[test]
+fn a_policy_that_looks_at_numbers_learns_which_model_is_right_for_them() {
+    let mut log = simulate(&uniform(), 6, 4_000, 0);
+    for (at, of) in log.iter_mut().enumerate() {
+        let side = if at % 3 == 0 { 1.0 } else { -1.0 };
+        let right = usize::from(side < 0.0);
+        of.vector = [side, 0.25].into();
+        for (model, loss) in of.losses.iter_mut().enumerate() {
+            *loss = loss.map(|_| f64::from(u8::from(model != right)));
+        }
+    }
+    let by_numbers = replay(&LinUcb::new(2, 0.5, 0.1).unwrap(), ARMS.len(), &log).unwrap();
+    let best_alone = replay(&always(1), ARMS.len(), &log).unwrap();
+    let earned = |replay: &Replay| estimates(&replay.terms).ips.mean;
+    assert!(earned(&by_numbers) > 0.85, "{}", earned(&by_numbers));
+    assert!((0.6..0.73).contains(&earned(&best_alone)), "{}", earned(&best_alone));
+}
+
 #[test]
 fn what_a_log_cannot_tell_is_refused() {
     let log = simulate(&uniform(), 1, 300, 0);
     let refused = |policy: &dyn Policy, log: &[_]| replay(policy, ARMS.len(), log).unwrap_err();
     assert_eq!(refused(&Vote::majority(), &log), Refusal::NeedsAll);
     let by_numbers = LinUcb::new(3, 1.0, 0.1).unwrap();
-    assert_eq!(refused(&by_numbers, &log), Refusal::Numbers(3));
+    let none = Refusal::Numbers { expected: 3, found: 0 };
+    assert_eq!(refused(&by_numbers, &log), none);
     let only_one = simulate(&Static { model: 2 }, 1, 300, 0);
     assert_eq!(refused(&always(1), &only_one), Refusal::Unsupported { percent: 100.0 });
     assert!(replay(&always(2), ARMS.len(), &only_one).is_ok());

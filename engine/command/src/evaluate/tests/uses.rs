@@ -40,6 +40,8 @@ pub fn write(folder: &Path, header: &LogHeader, log: &[Usable], is_told: impl Fn
     let (mut writer, thread) = DecisionLog::open(settings).unwrap();
     writer.add_application(application(), header);
     for of in log {
+        let is_evaluation = of.is_evaluation() && of.propensities.iter().all(|of| *of == 1.0);
+        let answer = if is_evaluation { Said::Nothing } else { Said::Class(1) };
         writer.decided(&Decided {
             application: application(),
             query_id: of.query_id,
@@ -50,8 +52,9 @@ pub fn write(folder: &Path, header: &LogHeader, log: &[Usable], is_told: impl Fn
             asked: of.asked,
             propensities: &of.propensities,
             said: &of.said,
-            answer: Said::Class(1),
+            answer,
             confidence: None,
+            vector: &of.vector,
         });
     }
     for of in log.iter().filter(|of| is_told(of)) {
@@ -87,6 +90,22 @@ fn what_is_read_of_a_log_is_what_was_decided_and_told() {
         let told_ns = read.told_ns - offset;
         assert_eq!(Usable { arrived_ns, told_ns, ..read.clone() }, logged);
     }
+}
+
+#[test]
+fn inputs_that_were_evaluated_are_read_and_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = simulate(&uniform(), 9, 30, 0);
+    for of in &mut log[..10] {
+        (of.servable, of.asked) = (Models::NONE, Models::first(ARMS.len()));
+        (of.propensities, of.losses) = ([1.0; ARMS.len()].into(), [Some(0.5); ARMS.len()].into());
+    }
+    log[1].losses = [None; ARMS.len()].into();
+    write(folder.path(), &header(), &log, |of| of.query_id != 0);
+    let read = Log::read(folder.path(), None).unwrap();
+    assert_eq!((read.decisions, read.left_out), (20, LeftOut::default()));
+    assert_eq!((read.usable.len(), read.judged().count()), (28, 20));
+    assert_eq!(export(&read, Format::Csv).lines().count(), 1 + 20);
 }
 
 #[test]

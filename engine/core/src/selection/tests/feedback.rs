@@ -112,10 +112,12 @@ fn a_decision_that_leaves_the_window_is_late() {
 fn silence_is_a_loss_where_it_is_said_so() {
     let unrewarded = Unrewarded::DefaultLoss(0.5);
     let mut world = World::new(Setup { unrewarded, ..hedge(2) });
-    world.round(&[1.0, 1.0]);
+    let query = world.round(&[1.0, 1.0]);
     world.advance(WAIT_NS);
-    world.core.expire_decisions(world.now_ns);
+    world.expire();
     assert_eq!([0, 1].map(|arm| world.losses(arm)), [(1, 500_000); 2]);
+    // It is told as if somebody had said so.
+    assert_eq!(world.heard.learned, [(query, vec![Some(0.5); 2], Some(0.5))]);
 }
 
 #[test]
@@ -188,7 +190,15 @@ fn an_input_that_was_not_asked_is_evaluated_and_nobody_is_answered() {
     world.answer(1, 2.0);
     assert_eq!(world.heard.learned.len(), 0);
     world.answer(0, 1.0);
-    assert_eq!(world.heard.learned[0].1, [Some(1.0), Some(0.0)]);
+    let (id, losses, answer_loss) = &world.heard.learned[0];
+    assert_eq!((losses.as_slice(), *answer_loss), (&[Some(1.0), Some(0.0)][..], None));
+    let noted = &world.heard.noted[id];
+    assert_eq!((noted.servable, noted.asked), (Models::NONE, Models::first(2)));
+    assert_eq!(noted.propensities, [1.0; 2]);
+    assert_eq!(
+        (noted.said.as_slice(), noted.answer),
+        (&[1, 2].map(Said::Class)[..], Said::Nothing)
+    );
     assert_eq!(world.stats.feedback.evaluated.get(), 1);
     assert_eq!(world.tell_input(8, Lesson::Reward(1.0)), Updated::Unknown);
     world.assert_empty();
@@ -309,7 +319,7 @@ fn a_look_shows_what_a_learner_holds_and_what_it_waits_for() {
     world.tell(of_context, label(1.0));
     assert_eq!((look(&world).decisions_waiting, look(&world).contexts.held), (2, 2));
     world.advance(WAIT_NS);
-    world.core.expire_decisions(world.now_ns);
+    world.expire();
     assert_eq!(look(&world).decisions_waiting, 0);
     world.link(Vec::new(), None);
     assert_eq!(world.core.view().applications[0].1.learner, None);

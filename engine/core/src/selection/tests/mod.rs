@@ -361,6 +361,10 @@ impl World {
         self.core.tick(self.now_ns, &mut self.heard);
     }
 
+    fn expire(&mut self) {
+        self.core.expire_decisions(self.now_ns, &mut self.heard);
+    }
+
     /// Those of the models for which something waits.
     fn asked(&self) -> Vec<usize> {
         (0..self.models.len()).filter(|model| self.core.has_waiting(self.models[*model])).collect()

@@ -72,8 +72,8 @@ fn the_beginning_of_a_file_says_whether_it_can_be_read() {
         read(&path).unwrap_err()
     };
     let mut newer = bytes.clone();
-    newer[8] = 2;
-    assert!(matches!(error(&newer), ReadError::Newer { version: 2, .. }));
+    newer[8] = 3;
+    assert!(matches!(error(&newer), ReadError::Newer { version: 3, .. }));
     let mut changed = bytes.clone();
     changed[20] ^= 1;
     assert!(matches!(error(&changed), ReadError::Damaged(_)));

@@ -55,6 +55,7 @@ fn decision(query_id: u64) -> Decision {
         said: [Said::Nothing, Said::Class(7)].into(),
         answer: Said::Class(7),
         confidence: None,
+        vector: [0.5, -1.0].into(),
     }
 }
 
@@ -68,23 +69,28 @@ fn lesson(query_id: u64) -> Lesson {
     }
 }
 
+fn decided(decision: &Decision) -> Decided<'_> {
+    Decided {
+        application: decision.application,
+        query_id: decision.query_id,
+        arrived_ns: decision.arrived_ns,
+        answered_ns: decision.answered_ns,
+        context: &decision.context,
+        servable: decision.servable,
+        asked: decision.asked,
+        propensities: &decision.propensities,
+        said: &decision.said,
+        answer: decision.answer,
+        confidence: decision.confidence,
+        vector: &decision.vector,
+    }
+}
+
 /// Writes a record as the engine thread does.
 fn log(writer: &mut LogWriter, record: &Record) {
     match record {
         Record::Application(id, header) => writer.add_application(*id, header),
-        Record::Decision(decision) => writer.decided(&Decided {
-            application: decision.application,
-            query_id: decision.query_id,
-            arrived_ns: decision.arrived_ns,
-            answered_ns: decision.answered_ns,
-            context: &decision.context,
-            servable: decision.servable,
-            asked: decision.asked,
-            propensities: &decision.propensities,
-            said: &decision.said,
-            answer: decision.answer,
-            confidence: decision.confidence,
-        }),
+        Record::Decision(decision) => writer.decided(&decided(decision)),
         Record::Lesson(lesson) => writer.learned(&Learned {
             application: lesson.application,
             query_id: lesson.query_id,

@@ -1,9 +1,11 @@
 //! What is written is read again, whatever it is.
 
+use cutter_core::limits::CONTEXT_NUMBERS_MAX;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::super::record::write_decided;
 use super::*;
 use crate::limits::{LOG_CONTEXT_BYTES_MAX, LOG_TEXT_BYTES_MAX};
 
@@ -34,6 +36,7 @@ prop_compose! {
         said in vec(said(), 0..=32),
         answer in said(),
         confidence in option::of(number()),
+        vector in vec(number(), 0..=CONTEXT_NUMBERS_MAX),
     ) -> Decision {
         Decision {
             application: application(),
@@ -47,6 +50,7 @@ prop_compose! {
             said: said.into(),
             answer,
             confidence,
+            vector: vector.into(),
         }
     }
 }
@@ -64,6 +68,16 @@ prop_compose! {
 
 fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![any_decision().prop_map(Record::Decision), any_lesson().prop_map(Record::Lesson),]
+}
+
+/// Version 1 had no context vectors.
+#[test]
+fn decisions_of_version_1_are_read_without_numbers() {
+    let newest = Decision { vector: Box::default(), ..decision(3) };
+    let mut payload = Vec::new();
+    write_decided(&decided(&newest), &mut payload);
+    assert_eq!(payload.pop(), Some(0), "how many numbers there are");
+    assert_eq!(Record::read(&payload), Some(Record::Decision(newest)));
 }
 
 proptest! {

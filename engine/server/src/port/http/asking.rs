@@ -7,7 +7,8 @@ use cutter_core::selection::Asking;
 use cutter_wire::clipper::Problem;
 use cutter_wire::json::{Body, Context, Label, Lesson, Target, Update};
 
-use super::endpoint::{Endpoint, PolicyView};
+use super::endpoint::Endpoint;
+use crate::port::policy::VectorError;
 
 const _: () = {
     assert!(cutter_wire::limits::CONTEXT_NUMBERS_MAX == CONTEXT_NUMBERS_MAX);
@@ -52,7 +53,7 @@ impl Brought {
             Context::Key(key) => (key_of(key), Vector::NONE),
             Context::Vector(vector) => (ContextKey::APPLICATION, vector_of(vector.numbers())),
         };
-        check_vector(vector.numbers().unwrap_or_default(), policy)?;
+        policy.check_vector(vector.numbers().unwrap_or_default()).map_err(problem)?;
         Ok(Self { key, vector, explain: body.explain })
     }
 
@@ -105,6 +106,13 @@ fn key_of(key: &str) -> ContextKey {
     ContextKey::new(key.as_bytes()).unwrap_or(ContextKey::APPLICATION)
 }
 
+fn problem(error: VectorError) -> Problem {
+    match error {
+        VectorError::Length { expected, found } => Problem::ContextVector { expected, found },
+        VectorError::Number { found } => Problem::ContextNumber { found },
+    }
+}
+
 fn vector_of(written: impl Iterator<Item = f64>) -> Vector {
     let mut numbers = [0.0; CONTEXT_NUMBERS_MAX];
     let mut count = 0;
@@ -113,15 +121,4 @@ fn vector_of(written: impl Iterator<Item = f64>) -> Vector {
         count += 1;
     }
     Vector::new(&numbers[..count]).unwrap_or(Vector::NONE)
-}
-
-/// A policy that looks at a vector needs one, of numbers from -1 to 1; others look at none.
-fn check_vector(given: &[f64], policy: &PolicyView) -> Result<(), Problem> {
-    let PolicyView { numbers, is_exact, .. } = *policy;
-    if is_exact && given.len() != numbers && numbers > 0 {
-        return Err(Problem::ContextVector { expected: numbers, found: given.len() });
-    }
-    let outside = |number: &&f64| !(-1.0..=1.0).contains(*number);
-    let outside = given.iter().find(outside).filter(|_| numbers > 0);
-    outside.map_or(Ok(()), |found| Err(Problem::ContextNumber { found: *found }))
 }

@@ -26,6 +26,7 @@ use cutter_wire::limits::UNROUTED_BODY_BYTES_MAX;
 
 use super::Frontend;
 use super::memo::Memo;
+use crate::port::policy::PolicyView;
 
 /// What clients see of an application.
 #[derive(Debug)]
@@ -53,16 +54,6 @@ pub struct Endpoint {
     pub is_draining: bool,
     /// Answers of which an item is still to come.
     pub owed: usize,
-}
-
-/// What clients can say to a policy.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PolicyView {
-    /// How many numbers of a query it looks at; exactly so many, or at most.
-    pub numbers: usize,
-    pub is_exact: bool,
-    /// The least and the largest reward.
-    pub rewards: (f64, f64),
 }
 
 impl Endpoint {

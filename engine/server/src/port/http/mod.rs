@@ -68,7 +68,7 @@ use question::Lists;
 use reading::Used;
 use waiting::{Turn, Waiting};
 
-pub use endpoint::{Endpoint, Endpoints, PolicyView, Route};
+pub use endpoint::{Endpoint, Endpoints, Route};
 pub use explanation::Explanation;
 pub use outbound::{Output, Replies};
 
