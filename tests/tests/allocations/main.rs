@@ -26,7 +26,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// How many queries are counted; and how many of those that are all answered at their deadline. As
 /// many were asked before: what gets longer with each query would double its memory meanwhile.
-const QUERIES: usize = 3_000;
+const QUERIES: usize = 2_000;
 const QUERIES_AT_DEADLINE: usize = 500;
 /// How often they are counted until there is a round without any: on a busy machine more answers
 /// may stand in a buffer than ever before, and then it grows, once.
