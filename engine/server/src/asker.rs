@@ -125,10 +125,7 @@ impl Asker {
     /// Those of [`ask`](Self::ask), and what is said of whom makes no sense.
     pub fn ask_for(&mut self, whom: Whom<'_>, input: &[u8]) -> Result<Reply<'_>, AskError> {
         self.check_input(input)?;
-        let context = Self::context(whom)?;
-        if let Some(policy) = &self.policy {
-            policy.check_vector(whom.vector)?;
-        }
+        let context = self.context(whom)?;
         let question = send(&self.engine, &mut self.question, &self.back, |question| {
             question.put(Matter::Prediction, context, input, monotonic_ns());
         })?;
@@ -153,16 +150,16 @@ impl Asker {
     /// # Errors
     /// The application is gone, or the server has ended.
     pub fn learn(&mut self, query_id: u64, lesson: Lesson) -> Result<Learning, AskError> {
-        let nobody = Self::context(Whom::default())?;
+        let nobody = Context { key: ContextKey::APPLICATION, vector: Vector::NONE };
         self.tell(Matter::OfQuery(query_id, lesson), nobody, &[])
     }
 
     /// Says what is right for an input. If no answer to it waits for that, the models are asked
-    /// again, at low priority, and what they say is learned by the state of the key.
+    /// again, at low priority, and what they say is learned for whom it is.
     ///
     /// # Errors
-    /// The input is not of the application's type, the key is too long, there is no row, the
-    /// application is gone, or the server has ended.
+    /// Those of [`learn`](Self::learn), what is said of whom makes no sense, the input is not of
+    /// the application's type, or there is no row for it.
     pub fn learn_input(
         &mut self,
         whom: Whom<'_>,
@@ -170,7 +167,7 @@ impl Asker {
         lesson: Lesson,
     ) -> Result<Learning, AskError> {
         self.check_input(input)?;
-        let context = Self::context(whom)?;
+        let context = self.context(whom)?;
         self.tell(Matter::OfInput(lesson), context, input)
     }
 
@@ -194,8 +191,11 @@ impl Asker {
         is_right.then_some(()).ok_or(AskError::Input { found, spec: self.input })
     }
 
-    fn context(whom: Whom<'_>) -> Result<Context, AskError> {
+    fn context(&self, whom: Whom<'_>) -> Result<Context, AskError> {
         let Whom { key, vector } = whom;
+        if let Some(policy) = &self.policy {
+            policy.check_vector(vector)?;
+        }
         let key = ContextKey::new(key).ok_or(AskError::Key { found: key.len() })?;
         let vector = Vector::new(vector).ok_or(AskError::Numbers { found: vector.len() })?;
         Ok(Context { key, vector })

@@ -52,6 +52,7 @@ fn log() -> TempDir {
         let arrived_ns = query_id * 1_000_000;
         writer.decided(&Decided {
             application,
+            is_evaluation: false,
             query_id,
             arrived_ns,
             answered_ns: arrived_ns + 1_000,

@@ -377,6 +377,35 @@ fn what_is_logged_tells_what_another_policy_would_have_earned() {
     assert!(by_numbers > 0.9, "{found:#}");
 }
 
+#[test]
+fn inputs_are_learned_from_with_the_numbers_that_come_with_them() {
+    const INPUTS: i32 = 40;
+    let setup = Setup::new(&[("nought", "0"), ("one", "1")]);
+    let policy = "name = \"lin_ucb\"\ncontext_numbers = 2\nfloor = 0";
+    let setup = setup.application("app", &["nought", "one"], policy);
+    let server = setup.plan().start_ready();
+    let mut client = server.client();
+    let context = |right: i32| json!([f64::from(2 * right - 1), 0.1]);
+    for input in 0..INPUTS {
+        let right = input % 2;
+        let update = json!({ "input": [input], "label": right, "context": context(right) });
+        assert_eq!(tell(&mut client, "app", &update), (202, "evaluating".to_owned()));
+    }
+    eventually("all are learned", || {
+        let stats = server.admin("/stats").json();
+        let feedback = &stats["applications"][0]["selection"]["feedback"];
+        (feedback["evaluated"] == INPUTS).then_some(())
+    });
+    for right in [1, 0, 1, 0] {
+        let answer = ask(&mut client, "app", &json!({ "input": [-1], "context": context(right) }));
+        assert_eq!(answer["output"], right, "{answer}");
+    }
+    let short = json!({ "input": [-2], "label": 1, "context": [1.0] });
+    let refused = client.post("/app/update", short.to_string());
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("a context of 1 numbers"), "{}", refused.text());
+}
+
 /// With which probability each model is asked. No label is told of the queries that find it out.
 fn propensities(server: &Server) -> Vec<f64> {
     let mut client = server.client();

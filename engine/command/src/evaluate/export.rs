@@ -19,7 +19,7 @@ pub fn export(log: &Log, format: Format) -> String {
     if format == Format::Csv {
         out.push_str("event,timestamp,context,action:cost:probability\n");
     }
-    for decision in &log.usable {
+    for decision in log.usable.iter().filter(|decision| !decision.is_evaluation) {
         let is_action = |(model, _): &(usize, f64)| decision.servable.contains(*model);
         for (model, loss) in decision.known().filter(is_action) {
             let line = match format {

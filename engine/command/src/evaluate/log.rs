@@ -16,13 +16,14 @@ use super::EvaluateError;
 /// A decision of which something was told that a policy can learn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usable {
+    /// Nobody asked: the models were, of an input that somebody told of.
+    pub is_evaluation: bool,
     pub query_id: u64,
     /// When the query arrived, by the wall clock: ns since 1970.
     pub arrived_ns: i128,
     /// When it was told what was right.
     pub told_ns: i128,
     pub context: Box<[u8]>,
-    /// None where nobody was answered, and the models were asked to be learned from.
     pub servable: Models,
     /// A baseline is asked even where it is not servable.
     pub asked: Models,
@@ -77,11 +78,6 @@ impl Usable {
         self.asked.iter().filter_map(loss)
     }
 
-    /// Whether it was no query, but an input that somebody told of.
-    pub fn is_evaluation(&self) -> bool {
-        self.servable.is_empty()
-    }
-
     /// The models of which it is evaluated.
     pub fn asked_of_servable(&self) -> Models {
         self.asked.within(self.servable)
@@ -90,7 +86,7 @@ impl Usable {
     /// Whether all is known of it that an evaluation needs. A model that said nothing has no loss,
     /// and one that a reward says nothing of: what others lost is learned all the same.
     pub fn is_judged(&self) -> bool {
-        !self.is_evaluation()
+        !self.is_evaluation
             && self.asked_of_servable().iter().all(|model| self.losses[model].is_some())
     }
 }
@@ -178,7 +174,7 @@ impl Collected {
         for (decision, models, file) in self.decisions {
             let lesson = self.lessons.remove(&decision.query_id);
             let is_of_these = models == self.header.models;
-            let is_query = !is_evaluation(&decision);
+            let is_query = !decision.is_evaluation;
             decisions += u64::from(is_query);
             match usable_of(decision, lesson, is_of_these.then_some(models.len()), file) {
                 Ok(decision) => {
@@ -195,15 +191,6 @@ impl Collected {
     }
 }
 
-/// Whether the models were asked only to be learned from: of each for certain, and without an
-/// answer.
-fn is_evaluation(decision: &Decision) -> bool {
-    let Decision { servable, asked, propensities, answer, .. } = decision;
-    let is_certain = |model: usize| propensities.get(model).is_some_and(|chance| *chance == 1.0);
-    let is_told = !asked.is_empty() && asked.iter().all(is_certain);
-    servable.is_empty() && is_told && *answer == Said::Nothing
-}
-
 type Reason = fn(&mut LeftOut) -> &mut u64;
 
 fn usable_of(
@@ -214,15 +201,14 @@ fn usable_of(
 ) -> Result<Usable, Reason> {
     let Some(models) = models else { return Err(|out| &mut out.of_other_models) };
     let is_linked = |set: Models| set == set.within(Models::first(models));
-    let is_evaluation = is_evaluation(&decision);
     let Decision { servable, asked, propensities, said, .. } = decision;
-    if (servable.is_empty() && !is_evaluation) || !is_linked(servable) || !is_linked(asked) {
+    if servable.is_empty() || !is_linked(servable) || !is_linked(asked) {
         return Err(|out| &mut out.of_unknown_servable_set);
     }
     let is_probability = |model: usize| (0.0..=1.0).contains(&propensities[model]);
     let can_be = |model: usize| is_probability(model) && propensities[model] > 0.0;
     let are_there = propensities.len() == models && servable.iter().all(is_probability);
-    let is_asked = is_evaluation || !asked.within(servable).is_empty();
+    let is_asked = !asked.within(servable).is_empty();
     if !are_there || !is_asked || !asked.iter().all(can_be) {
         return Err(|out| &mut out.without_propensities);
     }
@@ -240,6 +226,7 @@ fn usable_of(
         return Err(|out| &mut out.without_feedback);
     };
     Ok(Usable {
+        is_evaluation: decision.is_evaluation,
         query_id: decision.query_id,
         arrived_ns: wall_ns(decision.arrived_ns, file),
         told_ns: wall_ns(lesson.told_ns, told_in),

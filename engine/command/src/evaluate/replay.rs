@@ -88,7 +88,7 @@ pub fn replay(policy: &dyn Policy, models: usize, log: &[Usable]) -> Result<Repl
             let told = &log[told];
             match states.learn(told) {
                 // A server does not either where an input came without numbers.
-                Err(PolicyError::ContextLength { .. }) if told.is_evaluation() => {}
+                Err(PolicyError::ContextLength { .. }) if told.is_evaluation => {}
                 learned => learned?,
             }
             told.known().for_each(|(model, loss)| rewards.add(&told.context, model, 1.0 - loss));

@@ -4,12 +4,13 @@ use super::said::Said;
 use crate::ids::ApplicationId;
 use crate::policy::Models;
 
-/// A query of an application with a policy was answered; or its models were asked again of an
-/// input, to learn from what they say: then none is servable, and all that are asked are so for
-/// certain.
+/// A query of an application with a policy was answered; or its models were asked of an input, to
+/// learn from what they say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decided<'a> {
     pub application: ApplicationId,
+    /// Nobody asked, and nobody was answered.
+    pub is_evaluation: bool,
     pub query_id: u64,
     pub arrived_ns: u64,
     pub answered_ns: u64,

@@ -165,7 +165,7 @@ impl Core {
         };
         learner.note(now_ns, application, &noted, sink);
         let brought = open.vector.numbers().unwrap_or_default();
-        sink.decided(&told_of(application, &noted, confidence, brought));
+        sink.decided(&Decided { confidence, ..told_of(application, &noted, brought) });
     }
 
     /// A call of a query that is answered already has brought an output: that is what its model
@@ -256,11 +256,11 @@ fn count_vote(plan: &LearnerPlan, decision: &Decision<'_>, verdict: &Verdict<'_>
 pub(super) fn told_of<'a>(
     application: ApplicationId,
     noted: &feedback::Decision<'a>,
-    confidence: Option<f64>,
     vector: &'a [f64],
 ) -> Decided<'a> {
     Decided {
         application,
+        is_evaluation: false,
         query_id: noted.query_id,
         arrived_ns: noted.arrived_ns,
         answered_ns: noted.answered_ns,
@@ -270,7 +270,7 @@ pub(super) fn told_of<'a>(
         propensities: noted.propensities,
         said: noted.said,
         answer: noted.answer,
-        confidence,
+        confidence: None,
         vector,
     }
 }

@@ -17,10 +17,12 @@ use crate::Core;
 use crate::answer::Sink;
 use crate::application::Application;
 use crate::contexts::ContextKey;
-use crate::feedback::{self, Ending, Found, Learned, Lesson, Losses, Said, Unrewarded};
+use crate::feedback::{
+    self, Decided, Ending, Found, Learned, Lesson, Losses, Said, Unrewarded, Vector,
+};
 use crate::ids::ApplicationId;
 use crate::limits::{DECISIONS_EXPIRED_AT_ONCE, EVALUATION_NS, LINKS_MAX};
-use crate::policy::{Feedback, Models, Policy, Seen, State};
+use crate::policy::{Feedback, Policy, Seen, State};
 use crate::query::NewQuery;
 use crate::stats::millionths;
 
@@ -39,8 +41,10 @@ pub struct Update<'a> {
     pub application: ApplicationId,
     pub target: Target,
     pub lesson: Lesson,
-    /// The context that learns of an input of which no decision waits.
+    /// The context that learns of an input of which no decision waits, and what describes it, for
+    /// policies that look at that.
     pub key: &'a [u8],
+    pub vector: Vector,
 }
 
 /// What became of it.
@@ -195,7 +199,7 @@ impl Core {
             && let Some(learner) = &selector.learner
         {
             let mut open = Open::of(asked, asked, learner.key_of(key));
-            open.lesson = Some(lesson);
+            (open.lesson, open.vector) = (Some(lesson), update.vector);
             selector.begin(row, open, &asked.certain());
         }
         self.ask(now_ns, application, row, sink);
@@ -229,14 +233,14 @@ impl Core {
                 propensities,
                 said,
                 answer: Said::Nothing,
-                vector: &[],
+                vector: learner.vector_of(&open.vector),
             };
             let judged = learner.plan.judge(&decision, &lesson);
             let key = open.context;
             learner.plan.stats.feedback.evaluated.increment();
-            // Nobody was answered: it is told as what was asked where nothing could be chosen.
-            let told = feedback::Decision { servable: Models::NONE, ..decision };
-            sink.decided(&told_of(application, &told, None, &[]));
+            let brought = open.vector.numbers().unwrap_or_default();
+            let told = told_of(application, &decision, brought);
+            sink.decided(&Decided { is_evaluation: true, ..told });
             tell_learned(now_ns, (application, query.id), learner.models(), &judged, sink);
             learner.teach(now_ns, &key, judged.losses);
         }

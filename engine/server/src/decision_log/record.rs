@@ -5,6 +5,7 @@
 //!  kind 2, decision      application · query · arrived · answered · servable · asked · confidence
 //!                        · context · propensities · said, of each linked model · answer
 //!                        · vector; files of version 1 have none
+//!  kind 4, evaluation    as a decision
 //!  kind 3, lesson        application · query · told · loss of the answer · loss of each model
 //! ```
 //!
@@ -22,6 +23,7 @@ use crate::limits::{LOG_CONTEXT_BYTES_MAX, LOG_TEXT_BYTES_MAX};
 const APPLICATION: u8 = 1;
 const DECISION: u8 = 2;
 const LESSON: u8 = 3;
+const EVALUATION: u8 = 4;
 
 /// The longest list: of what is known of models, or of a query.
 const COUNT_MAX: usize =
@@ -54,6 +56,7 @@ pub enum Record {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub application: ApplicationId,
+    pub is_evaluation: bool,
     pub query_id: u64,
     pub arrived_ns: u64,
     pub answered_ns: u64,
@@ -100,7 +103,7 @@ pub(super) fn write_header(id: ApplicationId, header: &LogHeader, out: &mut Vec<
 /// At most [`LOG_RECORD_BYTES_MAX`](crate::limits::LOG_RECORD_BYTES_MAX), if the context is not too
 /// long.
 pub(super) fn write_decided(decided: &Decided<'_>, out: &mut Vec<u8>) {
-    out.push(DECISION);
+    out.push(if decided.is_evaluation { EVALUATION } else { DECISION });
     put_word(out, decided.application.to_bits());
     put_word(out, decided.query_id);
     put_word(out, decided.arrived_ns);
@@ -177,7 +180,7 @@ impl Record {
         let mut bytes = Bytes(rest);
         let record = match *kind {
             APPLICATION => bytes.header()?,
-            DECISION => Self::Decision(bytes.decision()?),
+            DECISION | EVALUATION => Self::Decision(bytes.decision(*kind == EVALUATION)?),
             LESSON => Self::Lesson(bytes.lesson()?),
             _ => return None,
         };
@@ -199,9 +202,10 @@ impl Bytes<'_> {
         Some(Record::Application(id, header))
     }
 
-    fn decision(&mut self) -> Option<Decision> {
+    fn decision(&mut self, is_evaluation: bool) -> Option<Decision> {
         Some(Decision {
             application: ApplicationId::from_bits(self.word()?),
+            is_evaluation,
             query_id: self.word()?,
             arrived_ns: self.word()?,
             answered_ns: self.word()?,

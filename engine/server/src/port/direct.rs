@@ -222,8 +222,8 @@ impl Questions {
         core: &mut Core,
         log: Option<&mut LogWriter>,
     ) {
-        let key = question.context.key;
-        let update = Update { application: question.application, target, lesson, key: key.bytes() };
+        let (application, Context { key, vector }) = (question.application, question.context);
+        let update = Update { application, target, lesson, key: key.bytes(), vector };
         let updated = core.update(now_ns, &update, &mut Logged { questions: self, log });
         question.answer(Answered::Updated(updated));
     }

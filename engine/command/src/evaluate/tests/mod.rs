@@ -75,6 +75,7 @@ fn decision(at: usize, delay: usize, selection: &Selection, is_right: &[bool]) -
     let said = |right: bool| Said::Class(if right { 1 } else { 2 });
     let known = || is_right.iter().enumerate().map(|(model, right)| of(model, *right));
     Usable {
+        is_evaluation: false,
         query_id: at as u64,
         arrived_ns: 1_000 * at as i128,
         told_ns: 1_000 * (at + delay) as i128 + 500,

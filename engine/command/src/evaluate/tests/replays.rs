@@ -94,7 +94,7 @@ fn inputs_that_were_evaluated_are_learned_from_and_are_no_decisions() {
     let mut log = queries.clone();
     let losses = [1.0, 1.0, 0.0, 1.0, 1.0];
     for of in &mut log[..50] {
-        (of.servable, of.asked) = (Models::NONE, Models::first(ARMS.len()));
+        (of.is_evaluation, of.asked) = (true, Models::first(ARMS.len()));
         (of.propensities, of.losses) = ([1.0; ARMS.len()].into(), losses.map(Some).into());
     }
     let again = replay(&policy, ARMS.len(), &log).unwrap();

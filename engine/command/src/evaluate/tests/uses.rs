@@ -40,10 +40,9 @@ pub fn write(folder: &Path, header: &LogHeader, log: &[Usable], is_told: impl Fn
     let (mut writer, thread) = DecisionLog::open(settings).unwrap();
     writer.add_application(application(), header);
     for of in log {
-        let is_evaluation = of.is_evaluation() && of.propensities.iter().all(|of| *of == 1.0);
-        let answer = if is_evaluation { Said::Nothing } else { Said::Class(1) };
         writer.decided(&Decided {
             application: application(),
+            is_evaluation: of.is_evaluation,
             query_id: of.query_id,
             arrived_ns: u64::try_from(of.arrived_ns).unwrap(),
             answered_ns: u64::try_from(of.arrived_ns).unwrap() + 100,
@@ -52,7 +51,7 @@ pub fn write(folder: &Path, header: &LogHeader, log: &[Usable], is_told: impl Fn
             asked: of.asked,
             propensities: &of.propensities,
             said: &of.said,
-            answer,
+            answer: Said::Class(1),
             confidence: None,
             vector: &of.vector,
         });
@@ -97,7 +96,7 @@ fn inputs_that_were_evaluated_are_read_and_not_counted() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = simulate(&uniform(), 9, 30, 0);
     for of in &mut log[..10] {
-        (of.servable, of.asked) = (Models::NONE, Models::first(ARMS.len()));
+        (of.is_evaluation, of.asked) = (true, Models::first(ARMS.len()));
         (of.propensities, of.losses) = ([1.0; ARMS.len()].into(), [Some(0.5); ARMS.len()].into());
     }
     log[1].losses = [None; ARMS.len()].into();

@@ -2,7 +2,7 @@
 
 use super::super::{Target, Update, Updated};
 use super::*;
-use crate::feedback::{Lesson, Truth};
+use crate::feedback::{Lesson, Truth, Vector};
 use crate::policy::{BetaThompson, EpsilonGreedy, Exp4};
 
 pub(super) fn label(number: f64) -> Lesson {
@@ -15,7 +15,13 @@ fn hedge(models: usize) -> Setup {
 
 impl World {
     fn update(&mut self, target: Target, lesson: Lesson) -> Updated {
-        let update = Update { application: self.application, target, lesson, key: &[] };
+        let update = Update {
+            application: self.application,
+            target,
+            lesson,
+            key: &[],
+            vector: Vector::NONE,
+        };
         self.core.update(self.now_ns, &update, &mut self.heard)
     }
 
@@ -193,7 +199,8 @@ fn an_input_that_was_not_asked_is_evaluated_and_nobody_is_answered() {
     let (id, losses, answer_loss) = &world.heard.learned[0];
     assert_eq!((losses.as_slice(), *answer_loss), (&[Some(1.0), Some(0.0)][..], None));
     let noted = &world.heard.noted[id];
-    assert_eq!((noted.servable, noted.asked), (Models::NONE, Models::first(2)));
+    assert!(noted.is_evaluation);
+    assert_eq!((noted.servable, noted.asked), (Models::first(2), Models::first(2)));
     assert_eq!(noted.propensities, [1.0; 2]);
     assert_eq!(
         (noted.said.as_slice(), noted.answer),

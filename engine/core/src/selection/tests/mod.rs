@@ -50,6 +50,7 @@ struct Told {
 /// A decision as it was noted.
 #[derive(Clone, Debug, PartialEq)]
 struct Noted {
+    is_evaluation: bool,
     asked: Models,
     servable: Models,
     propensities: Vec<f64>,
@@ -91,6 +92,7 @@ impl Sink for Heard {
 
     fn decided(&mut self, decided: &Decided<'_>) {
         let noted = Noted {
+            is_evaluation: decided.is_evaluation,
             asked: decided.asked,
             servable: decided.servable,
             propensities: decided.propensities.to_vec(),

@@ -45,6 +45,7 @@ fn header() -> LogHeader {
 fn decision(query_id: u64) -> Decision {
     Decision {
         application: application(),
+        is_evaluation: false,
         query_id,
         arrived_ns: query_id * 1_000,
         answered_ns: query_id * 1_000 + 300,
@@ -72,6 +73,7 @@ fn lesson(query_id: u64) -> Lesson {
 fn decided(decision: &Decision) -> Decided<'_> {
     Decided {
         application: decision.application,
+        is_evaluation: decision.is_evaluation,
         query_id: decision.query_id,
         arrived_ns: decision.arrived_ns,
         answered_ns: decision.answered_ns,

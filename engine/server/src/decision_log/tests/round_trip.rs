@@ -37,9 +37,11 @@ prop_compose! {
         answer in said(),
         confidence in option::of(number()),
         vector in vec(number(), 0..=CONTEXT_NUMBERS_MAX),
+        is_evaluation in any::<bool>(),
     ) -> Decision {
         Decision {
             application: application(),
+            is_evaluation,
             query_id,
             arrived_ns,
             answered_ns,

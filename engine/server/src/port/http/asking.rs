@@ -31,6 +31,7 @@ pub struct Told {
     pub target: ToldOf,
     pub lesson: feedback::Lesson,
     pub key: ContextKey,
+    pub vector: Vector,
 }
 
 /// What it is about.
@@ -48,11 +49,7 @@ impl Brought {
     /// What a body brings for the policy of an application; nothing for one without.
     pub fn of(body: &Body<'_>, endpoint: &Endpoint) -> Result<Self, Problem> {
         let Some(policy) = &endpoint.policy else { return Ok(Self::NOTHING) };
-        let (key, vector) = match &body.context {
-            Context::None => (ContextKey::APPLICATION, Vector::NONE),
-            Context::Key(key) => (key_of(key), Vector::NONE),
-            Context::Vector(vector) => (ContextKey::APPLICATION, vector_of(vector.numbers())),
-        };
+        let (key, vector) = context_of(&body.context);
         policy.check_vector(vector.numbers().unwrap_or_default()).map_err(problem)?;
         Ok(Self { key, vector, explain: body.explain })
     }
@@ -66,10 +63,7 @@ impl Brought {
 impl Told {
     /// `slots`: how many inputs were read by now.
     pub fn of(update: &Update<'_>, slots: usize) -> Self {
-        let key = match &update.context {
-            Context::Key(key) => key_of(key),
-            Context::None | Context::Vector(_) => ContextKey::APPLICATION,
-        };
+        let (key, vector) = context_of(&update.context);
         let target = match update.target {
             Target::QueryId(id) => ToldOf::Query(id),
             Target::Input => ToldOf::Slot(slots - 1),
@@ -84,7 +78,7 @@ impl Told {
             Lesson::Reward(reward) => feedback::Lesson::Reward(*reward),
             Lesson::Withdrawn => feedback::Lesson::Withdrawn,
         };
-        Self { target, lesson, key }
+        Self { target, lesson, key, vector }
     }
 }
 
@@ -93,12 +87,24 @@ pub fn check_told(told: &[Told], endpoint: &Endpoint) -> Result<(), Problem> {
     let Some(policy) = &endpoint.policy else {
         return Err(Problem::NoPolicy { application: endpoint.name.clone() });
     };
+    // One without numbers is for a decision that has them, or teaches other policies.
+    for numbers in told.iter().filter_map(|told| told.vector.numbers()) {
+        policy.check_vector(numbers).map_err(problem)?;
+    }
     let (least, most) = policy.rewards;
     let outside = told.iter().find_map(|told| match told.lesson {
         feedback::Lesson::Reward(reward) if !(least..=most).contains(&reward) => Some(reward),
         _ => None,
     });
     outside.map_or(Ok(()), |found| Err(Problem::Reward { found, least, most }))
+}
+
+fn context_of(context: &Context<'_>) -> (ContextKey, Vector) {
+    match context {
+        Context::None => (ContextKey::APPLICATION, Vector::NONE),
+        Context::Key(key) => (key_of(key), Vector::NONE),
+        Context::Vector(vector) => (ContextKey::APPLICATION, vector_of(vector.numbers())),
+    }
 }
 
 /// Its length was checked when it was read.

@@ -26,8 +26,9 @@ impl Frontend {
             let updated = match target_of(told, &self.lists.slots) {
                 None => Updated { learning: Learning::Overloaded, query_id: None },
                 Some((target, query_id)) => {
+                    let Told { lesson, vector, .. } = *told;
                     let (application, key) = (updates.application, told.key.bytes());
-                    let update = Update { application, target, lesson: told.lesson, key };
+                    let update = Update { application, target, lesson, key, vector };
                     let learning = learning(core.update(now_ns, &update, &mut self.replies));
                     Updated { learning, query_id }
                 }
