@@ -130,10 +130,12 @@ impl Model {
 
     /// The size of a call, as it is usual of those in the queue.
     pub(crate) fn mean_size(&self) -> u32 {
-        let bytes = self.bytes_in_queue.checked_div(self.open_in_queue as u64).unwrap_or(0);
         match self.forming.cost {
             Cost::Rows => 1,
-            Cost::Bytes => u32::try_from(bytes.max(1)).unwrap_or(u32::MAX),
+            Cost::Bytes => {
+                let bytes = self.bytes_in_queue.checked_div(self.open_in_queue as u64);
+                u32::try_from(bytes.unwrap_or(0).max(1)).unwrap_or(u32::MAX)
+            }
         }
     }
 

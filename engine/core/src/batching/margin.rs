@@ -52,7 +52,12 @@ impl Margins {
         let is_large = self.excess_ns[bucket] > far_ns;
         let fade = if is_large { MARGIN_FADE_LARGE } else { MARGIN_FADE };
         let faded_ns = self.excess_ns[bucket] * (1.0 - fade);
-        self.excess_ns.iter_mut().for_each(|excess_ns| *excess_ns *= 1.0 - MARGIN_FADE_UNSERVED);
+        // Mostly one or two of them.
+        let mut others = self.served & !(1 << bucket);
+        while others > 0 {
+            self.excess_ns[others.trailing_zeros() as usize] *= 1.0 - MARGIN_FADE_UNSERVED;
+            others &= others - 1;
+        }
         self.excess_ns[bucket] = faded_ns.max(excess_ns);
         true
     }

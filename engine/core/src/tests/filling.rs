@@ -114,6 +114,32 @@ fn where_they_are_not_the_first_is_saved_if_the_rest_can_wait() {
     assert!(all_predicted(&world, head));
 }
 
+/// A call that waits alone goes a shorter way, but for one behind the entry of a client that has
+/// gone. Both give it up, or send it, at the same time.
+#[test]
+fn one_that_waits_alone_goes_as_it_does_behind_one_that_is_gone() {
+    let outcome_with = |timeout_ns: u64, gone: bool| {
+        let mut world = busy(SMALL);
+        if gone {
+            let number = arrive(&mut world, 1, 1).start;
+            world.at(TAUGHT_NS + MS, Event::Abandon { number });
+        }
+        let number = world.oracle.queries.len();
+        let timeout_ns = Some(timeout_ns);
+        let arrival = Event::Arrive { application: 0, input: Input::Good, timeout_ns };
+        world.at(TAUGHT_NS + 2 * MS, arrival);
+        world.finish();
+        let why = Why::ALL.map(|why| world.stats.models[0].formed(why).get());
+        (world.answer(number), world.batch_sizes(), world.limit(0), why)
+    };
+    let timeouts = (8..24).map(|ms| ms * MS);
+    let alone: Vec<_> = timeouts.clone().map(|ns| outcome_with(ns, false)).collect();
+    let behind: Vec<_> = timeouts.map(|ns| outcome_with(ns, true)).collect();
+    assert_eq!(alone, behind);
+    let predicted = alone.iter().filter(|(answer, ..)| answer.1 == Given::Prediction).count();
+    assert!((1..alone.len()).contains(&predicted), "{predicted} of {}", alone.len());
+}
+
 /// Inputs of 4 bytes and of 60, batches of 240 bytes, each of which takes 0.1 ms.
 fn by_bytes(queries: &[(usize, usize)]) -> World {
     let mut setup = Setup::simple();
