@@ -51,7 +51,7 @@ mod worth;
 use std::sync::Arc;
 
 use cutter_tensor::TensorSpec;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use twox_hash::XxHash3_128;
 
 use crate::slab::Slab;
 
@@ -117,7 +117,7 @@ impl<W: Copy, N: Default> Cache<W, N> {
     /// # Panics
     /// When the memory is not within the limits.
     pub fn new(plan: CachePlan) -> Self {
-        Self::with_hash(plan, xxh3_128_with_seed)
+        Self::with_hash(plan, |input, seed| XxHash3_128::oneshot_with_seed(seed, input))
     }
 
     /// One whose inputs are told apart by another hash: to see what becomes of collisions.

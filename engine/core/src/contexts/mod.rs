@@ -41,7 +41,7 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use twox_hash::XxHash3_64;
 
 use crate::limits::{
     CONTEXT_LESSONS_WAITING_MAX, CONTEXT_LOADS_MAX, CONTEXT_SAVE_WAIT_NS, CONTEXTS_HELD_MAX,
@@ -375,7 +375,7 @@ impl<L: Copy> Contexts<L> {
     #[inline]
     fn hash(&self, key: &ContextKey) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "all bits of it are as good")]
-        let hash = xxh3_64_with_seed(key.bytes(), self.seed) as u32;
+        let hash = XxHash3_64::oneshot_with_seed(self.seed, key.bytes()) as u32;
         hash
     }
 }

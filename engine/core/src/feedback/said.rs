@@ -1,7 +1,7 @@
 //! What a model said of an input, as far as it is combined and learned from.
 
 use cutter_tensor::{ElementType, TensorSpec};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 /// What a model said.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,7 +32,7 @@ pub enum Reading {
 /// By what classes with names are told apart. It is the same in every run, as it is written down:
 /// two names of a set of a million have the same with a chance of 3e-8.
 pub fn text_class(name: &[u8]) -> u64 {
-    xxh3_64(name)
+    XxHash3_64::oneshot(name)
 }
 
 impl Said {

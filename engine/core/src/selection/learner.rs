@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use twox_hash::XxHash3_128;
 
 use super::means::Means;
 use crate::contexts::{ContextCounts, ContextKey, Contexts, ContextsPlan, Series};
@@ -204,6 +204,6 @@ impl Learner {
 impl LearnerPlan {
     /// By what decisions of the same input are found.
     pub(super) fn hash_of(&self, input: &[u8]) -> u128 {
-        xxh3_128_with_seed(input, self.hash_seed)
+        XxHash3_128::oneshot_with_seed(self.hash_seed, input)
     }
 }

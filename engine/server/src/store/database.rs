@@ -11,7 +11,7 @@
 
 use cutter_core::contexts::ContextKey;
 use redb::{Builder, ReadableDatabase, StorageBackend, TableDefinition};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use twox_hash::XxHash3_64;
 
 use crate::limits::STORE_CACHE_BYTES;
 
@@ -119,5 +119,6 @@ fn checksum_of(series: u128, key: &ContextKey, state: &[u8]) -> u64 {
         let half = half as u64;
         half
     });
-    xxh3_64_with_seed(state, xxh3_64_with_seed(key.bytes(), low ^ high.rotate_left(1)))
+    let key_hash = XxHash3_64::oneshot_with_seed(low ^ high.rotate_left(1), key.bytes());
+    XxHash3_64::oneshot_with_seed(key_hash, state)
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use redb::StorageBackend;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use super::database;
 use super::error::StoreError;
@@ -148,7 +148,7 @@ pub(super) fn first_page(version: u32) -> [u8; PAGE_BYTES] {
     let mut page = [0; PAGE_BYTES];
     page[..16].copy_from_slice(&MAGIC);
     page[16..20].copy_from_slice(&version.to_le_bytes());
-    let checksum = xxh3_64(&page[..PAGE_BYTES - 8]);
+    let checksum = XxHash3_64::oneshot(&page[..PAGE_BYTES - 8]);
     page[PAGE_BYTES - 8..].copy_from_slice(&checksum.to_le_bytes());
     page
 }

@@ -40,7 +40,7 @@ use std::thread::{self, JoinHandle};
 
 use cutter_core::contexts::Series;
 use cutter_core::policy::Policy;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 use crate::limits::{STORE_LOADS_MAX, STORE_REQUESTS_MAX, STORE_ROUND_STATES_MAX};
 
@@ -154,7 +154,7 @@ impl StoreThread {
         let text = format!("{application}: {label}");
         // No text has this byte: what is before it ends there.
         let name = [application.as_bytes(), label.as_bytes()].join(&0xff);
-        let series = Series { number: self.registered, name: xxh3_128(&name) };
+        let series = Series { number: self.registered, name: XxHash3_128::oneshot(&name) };
         self.registered += 1;
         let reader = Reader { text, policy, models };
         // A thread that has ended is found out by `join`.

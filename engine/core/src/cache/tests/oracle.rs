@@ -13,9 +13,9 @@ const SIZES: [usize; 6] = [0, 1, 9, 700, 3_000, 6_000];
 
 /// What the hash leaves of an input, from all to nothing; the index's part at its ends as well.
 const HASHES: [Hash; 4] = [
-    xxh3_128_with_seed,
-    |input, seed| xxh3_128_with_seed(input, seed) & 3,
-    |input, seed| xxh3_128_with_seed(input, seed) | (u128::MAX - 3),
+    |input, seed| XxHash3_128::oneshot_with_seed(seed, input),
+    |input, seed| XxHash3_128::oneshot_with_seed(seed, input) & 3,
+    |input, seed| XxHash3_128::oneshot_with_seed(seed, input) | (u128::MAX - 3),
     |_, _| 0,
 ];
 

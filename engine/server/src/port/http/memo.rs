@@ -19,7 +19,7 @@ use std::sync::Arc;
 use cutter_core::Known;
 use cutter_core::cache::{Cache, CachePlan, EntryId, Found};
 use cutter_tensor::TensorSpec;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use twox_hash::XxHash3_128;
 
 use crate::limits::{MEMO_BYTES, MEMO_BYTES_PER_ROW_BYTE, MEMO_PAYS_PARTS};
 
@@ -100,7 +100,7 @@ fn sums(body: &[u8], seed: u64) -> u128 {
         *place = word.to_le_bytes();
     }
     last[3 * BLOCK_BYTES..][..rest.len()].copy_from_slice(rest);
-    xxh3_128_with_seed(&last, seed)
+    XxHash3_128::oneshot_with_seed(seed, &last)
 }
 
 fn plan(input: &TensorSpec, seed: u64) -> CachePlan {
