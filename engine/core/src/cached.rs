@@ -108,6 +108,13 @@ impl Core {
     /// have closed queries.
     #[inline]
     pub(crate) fn settle(&mut self, now_ns: u64, sink: &mut impl Sink) {
+        if !self.left_over.is_empty() {
+            self.pass_on_left_over(now_ns, sink);
+        }
+    }
+
+    #[cold]
+    fn pass_on_left_over(&mut self, now_ns: u64, sink: &mut impl Sink) {
         while let Some(LeftOver { model, entry }) = self.left_over.pop() {
             self.pass_on(now_ns, model, entry, sink);
         }

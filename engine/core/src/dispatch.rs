@@ -54,6 +54,9 @@ impl Core {
         sink: &mut impl Sink,
     ) -> Option<BatchPlan> {
         self.settle(now_ns, sink);
+        if let Some(plan) = self.next_lone(now_ns, replica, rows) {
+            return Some(plan);
+        }
         if self.is_warming(replica) {
             return self.next_probe(now_ns, replica, rows);
         }

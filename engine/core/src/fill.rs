@@ -32,11 +32,10 @@
 //! when something is left over.
 
 use crate::answer::Sink;
-use crate::batching::{Cost, Queued};
+use crate::batching::Cost;
 use crate::call::{CallRef, Place};
 use crate::ids::{ModelId, ReplicaId};
 use crate::limits::WINDOW_ROWS_MIN;
-use crate::query::Query;
 use crate::replica::{Replica, row_count};
 use crate::stats::Why;
 use crate::{Core, is_live};
@@ -96,9 +95,6 @@ impl Core {
         why: Why,
         sink: &mut impl Sink,
     ) -> bool {
-        if self.fill_with_only(now_ns, replica, why) {
-            return true;
-        }
         let Some(prospect) = self.prospect(now_ns, replica) else { return false };
         let Some(life) = &mut self.replicas[replica].incarnation else { return false };
         let calls = std::mem::take(&mut life.forming.calls);
@@ -120,37 +116,6 @@ impl Core {
         (life.forming.cut_off, life.forming.why) = (cut_off, chosen.unwrap_or(why));
         life.forming.calls = filling.calls;
         is_formed
-    }
-
-    /// The same where a single call waits that the replica brings in time: then there is nothing to
-    /// choose, by either way. Does nothing otherwise. Under a light load it is so every time.
-    fn fill_with_only(&mut self, now_ns: u64, replica: ReplicaId, why: Why) -> bool {
-        let state = &*self.replicas[replica];
-        let model = &mut *self.models[state.model];
-        let Some(start_ns) = state.free_ns(now_ns).filter(|_| model.open_in_queue == 1) else {
-            return false;
-        };
-        let Some(Queued { deadline_ns, value }) = model.room.queue.peek() else { return false };
-        let (call, mean_size) = (value.call, model.mean_size());
-        if !is_live(&self.applications, &value) {
-            return false;
-        }
-        let queries = &mut self.applications[call.application].queries;
-        let Query { bytes, deadline_ns: promised_ns, .. } = *queries.get(call.row);
-        let reply_ns = model.reply_ns.saturating_sub(promised_ns - deadline_ns);
-        let done_ns = start_ns.saturating_add(state.estimate.worst(mean_size));
-        if done_ns.saturating_add(reply_ns) > deadline_ns {
-            return false;
-        }
-        model.room.queue.pop();
-        let left = queries.put(call.row, call.link, Place::Batch);
-        model.moved(left, Place::Batch, bytes);
-        let state = &mut *self.replicas[replica];
-        state.mean_size = mean_size;
-        let Some(life) = &mut state.incarnation else { return false };
-        (life.forming.cut_off, life.forming.why) = (false, why);
-        life.forming.calls.push(call);
-        true
     }
 
     /// When the next batch of a replica would be done, as predicted, if it has so many rows of

@@ -30,7 +30,7 @@
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
 //! goes, by `change` · `admission` a query comes · `known` one whose prediction is known ·
-//! `timing`, `sharing`, `fill`, `dispatch` batches are formed and come back · `apart` what is sent
+//! `lone`, `timing`, `sharing`, `fill`, `dispatch` batches are formed and come back · `apart` what is sent
 //! again after a crash or a failure · `hedge`, `hedging` what is sent twice · `failure` death,
 //! hangs, deadlines · `warm_up`, `warming` probes before queries · `answer` combination,
 //! answers · `deadlines` what is due · `lead` how long before its deadline · [`rows`] where inputs
@@ -60,6 +60,7 @@ pub mod ids;
 mod known;
 mod lead;
 pub mod limits;
+mod lone;
 mod model;
 pub mod policy;
 mod query;

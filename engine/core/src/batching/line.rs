@@ -20,6 +20,9 @@ pub(super) struct Line {
     variance: f64,
     covariance: f64,
     per_size_ns: f64,
+    /// Of that, what is believed: at least 0 and at most so steep that no rows take no time. Noise
+    /// cannot make a larger batch look faster, nor the fixed cost negative.
+    slope_ns: f64,
 }
 
 impl Line {
@@ -38,6 +41,7 @@ impl Line {
             let unexplained = self.covariance - self.per_size_ns * self.variance;
             self.per_size_ns += unexplained / (self.variance + spread);
         }
+        self.set_slope();
     }
 
     /// All takes so many times as long as it did. What is learned next counts more than usual.
@@ -46,15 +50,17 @@ impl Line {
         self.covariance *= times;
         self.per_size_ns *= times;
         self.samples = self.samples.min(SERVICE_KNOWN_BATCHES);
+        self.set_slope();
     }
 
-    /// What a batch of this size takes, in ns. The slope is at least 0 and at most so steep that
-    /// no rows take no time: noise cannot make a larger batch look faster, nor the fixed cost
-    /// negative.
+    /// What a batch of this size takes, in ns.
     pub fn at(&self, size: f64) -> f64 {
-        let steepest = self.mean_ns / self.mean_size.max(1.0);
-        let per_size_ns = self.per_size_ns.clamp(0.0, steepest);
-        self.mean_ns + per_size_ns * (size - self.mean_size)
+        self.mean_ns + self.slope_ns * (size - self.mean_size)
+    }
+
+    fn set_slope(&mut self) {
+        let steepest_ns = self.mean_ns / self.mean_size.max(1.0);
+        self.slope_ns = self.per_size_ns.clamp(0.0, steepest_ns);
     }
 
     /// Whether so much is known that a batch far from the line is an exception.

@@ -47,10 +47,10 @@ pub fn service_objective_ns(
     overhead_ns: u64,
     live_replicas: NonZeroU32,
 ) -> u64 {
-    let left_ns = u128::from(tightest_slo_ns.saturating_sub(overhead_ns));
-    let replicas = u128::from(live_replicas.get());
-    let share_ns = u64::try_from(left_ns * (replicas + 1) / (replicas + 2)).unwrap_or(u64::MAX);
-    share_ns.max(SERVICE_OBJECTIVE_MIN_NS)
+    let left_ns = tightest_slo_ns.saturating_sub(overhead_ns);
+    // All but one part of so many.
+    let parts = u64::from(live_replicas.get()) + 2;
+    (left_ns - left_ns.div_ceil(parts)).max(SERVICE_OBJECTIVE_MIN_NS)
 }
 
 #[cfg(test)]
