@@ -20,8 +20,6 @@ use crate::limits::CACHE_RECORD_PARTS;
 
 /// Records begin at multiples of this, which is also the length of what stands before the bytes.
 const UNIT_BYTES: usize = 8;
-/// The owner of a gap, which goes up to the end of the memory.
-const GAP: u32 = u32::MAX;
 
 /// Where a record is, in units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +54,9 @@ pub(super) struct Arena {
     head: usize,
     tail: usize,
     used: usize,
+    /// Where the gap begins. It is known here, since reading what stands there would wait for
+    /// memory that is brought anyway when the record before is written over.
+    gap: Option<usize>,
 }
 
 impl Arena {
@@ -63,7 +64,7 @@ impl Arena {
     pub fn new(bytes_max: usize) -> Self {
         // Not zeroes: memory that was written to is there, and costs no page faults later.
         let memory = vec![u8::MAX; bytes_max / UNIT_BYTES * UNIT_BYTES].into();
-        Self { memory, head: 0, tail: 0, used: 0 }
+        Self { memory, head: 0, tail: 0, used: 0, gap: None }
     }
 
     /// Its bytes.
@@ -120,9 +121,9 @@ impl Arena {
         let Some(oldest) = self.oldest() else { return };
         self.used -= oldest.bytes;
         self.tail = self.around(self.tail + oldest.bytes);
-        if self.oldest().is_some_and(|next| next.owner == GAP) {
+        if self.gap == Some(self.tail) {
             self.used -= self.bytes() - self.tail;
-            self.tail = 0;
+            (self.tail, self.gap) = (0, None);
         }
     }
 
@@ -159,7 +160,7 @@ impl Arena {
             (self.head, self.tail) = (0, 0);
         }
         if at != self.head {
-            self.mark(self.head, GAP, 0);
+            self.gap = Some(self.head);
             self.used += self.bytes() - self.head;
         }
         self.used += bytes;
@@ -172,11 +173,15 @@ impl Arena {
     pub fn records(&self) -> Vec<Oldest> {
         let (mut records, mut at, mut left) = (Vec::new(), self.tail, self.used);
         while left > 0 {
-            let (owner, bytes) = self.read_mark(at);
-            let record = Oldest { at: At::of(at), owner, bytes: Self::record_bytes(bytes) };
-            let is_gap = owner == GAP;
-            records.extend((!is_gap).then_some(record));
-            let bytes = if is_gap { self.bytes() - at } else { record.bytes };
+            let is_gap = self.gap == Some(at);
+            let bytes = if is_gap {
+                self.bytes() - at
+            } else {
+                let (owner, bytes) = self.read_mark(at);
+                let record = Oldest { at: At::of(at), owner, bytes: Self::record_bytes(bytes) };
+                records.push(record);
+                record.bytes
+            };
             left = left.checked_sub(bytes).expect("no more than what is used");
             at = self.around(at + bytes);
         }
