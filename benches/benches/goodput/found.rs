@@ -20,7 +20,7 @@ const OF_REFERENCE: f64 = 0.95;
 const OF_BOUND: f64 = 0.9;
 const OF_BOUND_ROWS: u64 = 50;
 /// The policies of the server that adapt by themselves.
-const OURS: [&str; 2] = ["aimd", "quantile"];
+const OURS: [&str; 3] = ["aimd", "quantile", "aimd_defer"];
 
 /// One policy in one cell.
 #[derive(Clone, Debug, Serialize)]
@@ -43,8 +43,8 @@ pub struct FoundCell {
     bound_rows: u64,
     bound_qps: f64,
     reference_qps: f64,
-    /// By policy.
-    goodputs_qps: Vec<(&'static str, f64)>,
+    /// By policy; nothing where it does not suit the cell.
+    goodputs_qps: Vec<(&'static str, Option<f64>)>,
 }
 
 impl FoundCell {
@@ -53,7 +53,8 @@ impl FoundCell {
         let (bound_qps, bound_rows) = fluid_optimum(&scene);
         let reference_qps = reference_qps(&scene, QUANTILE);
         let goodput_of = |policy: &Measured| {
-            let qps = policy.goodput_qps(cell, &scene, reference_qps, setting)?;
+            let measure = || policy.goodput_qps(cell, &scene, reference_qps, setting);
+            let qps = policy.suits(cell.replicas).then(measure).transpose()?;
             Ok((policy.name(), qps))
         };
         let goodputs_qps = policies.iter().map(goodput_of).collect::<io::Result<_>>()?;
@@ -61,7 +62,8 @@ impl FoundCell {
     }
 
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.goodputs_qps.iter().map(|(policy, qps)| Record {
+        let measured = self.goodputs_qps.iter().filter_map(|(policy, qps)| Some((policy, (*qps)?)));
+        measured.map(|(policy, qps)| Record {
             name: "goodput",
             alpha_us: self.cell.alpha_us,
             beta_us: self.cell.beta_us,
@@ -76,13 +78,14 @@ impl FoundCell {
     /// The best of the server's own policies, when one of them was measured.
     fn ours_qps(&self) -> Option<f64> {
         let ours = self.goodputs_qps.iter().filter(|(name, _)| OURS.contains(name));
-        ours.map(|(_, qps)| *qps).max_by(f64::total_cmp)
+        ours.filter_map(|(_, qps)| *qps).max_by(f64::total_cmp)
     }
 
     fn row(&self) -> Vec<String> {
         let share = |qps: f64| format!("{} {:>5.1} %", rate(qps), qps / self.bound_qps * 100.0);
         let figures = [rate(self.bound_qps), share(self.reference_qps)];
-        let goodputs = self.goodputs_qps.iter().map(|(_, qps)| share(*qps));
+        let goodputs = self.goodputs_qps.iter();
+        let goodputs = goodputs.map(|(_, qps)| qps.map_or_else(|| "–".to_owned(), share));
         [self.cell.to_string()].into_iter().chain(figures).chain(goodputs).collect()
     }
 
@@ -127,6 +130,9 @@ pub fn finding(found: &[FoundCell], policies: &[Measured]) -> Finding {
         notes: vec![
             "One replica is busy on a core of its own; four wait for their time to pass, and share \
              a core with the generator unless the machine has a core for each."
+                .to_owned(),
+            "aimd_defer: batches begin as late as their first query allows, but not later than \
+             another replica is free."
                 .to_owned(),
             "fixed_best is the best of five sizes; a peer has the best of its settings, and no \
              cost but the model's."

@@ -53,7 +53,7 @@ struct Command {
     /// Tell each rate that is tried.
     #[arg(long)]
     steps: bool,
-    /// Only these policies: aimd, quantile, fixed_best, sim:nexus, …
+    /// Only these policies: aimd, aimd_defer, quantile, fixed_best, sim:nexus, …
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     policy: Vec<Measured>,
 }

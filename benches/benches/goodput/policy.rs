@@ -24,11 +24,16 @@ const QUARTERS: [u64; 5] = [2, 3, 4, 5, 7];
 const QUERIES: usize = 32_000;
 const SEED: u64 = 1;
 
+const AIMD: &str = "policy = \"aimd\"";
+/// Batches begin as late as their first query allows, but not later than another replica is free:
+/// for models with several.
+const AIMD_DEFER: Measured = Measured::Adaptive("aimd_defer", "policy = \"aimd\", defer = true");
+
 /// A policy and how it is measured.
 #[derive(Clone, Copy, Debug)]
 pub enum Measured {
-    /// Served, by the name of the configuration.
-    Adaptive(&'static str),
+    /// Served, under this name, with such a table `batch` in the configuration.
+    Adaptive(&'static str, &'static str),
     /// Served, with the best of several sizes.
     FixedBest,
     /// Simulated, under this name.
@@ -36,9 +41,10 @@ pub enum Measured {
 }
 
 impl Measured {
-    pub const ALL: [Self; 7] = [
-        Self::Adaptive("aimd"),
-        Self::Adaptive("quantile"),
+    pub const ALL: [Self; 8] = [
+        Self::Adaptive("aimd", AIMD),
+        Self::Adaptive("quantile", "policy = \"quantile\""),
+        AIMD_DEFER,
         Self::FixedBest,
         Self::Peer("sim:nexus", PEERS[0]),
         Self::Peer("sim:clockwork", PEERS[1]),
@@ -48,9 +54,14 @@ impl Measured {
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::Adaptive(name) | Self::Peer(name, _) => name,
+            Self::Adaptive(name, _) | Self::Peer(name, _) => name,
             Self::FixedBest => "fixed_best",
         }
+    }
+
+    /// Whether it is another one than the policies before it, for so many replicas.
+    pub fn suits(self, replicas: u32) -> bool {
+        replicas > 1 || self.name() != AIMD_DEFER.name()
     }
 
     /// The goodput; 0 when no rate was kept.
@@ -68,7 +79,7 @@ impl Measured {
             highest_qps: HIGHEST_SHARE * bound_qps,
         };
         match self {
-            Self::Adaptive(name) => served(cell, &format!("policy = \"{name}\""), between, setting),
+            Self::Adaptive(_, batch) => served(cell, batch, between, setting),
             Self::FixedBest => fixed_best(cell, scene, between, setting),
             Self::Peer(_, peer) => {
                 Ok(peer.goodput_qps(scene, QUANTILE, &Traffic::poisson(QUERIES, SEED)))

@@ -36,7 +36,7 @@ pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     let command = [word(&programs.noop)];
     let script = Script::new(cores, "adaptive")
         .plain_application("bench", &["noop"], SLO_US)
-        .model("noop", &command, cores, "cache = {}");
+        .model("noop", &command, "cache = {}");
     let stage = Stage::start(&script)?;
     let requests = served::requests();
     let reply = first_reply(stage.address, &requests)?;

@@ -84,8 +84,8 @@ fn start(cores: Cores, programs: &Programs) -> io::Result<Stage> {
         .application("uncached", &plain, SLO_US, policy);
     for (model, plain) in MODELS.into_iter().zip(plain) {
         let command = programs.of_model(model);
-        script = script.model(model, &command, cores, "cache = {}");
-        script = script.model(plain, &command, cores, "");
+        script = script.model(model, &command, "cache = {}");
+        script = script.model(plain, &command, "");
     }
     Stage::start(&script)
 }

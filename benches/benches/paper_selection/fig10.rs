@@ -45,7 +45,7 @@ pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
     for (turns, model) in MODELS.into_iter().enumerate() {
         let file = folder.path().join(format!("{model}.bin"));
         turn_model(&digits_file("mlp-large.bin"), &file, turns)?;
-        script = script.model(model, &programs.command("mlp", &file, &[]), cores, "");
+        script = script.model(model, &programs.command("mlp", &file, &[]), "");
     }
     let stage = Stage::start(&script)?;
     let asked = held_out()?;

@@ -31,7 +31,7 @@ pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
         .application("vote", &MODELS, SLO_US, "name = \"vote\"")
         .application("exp4", &MODELS, SLO_US, "name = \"exp4\"");
     for model in MODELS {
-        script = script.model(model, &programs.of_model(model), cores, "");
+        script = script.model(model, &programs.of_model(model), "");
     }
     let stage = Stage::start(&script)?;
     stage.wait_for("vote", MODELS.len(), &asked[0])?;

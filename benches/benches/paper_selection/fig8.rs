@@ -57,7 +57,7 @@ pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
         script = script.application(name, &MODELS, SLO_US, policy);
     }
     for model in MODELS {
-        script = script.model(model, &programs.of_model(model), cores, "");
+        script = script.model(model, &programs.of_model(model), "");
     }
     let stage = Stage::start(&script)?;
     stage.wait_for("exp4", MODELS.len(), &asked[0])?;

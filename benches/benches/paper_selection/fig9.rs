@@ -69,11 +69,12 @@ struct Ensemble {
     patient: Vec<Reply>,
 }
 
-pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
+/// The models are distributed over these cores.
+pub fn find(cores: Cores, model_cpus: &[usize], programs: &Programs) -> io::Result<Finding> {
     let asked = held_out()?;
-    let quick = ask_all(cores, programs, &asked, (SLO_US, QUERIES, CLIENTS))?;
+    let quick = ask_all((cores, model_cpus), programs, &asked, (SLO_US, QUERIES, CLIENTS))?;
     let patience = (PATIENT_US, QUERIES_PATIENT, CLIENTS_PATIENT);
-    let patient = ask_all(cores, programs, &asked, patience)?;
+    let patient = ask_all((cores, model_cpus), programs, &asked, patience)?;
     let both = SIZES.into_iter().zip(quick).zip(patient);
     let ensembles = both.map(|((models, (replies, in_server_us)), (patient, _))| Ensemble {
         models,
@@ -88,7 +89,7 @@ pub fn find(cores: Cores, programs: &Programs) -> io::Result<Finding> {
 /// answer by then. With what came, the P99.9 of the server's own times, from the complete request
 /// to the answer handed to the kernel, as far as its buckets tell.
 fn ask_all(
-    cores: Cores,
+    cores: (Cores, &[usize]),
     programs: &Programs,
     asked: &[Asked],
     (slo_us, queries, clients): (u64, usize, usize),
@@ -121,7 +122,11 @@ fn name_of(models: usize) -> String {
     format!("ensemble-{models}")
 }
 
-fn start(cores: Cores, programs: &Programs, slo_us: u64) -> io::Result<Stage> {
+fn start(
+    (cores, model_cpus): (Cores, &[usize]),
+    programs: &Programs,
+    slo_us: u64,
+) -> io::Result<Stage> {
     let names: Vec<String> = (0..MODELS).map(|model| format!("trees-{model}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // Queries are few: an engine that yields its core to others gets it back late.
@@ -135,7 +140,7 @@ fn start(cores: Cores, programs: &Programs, slo_us: u64) -> io::Result<Stage> {
         let trees = [(model * TREES).to_string(), TREES.to_string()];
         let program = programs.command("forest", &digits_file("forest.bin"), &trees);
         let command: Vec<String> = slow.into_iter().chain([share]).chain(program).collect();
-        script = script.model(name, &command, cores, "");
+        script = script.model_at(model_cpus[model % model_cpus.len()], name, &command, "");
     }
     Stage::start(&script)
 }

@@ -109,13 +109,19 @@ impl Script {
         self
     }
 
-    /// A model; `more` are further keys of it.
+    /// A model, on the core of those who ask; `more` are further keys of it.
     #[must_use]
-    pub fn model(mut self, name: &str, command: &[String], cores: Cores, more: &str) -> Self {
+    pub fn model(self, name: &str, command: &[String], more: &str) -> Self {
+        let cpu = self.cores.other;
+        self.model_at(cpu, name, command, more)
+    }
+
+    /// A model on this core.
+    #[must_use]
+    pub fn model_at(mut self, cpu: usize, name: &str, command: &[String], more: &str) -> Self {
         self.text += &format!(
-            "[[model]]\nname = \"{name}\"\ncommand = {command:?}\ncpus = [{}]\n\
+            "[[model]]\nname = \"{name}\"\ncommand = {command:?}\ncpus = [{cpu}]\n\
              wait = \"block\"\n{more}\n",
-            cores.other,
         );
         self
     }

@@ -20,7 +20,8 @@ pub struct Cores {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seats {
     pub engine: usize,
-    pub generator: usize,
+    /// Several where one would be behind when the answers to a large batch come.
+    pub generators: Vec<usize>,
     /// By replica.
     pub models: Vec<usize>,
     /// Nobody shares a core.
@@ -48,12 +49,14 @@ impl Cores {
     fn seats_of(self, allowed: &[usize], models: usize) -> Seats {
         let Self { engine, other } = self;
         let is_free = |cpu: &usize| ![engine, other].contains(cpu);
-        let free: Vec<usize> = allowed.iter().copied().filter(is_free).take(models).collect();
-        if free.len() == models {
-            return Seats { engine, generator: other, models: free, are_apart: true };
+        let free: Vec<usize> = allowed.iter().copied().filter(is_free).collect();
+        let mut generators = vec![other];
+        if let Some((free, more)) = free.split_at_checked(models) {
+            generators.extend(more.iter().take(usize::from(models > 1)));
+            return Seats { engine, generators, models: free.to_vec(), are_apart: true };
         }
-        let generator = if models == 1 { engine } else { other };
-        Seats { engine, generator, models: vec![other; models], are_apart: false }
+        let generators = vec![if models == 1 { engine } else { other }];
+        Seats { engine, generators, models: vec![other; models], are_apart: false }
     }
 
     /// Starts what pins its threads itself, from a thread that is pinned to the other core: a new
@@ -83,15 +86,20 @@ mod tests {
     #[test]
     fn with_two_cores_the_generator_is_where_it_takes_least() {
         let one = CORES.seats_of(&[2, 3], 1);
-        assert_eq!(one, Seats { engine: 2, generator: 2, models: vec![3], are_apart: false });
+        assert_eq!(
+            one,
+            Seats { engine: 2, generators: vec![2], models: vec![3], are_apart: false }
+        );
         let four = CORES.seats_of(&[2, 3, 5, 6, 7], 4);
-        assert_eq!((four.generator, four.models, four.are_apart), (3, vec![3; 4], false));
+        assert_eq!((four.generators, four.models, four.are_apart), (vec![3], vec![3; 4], false));
     }
 
     #[test]
     fn with_enough_cores_everybody_has_one() {
-        let four = CORES.seats_of(&[2, 3, 5, 6, 7, 9, 10], 4);
+        let four = CORES.seats_of(&[2, 3, 5, 6, 7, 9, 10, 11], 4);
         let models = vec![5, 6, 7, 9];
-        assert_eq!(four, Seats { engine: 2, generator: 3, models, are_apart: true });
+        assert_eq!(four, Seats { engine: 2, generators: vec![3, 10], models, are_apart: true });
+        assert_eq!(CORES.seats_of(&[2, 3, 5, 6, 7, 9], 4).generators, [3]);
+        assert_eq!(CORES.seats_of(&[2, 3, 5, 6], 1).generators, [3]);
     }
 }

@@ -12,7 +12,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
+use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use cutter_admin_api::Histogram;
@@ -48,6 +48,9 @@ const CHUNK_NS: u64 = 500_000_000;
 /// A chunk takes longer where it would have fewer: of a few hundred, whether one of a hundred is
 /// late is chance.
 const CHUNK_REQUESTS: f64 = 600.0;
+/// A search ends between two rates that are so near to each other: a few parts of a hundred are
+/// what is asked for.
+const PRECISION: f64 = 0.01;
 const CHUNKS_MAX: u32 = 5;
 const SLICES_MAX: u32 = 12;
 
@@ -134,6 +137,30 @@ impl Stand {
         self.offer_watched(arrivals, duration_ns, seed, &Progress::default())
     }
 
+    /// The same by Poisson, from all generators: each of them has its share of the rate, and what
+    /// several such streams come to is one.
+    fn offer_poisson(&self, rate_qps: f64, duration_ns: u64, seed: u64) -> io::Result<Recording> {
+        let generators = &self.seats.generators;
+        let arrivals = Arrivals::Poisson { rate_qps: rate_qps / generators.len() as f64 };
+        let seeds = seed * generators.len() as u64..;
+        let offer = |(cpu, seed): (&usize, u64)| {
+            let schedule = Schedule::new(&arrivals, Some(duration_ns), None, seed);
+            let schedule = schedule.map_err(io::Error::other)?;
+            let connections = connections_for(schedule.mean_rate_qps().unwrap_or(0.0));
+            let plan = Plan { cpu: Some(*cpu), ..self.plan(Pace::Open(schedule), connections) };
+            load::run(&plan, &Progress::default()).map_err(io::Error::other)
+        };
+        let recordings: io::Result<Vec<Recording>> = scope(|scope| {
+            let offers = generators.iter().zip(seeds).map(|of| scope.spawn(move || offer(of)));
+            let offers: Vec<_> = offers.collect();
+            let panicked = |_| io::Error::other("a generator panicked");
+            offers.into_iter().map(|offer| offer.join().map_err(panicked)?).collect()
+        });
+        let mut recordings = recordings?.into_iter();
+        let first = recordings.next().unwrap_or_default();
+        Ok(recordings.fold(first, Recording::beside))
+    }
+
     pub fn offer_watched(
         &self,
         arrivals: &Arrivals,
@@ -164,7 +191,7 @@ impl Stand {
             pipeline: 1,
             time_limit_ns: TIME_LIMIT_NS,
             wait: if self.seats.are_apart { Wait::Spin } else { Wait::Sleep },
-            cpu: Some(self.seats.generator),
+            cpu: self.seats.generators.first().copied(),
         }
     }
 
@@ -187,7 +214,7 @@ impl Stand {
             start_qps: between.start_qps,
             lowest_qps: between.lowest_qps,
             highest_qps: between.highest_qps,
-            precision: 0.025,
+            precision: PRECISION,
             margin: CapacitySettings::MARGIN,
             chunks_max: CHUNKS_MAX,
             slices_max: SLICES_MAX,
@@ -205,9 +232,8 @@ impl Stand {
     }
 
     fn chunk(&self, run: Run, quantile: f64) -> io::Result<Chunk> {
-        let arrivals = Arrivals::Poisson { rate_qps: run.rate_qps };
         let duration_ns = if run.is_slice { SLICE_NS } else { chunk_ns(run.rate_qps) };
-        let recording = self.offer(&arrivals, duration_ns, u64::from(run.number))?;
+        let recording = self.offer_poisson(run.rate_qps, duration_ns, run.number.into())?;
         let slo_ns = self.slo_ns();
         let reading = ChunkReading { warm_up_ns: 0, slo_ns, quantile, default_is_miss: true };
         let limit_rows = Some(self.counts().limit_rows()?);

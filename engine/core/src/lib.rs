@@ -30,9 +30,9 @@
 //! # Rooms
 //! [`ids`], [`slab`] how things are named · [`Application`], [`Model`], [`Replica`] what comes and
 //! goes, by `change` · `admission` a query comes · `known` one whose prediction is known ·
-//! `lone`, `timing`, `sharing`, `fill`, `dispatch` batches are formed and come back · `apart` what is sent
-//! again after a crash or a failure · `hedge`, `hedging` what is sent twice · `failure` death,
-//! hangs, deadlines · `warm_up`, `warming` probes before queries · `answer` combination,
+//! `lone`, `timing`, `sharing`, `fill`, `dispatch` batches are formed and come back · `apart` what
+//! is sent again after a crash or a failure · `hedge`, `hedging` what is sent twice · `failure`
+//! death, hangs, deadlines · `warm_up`, `warming` probes before queries · `answer` combination,
 //! answers · `deadlines` what is due · `lead` how long before its deadline · [`rows`] where inputs
 //! lie · [`batching`] queues, limits, estimates · [`policy`] whom to ask, what is made of it ·
 //! [`contexts`] with whose state · [`stats`] what is counted · `view` one look at everything.

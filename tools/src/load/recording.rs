@@ -78,6 +78,42 @@ pub struct Recording {
     pub generator: GeneratorUse,
 }
 
+impl Recording {
+    /// This and another that was made at the same time, as one.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        self.samples.extend(other.samples);
+        self.samples.sort_by_key(|sample| sample.due_ns);
+        self.start_ns = self.start_ns.min(other.start_ns);
+        self.elapsed_ns = self.elapsed_ns.max(other.elapsed_ns);
+        for (reason, count) in other.default_reasons {
+            *self.default_reasons.entry(reason).or_default() += count;
+        }
+        for (status, count) in other.http_errors {
+            *self.http_errors.entry(status).or_default() += count;
+        }
+        self.first_error = self.first_error.or(other.first_error);
+        self.ended_early |= other.ended_early;
+        self.blocked += other.blocked;
+        self.reopened += other.reopened;
+        self.generator = self.generator.beside(other.generator);
+        self
+    }
+}
+
+impl GeneratorUse {
+    fn beside(self, other: Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns + other.cpu_ns,
+            busy_ns: self.busy_ns + other.busy_ns,
+            system_calls: self.system_calls + other.system_calls,
+            longest_gap_ns: self.longest_gap_ns.max(other.longest_gap_ns),
+            gaps_over_1ms: self.gaps_over_1ms + other.gaps_over_1ms,
+            delayed_ns: self.delayed_ns.zip(other.delayed_ns).map(|(one, two)| one + two),
+        }
+    }
+}
+
 /// What the generator took of the machine, and where it was held up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorUse {
