@@ -3,7 +3,8 @@
 //! ```text
 //!  two cores: one replica     engine's core: engine, generator     other core: the model, busy
 //!             several         engine's core: engine                other core: generator, models
-//!  a core for each of engine, generator and replicas: they have it
+//!  a core for each of engine, generator and replicas: they have it; and one more for a second
+//!  generator where there are several replicas
 //! ```
 //!
 //! Several models wait for their time to pass. A generator that shares its core sleeps between

@@ -78,6 +78,27 @@ pub struct Recording {
     pub generator: GeneratorUse,
 }
 
+/// What the generator took of the machine, and where it was held up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorUse {
+    /// Processor time of the sending thread, in ns; a thread that looks without sleeping takes all
+    /// there is.
+    pub cpu_ns: u64,
+    /// Of its time, the turns in which something was sent or came. In the others it only looked,
+    /// and yielded its core.
+    pub busy_ns: u64,
+    /// Calls of `io_uring_enter` and of `sched_yield`.
+    pub system_calls: u64,
+    /// The longest time between two turns of the sending loop, in ns: time in which somebody else
+    /// had its core.
+    pub longest_gap_ns: u64,
+    /// Turns that were more than 1 ms apart.
+    pub gaps_over_1ms: u64,
+    /// Time in which the sending thread could have run, and its core ran others, in ns; absent
+    /// where the kernel does not tell.
+    pub delayed_ns: Option<u64>,
+}
+
 impl Recording {
     /// This and another that was made at the same time, as one.
     #[must_use]
@@ -114,23 +135,35 @@ impl GeneratorUse {
     }
 }
 
-/// What the generator took of the machine, and where it was held up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct GeneratorUse {
-    /// Processor time of the sending thread, in ns; a thread that looks without sleeping takes all
-    /// there is.
-    pub cpu_ns: u64,
-    /// Of its time, the turns in which something was sent or came. In the others it only looked,
-    /// and yielded its core.
-    pub busy_ns: u64,
-    /// Calls of `io_uring_enter` and of `sched_yield`.
-    pub system_calls: u64,
-    /// The longest time between two turns of the sending loop, in ns: time in which somebody else
-    /// had its core.
-    pub longest_gap_ns: u64,
-    /// Turns that were more than 1 ms apart.
-    pub gaps_over_1ms: u64,
-    /// Time in which the sending thread could have run, and its core ran others, in ns; absent
-    /// where the kernel does not tell.
-    pub delayed_ns: Option<u64>,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(due_ns: u64, question: u32) -> Sample {
+        let outcome = Outcome::Answered;
+        Sample { due_ns, lag_ns: 1, latency_ns: 2, question, outcome, correct: None }
+    }
+
+    #[test]
+    fn two_that_were_made_at_the_same_time_are_one_in_the_order_of_the_requests() {
+        let of = |due_ns: [u64; 2], question, busy_ns, delayed_ns| Recording {
+            samples: due_ns.map(|due_ns| sample(due_ns, question)).to_vec(),
+            start_ns: 100 + u64::from(question),
+            elapsed_ns: due_ns[1],
+            default_reasons: [("late".to_owned(), 1)].into(),
+            http_errors: [(503, u64::from(question))].into(),
+            first_error: (question == 2).then(|| "refused".to_owned()),
+            blocked: 1,
+            generator: GeneratorUse { busy_ns, delayed_ns, ..GeneratorUse::default() },
+            ..Recording::default()
+        };
+        let both = of([10, 30], 1, 5, Some(7)).beside(of([20, 40], 2, 6, Some(8)));
+        let asked: Vec<u32> = both.samples.iter().map(|sample| sample.question).collect();
+        assert_eq!((asked, both.start_ns, both.elapsed_ns), (vec![1, 2, 1, 2], 101, 40));
+        assert_eq!((both.default_reasons["late"], both.http_errors[&503], both.blocked), (2, 3, 2));
+        assert_eq!(both.first_error.as_deref(), Some("refused"));
+        assert_eq!((both.generator.busy_ns, both.generator.delayed_ns), (11, Some(15)));
+        let untold = of([10, 30], 1, 5, None).beside(of([20, 40], 2, 6, Some(8)));
+        assert_eq!(untold.generator.delayed_ns, None);
+    }
 }
