@@ -291,7 +291,7 @@ cutter_limits::limits! {
         /// How long a client may take to close after it was told that the connection ends.
         LINGER_NS: u64 = 1_000_000_000, "ns";
         /// How long a client that has nothing going on may go on using its connection during a
-        /// drain.
+        /// drain, and what has been sent in part may become whole.
         DRAIN_IDLE_NS: u64 = 250_000_000, "ns";
         /// How long a drain waits for answers before it answers with the default.
         DRAIN_NS_MAX: u64 = 10_000_000_000, "ns";

@@ -69,7 +69,7 @@ fn queries_in_flight_and_in_the_queue_are_answered_before_the_end() {
 }
 
 #[test]
-fn a_request_that_is_still_coming_is_refused_at_once_when_the_server_ends() {
+fn a_request_that_does_not_become_whole_is_refused_when_the_server_ends() {
     let mut server = Server::start(&sums());
     let request = post("/sums/predict", INPUT);
     let mut client = server.client();

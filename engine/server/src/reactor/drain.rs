@@ -1,10 +1,11 @@
 //! The end of the server in good order.
 //!
 //! Nobody new is let in. Whole requests are answered, and each connection hears with its last
-//! answer that it ends. Idle clients have a moment to hear of it; who has sent a part of a request
-//! is refused at once. What is not answered after [`DRAIN_NS_MAX`] is answered with the default
-//! output, and who does not take its answer within [`DRAIN_SEND_NS`] after the last query is cut
-//! off.
+//! answer that it ends. Idle clients have a moment to hear of it, and requests to become whole:
+//! what was sent when the end began may have been received in part. Then the former are closed, and
+//! who has sent a part only is refused. What is not answered after [`DRAIN_NS_MAX`] is answered
+//! with the default output, and who does not take its answer within [`DRAIN_SEND_NS`] after the
+//! last query is cut off.
 
 use cutter_core::stats::Reason;
 use cutter_machine::clock::Clock;
@@ -18,7 +19,8 @@ use crate::limits::{DRAIN_IDLE_NS, DRAIN_NS_MAX, DRAIN_SEND_NS, LINGER_NS};
 /// The server is ending.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {
-    /// Clients that have had time to hear of it, and have nothing going on, are closed.
+    /// Clients that have had time to hear of it, and have nothing going on, are closed then, and
+    /// the rest of no request is waited for any more.
     close_idle_ns: u64,
     /// What is not answered by then is answered with the default.
     until_ns: u64,
@@ -55,8 +57,7 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         }
         // The kernel refuses whoever comes now, instead of letting them wait in vain.
         self.listeners.clear();
-        let numbers = self.connections.numbers();
-        self.frontend.begin_drain(now_ns, numbers, &mut self.core);
+        self.frontend.begin_drain();
     }
 
     pub(super) fn keep_draining(&mut self, now_ns: u64) {
@@ -71,6 +72,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
         let cut_off = drain.cut_off_ns.is_some_and(|due_ns| now_ns >= due_ns);
         if cut_off || now_ns >= drain.close_idle_ns {
             drain.close_idle_ns = now_ns + DRAIN_IDLE_NS;
+            let numbers = self.connections.numbers();
+            self.frontend.refuse_parts(now_ns, numbers, &mut self.core);
             for connection in self.connections.numbers().collect::<Vec<_>>() {
                 if cut_off {
                     self.end(connection);

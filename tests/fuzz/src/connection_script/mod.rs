@@ -169,7 +169,8 @@ impl World {
             let now_ns = self.clock.now_ns();
             let open = (0..CONNECTIONS).filter(|connection| self.is_open(*connection));
             let open: Vec<usize> = open.collect();
-            self.frontend.begin_drain(now_ns, open.into_iter(), &mut self.core);
+            self.frontend.begin_drain();
+            self.frontend.refuse_parts(now_ns, open.into_iter(), &mut self.core);
         }
         for model in 0..MODELS {
             (0..DEPTH).for_each(|_| self.complete(model, 0));

@@ -105,6 +105,8 @@ pub struct Frontend {
     spare: Vec<u8>,
     /// Bytes of requests, whole or not, by connection.
     ledger: Ledger,
+    /// The server is ending, and waits for the rest of no request.
+    refuses_parts: bool,
     /// When the send under way is late, by connection.
     send_deadlines_ns: Box<[u64]>,
     waiting: Waiting,
@@ -147,6 +149,7 @@ impl Frontend {
             spare: Vec::new(),
             ledger: Ledger::new(places, limits.input),
             send_deadlines_ns: vec![0; places].into(),
+            refuses_parts: false,
             waiting: Waiting::new(places),
             large: VecDeque::with_capacity(places),
             places,
@@ -334,14 +337,20 @@ impl Frontend {
         self.waiting.turn(connection) == Turn::Idle
     }
 
-    /// Every reply from now on closes its connection; who has sent a part of a request is told.
-    pub fn begin_drain(
+    /// Every reply from now on closes its connection.
+    pub fn begin_drain(&mut self) {
+        self.replies.draining = true;
+    }
+
+    /// Who has sent a part of a request is told that it is not waited for the rest, and so is who
+    /// sends one from now on.
+    pub fn refuse_parts(
         &mut self,
         now_ns: u64,
         connections: impl Iterator<Item = usize>,
         core: &mut Core,
     ) {
-        self.replies.draining = true;
+        self.refuses_parts = true;
         connections.for_each(|connection| self.settle(connection, now_ns, core));
     }
 }

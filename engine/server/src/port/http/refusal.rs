@@ -61,7 +61,7 @@ impl Frontend {
         }
         let turn = if phase == Phase::Idle { Turn::Idle } else { Turn::Partial };
         self.waiting.set(connection, turn);
-        if turn == Turn::Partial && self.replies.draining {
+        if turn == Turn::Partial && self.refuses_parts {
             self.refuse_with(connection, ENDING);
             self.settle(connection, now_ns, core);
         }

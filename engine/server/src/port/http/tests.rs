@@ -1,5 +1,6 @@
 //! The front end without sockets: bytes in, bytes out, time passed in.
 
+mod ending;
 mod known;
 mod remembered;
 mod routes;
@@ -356,25 +357,6 @@ fn an_expectation_is_answered_before_the_body() {
     world.receive(body.as_bytes());
     world.predict();
     assert!(world.output().contains("200 OK"));
-}
-
-#[test]
-fn a_draining_server_closes_after_its_answers() {
-    let mut world = World::with_replica();
-    world.frontend.begin_drain(1_000, 0..3, &mut world.core);
-    world.receive(&post(r#"{"input": [1, 2]}"#));
-    world.predict();
-    assert!(world.output().contains("Connection: close"));
-    assert_eq!(world.begin_send(0).0, Output::End);
-}
-
-#[test]
-fn half_a_request_is_refused_when_the_server_ends() {
-    let mut world = World::with_replica();
-    world.receive(b"POST /pairs");
-    world.frontend.begin_drain(1_000, 0..3, &mut world.core);
-    assert!(world.output().starts_with("HTTP/1.1 503"));
-    assert_eq!(world.begin_send(0).0, Output::End);
 }
 
 #[test]
