@@ -264,8 +264,13 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             Output::End => {
                 socket.stage = Stage::Lingering { until_ns: now_ns + LINGER_NS };
                 self.ring.shutdown(&socket.fd, Shutdown::Write);
+                // What it still sends is read and dropped: if it were not, the kernel would reset the
+                // connection, and the answer with it. A large body may wait for its turn just now.
+                self.receive(connection);
+                let socket = self.connections.get_mut(connection);
+                let is_read = socket.is_some_and(|socket| socket.receiving || socket.queued);
                 // Who is not received from any more has ended, or does not let itself be told.
-                if !socket.receiving {
+                if !is_read {
                     self.end(connection);
                 }
                 0

@@ -259,3 +259,19 @@ fn a_refusal_has_the_date_of_now() {
         assert!(second >= least_s % 60, "{} at {at_ns}, {offset_ns}", refusal.date);
     }
 }
+
+/// A receive that ended for want of buffers is begun again for a client that is refused: what it
+/// goes on sending, unread, would have the kernel reset the connection, and the refusal with it.
+#[test]
+fn a_refusal_is_read_by_who_goes_on_sending_when_buffers_are_short() {
+    let ask = Ask::Predict { application: LARGE, inputs: 3, batch: true, size: 750 };
+    let refused = || {
+        let mut requests = vec![Request::of(Ask::Garbage(GARBAGE[0].0, GARBAGE[0].1))];
+        requests.extend(vec![Request::of(ask.clone()).chunked(294); 6]);
+        let reading = Reading::Paced { bytes: 16 * KIB, every_ns: 250 * MS };
+        Script::new(requests, vec![Step::SendRequests(7)]).reading(reading)
+    };
+    let mut plan = Plan::new((0..4).map(|_| refused()).collect());
+    (plan.kernel.receive_buffers, plan.kernel.receive_buffer_bytes) = (1, 512);
+    plan.run();
+}
