@@ -264,8 +264,8 @@ impl<R: Ring, C: Carrier, K: Clock> EngineThread<R, C, K> {
             Output::End => {
                 socket.stage = Stage::Lingering { until_ns: now_ns + LINGER_NS };
                 self.ring.shutdown(&socket.fd, Shutdown::Write);
-                // What it still sends is read and dropped: if it were not, the kernel would reset the
-                // connection, and the answer with it. A large body may wait for its turn just now.
+                // What it still sends is read and dropped: unread, it would have the kernel reset
+                // the connection, and the answer with it. A large body may wait for its turn.
                 self.receive(connection);
                 let socket = self.connections.get_mut(connection);
                 let is_read = socket.is_some_and(|socket| socket.receiving || socket.queued);
