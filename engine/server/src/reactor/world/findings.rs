@@ -267,7 +267,7 @@ fn a_refusal_is_read_by_who_goes_on_sending_when_buffers_are_short() {
     let ask = Ask::Predict { application: LARGE, inputs: 3, batch: true, size: 750 };
     let refused = || {
         let mut requests = vec![Request::of(Ask::Garbage(GARBAGE[0].0, GARBAGE[0].1))];
-        requests.extend(vec![Request::of(ask.clone()).chunked(294); 6]);
+        requests.extend(vec![Request::of(ask).chunked(294); 6]);
         let reading = Reading::Paced { bytes: 16 * KIB, every_ns: 250 * MS };
         Script::new(requests, vec![Step::SendRequests(7)]).reading(reading)
     };
