@@ -138,30 +138,6 @@ impl Stand {
         self.offer_watched(arrivals, duration_ns, seed, &Progress::default())
     }
 
-    /// The same by Poisson, from all generators: each of them has its share of the rate, and what
-    /// several such streams come to is one.
-    fn offer_poisson(&self, rate_qps: f64, duration_ns: u64, seed: u64) -> io::Result<Recording> {
-        let generators = &self.seats.generators;
-        let arrivals = Arrivals::Poisson { rate_qps: rate_qps / generators.len() as f64 };
-        let seeds = seed * generators.len() as u64..;
-        let offer = |(cpu, seed): (&usize, u64)| {
-            let schedule = Schedule::new(&arrivals, Some(duration_ns), None, seed);
-            let schedule = schedule.map_err(io::Error::other)?;
-            let connections = connections_for(schedule.mean_rate_qps().unwrap_or(0.0));
-            let plan = Plan { cpu: Some(*cpu), ..self.plan(Pace::Open(schedule), connections) };
-            load::run(&plan, &Progress::default()).map_err(io::Error::other)
-        };
-        let recordings: io::Result<Vec<Recording>> = scope(|scope| {
-            let offers = generators.iter().zip(seeds).map(|of| scope.spawn(move || offer(of)));
-            let offers: Vec<_> = offers.collect();
-            let panicked = |_| io::Error::other("a generator panicked");
-            offers.into_iter().map(|offer| offer.join().map_err(panicked)?).collect()
-        });
-        let mut recordings = recordings?.into_iter();
-        let first = recordings.next().unwrap_or_default();
-        Ok(recordings.fold(first, Recording::beside))
-    }
-
     pub fn offer_watched(
         &self,
         arrivals: &Arrivals,
@@ -169,10 +145,7 @@ impl Stand {
         seed: u64,
         progress: &Progress,
     ) -> io::Result<Recording> {
-        let schedule = Schedule::new(arrivals, Some(duration_ns), None, seed);
-        let schedule = schedule.map_err(io::Error::other)?;
-        let connections = connections_for(schedule.mean_rate_qps().unwrap_or(0.0));
-        let plan = self.plan(Pace::Open(schedule), connections);
+        let plan = self.open_plan(arrivals, duration_ns, seed)?;
         load::run(&plan, progress).map_err(io::Error::other)
     }
 
@@ -180,6 +153,13 @@ impl Stand {
     pub fn ask_closed(&self, clients: usize, duration_ns: u64) -> io::Result<Recording> {
         let pace = Pace::Closed { requests: None, duration_ns: Some(duration_ns) };
         load::run(&self.plan(pace, clients), &Progress::default()).map_err(io::Error::other)
+    }
+
+    fn open_plan(&self, arrivals: &Arrivals, duration_ns: u64, seed: u64) -> io::Result<Plan> {
+        let schedule = Schedule::new(arrivals, Some(duration_ns), None, seed);
+        let schedule = schedule.map_err(io::Error::other)?;
+        let connections = connections_for(schedule.mean_rate_qps().unwrap_or(0.0));
+        Ok(self.plan(Pace::Open(schedule), connections))
     }
 
     fn plan(&self, pace: Pace, connections: usize) -> Plan {
@@ -230,6 +210,28 @@ impl Stand {
                 }
             },
         )
+    }
+
+    /// Requests by Poisson, from all generators: each of them has its share of the rate, and what
+    /// several such streams come to is one.
+    fn offer_poisson(&self, rate_qps: f64, duration_ns: u64, seed: u64) -> io::Result<Recording> {
+        let generators = &self.seats.generators;
+        let arrivals = Arrivals::Poisson { rate_qps: rate_qps / generators.len() as f64 };
+        let seeds = seed * generators.len() as u64..;
+        let offer = |(cpu, seed): (&usize, u64)| {
+            let plan = self.open_plan(&arrivals, duration_ns, seed)?;
+            let plan = Plan { cpu: Some(*cpu), ..plan };
+            load::run(&plan, &Progress::default()).map_err(io::Error::other)
+        };
+        let recordings: io::Result<Vec<Recording>> = scope(|scope| {
+            let offers = generators.iter().zip(seeds).map(|of| scope.spawn(move || offer(of)));
+            let offers: Vec<_> = offers.collect();
+            let panicked = |_| io::Error::other("a generator panicked");
+            offers.into_iter().map(|offer| offer.join().map_err(panicked)?).collect()
+        });
+        let mut recordings = recordings?.into_iter();
+        let first = recordings.next().unwrap_or_default();
+        Ok(recordings.fold(first, Recording::beside))
     }
 
     fn chunk(&self, run: Run, quantile: f64) -> io::Result<Chunk> {

@@ -3,7 +3,7 @@
 //!
 //! There is nothing to choose then, neither when the batch is formed nor what goes into it, as long
 //! as it is in time: [`timing`](crate::timing), [`apart`](crate::apart) and [`fill`](crate::fill)
-//! would come to the same, in three times as many steps. Whatever is not so plain goes their way.
+//! would come to the same in more steps. Whatever is not so plain goes their way.
 
 use cutter_tensor::RowRef;
 

@@ -342,8 +342,7 @@ impl Frontend {
         self.replies.draining = true;
     }
 
-    /// Who has sent a part of a request is told that it is not waited for the rest, and so is who
-    /// sends one from now on.
+    /// Whoever has sent only a part of a request is refused, and so is whoever does from now on.
     pub fn refuse_parts(
         &mut self,
         now_ns: u64,
