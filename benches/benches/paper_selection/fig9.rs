@@ -89,7 +89,7 @@ pub fn find(cores: Cores, model_cpus: &[usize], programs: &Programs) -> io::Resu
     Ok(finding(&ensembles.collect::<Vec<_>>(), sleeper_late_us))
 }
 
-/// How late a thread is woken that only sleeps, at the P99.9, while nothing else runs: no server
+/// How late a thread is woken that only sleeps, at the P99.9, before anything is served: no server
 /// that sleeps is sooner.
 fn sleeper_late_us() -> f64 {
     let late_ns = (0..SLEEPS).map(|_| {
@@ -290,8 +290,8 @@ fn finding(ensembles: &[Ensemble], sleeper_late_us: f64) -> Finding {
          the deadline; its reply always waited for 17 ms"
             .to_owned(),
         format!(
-            "a thread that only sleeps is woken {:.1} ms late at the P99.9, with nothing else on \
-             the machine",
+            "a thread that only sleeps is woken {:.1} ms late at the P99.9, before any of this \
+             runs",
             sleeper_late_us / 1e3
         ),
     ];
@@ -299,7 +299,7 @@ fn finding(ensembles: &[Ensemble], sleeper_late_us: f64) -> Finding {
         notes.push(format!(
             "over at {} models: \"in server\" is the P99.9 from the complete request to the answer \
              handed to the kernel, \"client late\" that of sending; what is left is waiting for \
-             the core that clients and models share",
+             a core",
             late.join(", ")
         ));
     }
