@@ -251,7 +251,7 @@ impl Core {
         for (_, replica) in self.replicas.iter_mut() {
             let model = &self.models[replica.model];
             replica.set_cost(model.forming.cost);
-            replica.limit.set_objective_ns(model.objective_ns());
+            replica.limit.set_objective(model.objective());
             replica.estimate.set_horizon_ns(model.loosest_slo_ns);
         }
     }

@@ -198,7 +198,7 @@ impl Core {
             if lesson.is_stall {
                 model.stats.stalls.increment();
             }
-            state.limit.set_objective_ns(model.objective_ns());
+            state.limit.set_objective(model.objective());
             state.limit.observe(size, cut_off && !lesson.is_stall, lesson.usual_ns);
             state.stats.service_sums.add(count, service_ns);
         }

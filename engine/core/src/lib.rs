@@ -198,7 +198,7 @@ impl Core {
         state.stats.up.set(1);
         let model = &mut self.models[state.model];
         model.live_replicas += 1;
-        state.limit.set_objective_ns(model.objective_ns());
+        state.limit.set_objective(model.objective());
         model.availability = Availability::Expected;
     }
 

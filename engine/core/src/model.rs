@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::apart::Apart;
-use crate::batching::{Cost, DeadlineQueue, Forming, service_objective_ns};
+use crate::batching::{Cost, DeadlineQueue, Forming, Objective};
 use crate::cache::{Cache, CachePlan};
 use crate::call::{Place, Waiting};
 use crate::failure::FailureNews;
@@ -167,9 +167,9 @@ impl Model {
     }
 
     /// What a batch's service time may be.
-    pub(crate) fn objective_ns(&self) -> u64 {
+    pub(crate) fn objective(&self) -> Objective {
         let live = NonZeroU32::new(self.live_replicas).unwrap_or(NonZeroU32::MIN);
-        service_objective_ns(self.tightest_slo_ns, self.parse_ns + self.reply_ns, live)
+        Objective::of(self.tightest_slo_ns, self.parse_ns + self.reply_ns, live)
     }
 
     fn open_in(&mut self, place: Place) -> Option<&mut usize> {

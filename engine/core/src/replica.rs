@@ -32,9 +32,7 @@ impl LimitPlan {
     pub fn make(self) -> BatchLimit {
         match self {
             Self::Aimd { max } => BatchLimit::Aimd(Aimd::new(max, SERVICE_OBJECTIVE_MIN_NS)),
-            Self::Quantile { max } => {
-                BatchLimit::Quantile(Box::new(Quantile::new(max, SERVICE_OBJECTIVE_MIN_NS)))
-            }
+            Self::Quantile { max } => BatchLimit::Quantile(Box::new(Quantile::new(max))),
             Self::Fixed { max } => BatchLimit::Fixed { max },
         }
     }

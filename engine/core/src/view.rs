@@ -149,7 +149,7 @@ impl Core {
             suspects: state.room.apart.open_suspects,
             retries: state.room.apart.open_retries,
             head: head.map(|call| self.view_query(call.application, call.row)),
-            objective_ns: state.objective_ns(),
+            objective_ns: state.objective().usual_ns,
             overhead_ns: state.parse_ns + state.reply_ns,
             batch_timeout_ns: state.batch_timeout_ns,
         }

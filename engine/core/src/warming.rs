@@ -108,7 +108,7 @@ impl Core {
         life.forming.source = Source::Probe;
         rows.clear();
         rows.extend(std::iter::repeat_n(blank, count as usize));
-        let deadline_ns = now_ns.saturating_add(self.models[model].objective_ns());
+        let deadline_ns = now_ns.saturating_add(self.models[model].objective().usual_ns);
         Some(BatchPlan { deadline_ns })
     }
 
@@ -145,10 +145,10 @@ impl Core {
             return;
         }
         let model = &self.models[state.model];
-        let (objective_ns, batch_timeout_ns) = (model.objective_ns(), model.batch_timeout_ns);
-        let bounds = Bounds { rows_max, objective_ns, batch_timeout_ns };
+        let (objective, batch_timeout_ns) = (model.objective(), model.batch_timeout_ns);
+        let bounds = Bounds { rows_max, objective_ns: objective.usual_ns, batch_timeout_ns };
         let goes_on = warm_up.goes_on(service_ns, &bounds);
-        state.limit.set_objective_ns(objective_ns);
+        state.limit.set_objective(objective);
         // Where bytes count, one row of zeros says nothing of what inputs are.
         if state.cost == Cost::Rows {
             state.estimate.observe(rows, service_ns, now_ns);

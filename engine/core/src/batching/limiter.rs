@@ -3,6 +3,7 @@
 //! One per replica, since replicas differ in speed. Its users see only sizes and times.
 
 use super::aimd::Aimd;
+use super::objective::Objective;
 use super::quantile::Quantile;
 
 /// How large a replica's next batch may be, in rows or bytes, and what is learned from the batches
@@ -41,11 +42,11 @@ impl BatchLimit {
         }
     }
 
-    /// Changes what a batch's service time may be. See [`super::service_objective_ns`].
-    pub fn set_objective_ns(&mut self, objective_ns: u64) {
+    /// Changes what a batch's service time may be.
+    pub fn set_objective(&mut self, objective: Objective) {
         match self {
-            Self::Aimd(aimd) => aimd.set_objective_ns(objective_ns),
-            Self::Quantile(quantile) => quantile.set_objective_ns(objective_ns),
+            Self::Aimd(aimd) => aimd.set_objective_ns(objective.usual_ns),
+            Self::Quantile(quantile) => quantile.set_objective(objective),
             Self::Fixed { .. } => {}
         }
     }
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn a_fixed_limit_stays_whatever_is_observed() {
         let mut limit = BatchLimit::Fixed { max: 7 };
-        limit.set_objective_ns(1_000);
+        limit.set_objective(Objective { usual_ns: 1_000, worst_ns: 2_000 });
         limit.observe(7, true, 1);
         limit.observe(7, true, u64::MAX);
         assert_eq!(limit.limit(), 7);
@@ -71,16 +72,17 @@ mod tests {
 
     #[test]
     fn the_variants_hand_everything_on() {
-        let (mut aimd, mut quantile) = (Aimd::new(64, 1_000_000), Quantile::new(64, 1_000_000));
+        let (mut aimd, mut quantile) = (Aimd::new(64, 1_000_000), Quantile::new(64));
         let mut limits =
             [BatchLimit::Aimd(aimd.clone()), BatchLimit::Quantile(Box::new(quantile.clone()))];
         for (size, service_ns, objective_ns) in [(1, 10, 1_000_000), (2, 10, 5), (3, 10, 5)] {
+            let objective = Objective { usual_ns: objective_ns, worst_ns: 2 * objective_ns };
             aimd.set_objective_ns(objective_ns);
-            quantile.set_objective_ns(objective_ns);
+            quantile.set_objective(objective);
             aimd.observe(size, true, service_ns);
             quantile.observe(size, true, service_ns);
             for limit in &mut limits {
-                limit.set_objective_ns(objective_ns);
+                limit.set_objective(objective);
                 limit.observe(size, true, service_ns);
             }
             assert_eq!(limits[0].limit(), aimd.limit());

@@ -9,7 +9,7 @@
 //! late is answered at once instead of being sent. When the batch comes back, its size and service
 //! time go to the estimate, which tells stalls apart, and what it makes of them to the limit;
 //! whether it failed goes to its [`FailureShare`], and where batches are hedged, how well it was
-//! predicted goes to its [`Lateness`]. [`service_objective_ns`] turns the SLOs of the linked
+//! predicted goes to its [`Lateness`]. [`Objective`] turns the SLOs of the linked
 //! applications into what one batch may take. What of all this a model's operator has chosen is its
 //! [`Forming`].
 //!
@@ -41,7 +41,7 @@ pub use failure_share::FailureShare;
 pub use forming::{Cost, Forming};
 pub use lateness::Lateness;
 pub use limiter::BatchLimit;
-pub use objective::service_objective_ns;
+pub use objective::Objective;
 pub use quantile::Quantile;
 pub use queue::{DeadlineQueue, Full, Queued};
 pub use service::{Lesson, ServiceEstimate};

@@ -1,5 +1,6 @@
 //! Simulated replicas: containers that serve one batch after another in simulated time.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use cutter_tensor::{Item, OutputBytes};
@@ -111,6 +112,9 @@ pub struct Machine {
     pub pace_percent: u64,
     /// What each byte of a batch's inputs adds.
     pub per_byte_ns: u64,
+    /// One of these, at random, is added to each batch.
+    pub delays_ns: Vec<u64>,
+    random: Cell<u64>,
     pub tickets: VecDeque<Ticket>,
     pub lives_lost: u32,
 }
@@ -131,6 +135,8 @@ impl Machine {
             broken: false,
             pace_percent: 100,
             per_byte_ns: 0,
+            delays_ns: Vec::new(),
+            random: Cell::new(7),
             tickets: VecDeque::new(),
             lives_lost: 0,
         }
@@ -161,7 +167,17 @@ impl Machine {
     }
 
     pub fn service_ns(&self, items: usize, bytes: u64) -> u64 {
-        (self.plan.service.of(items) + self.per_byte_ns * bytes) * self.pace_percent / 100
+        let usual_ns = self.plan.service.of(items) + self.per_byte_ns * bytes;
+        usual_ns * self.pace_percent / 100 + self.delay_ns()
+    }
+
+    /// How much later than usual the next batch is.
+    fn delay_ns(&self) -> u64 {
+        let Some(total) = self.delays_ns.len().checked_sub(1) else { return 0 };
+        let mut random = self.random.get();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.random.set(random);
+        self.delays_ns[usize::try_from(random >> 33).expect("31 bits") % (total + 1)]
     }
 }
 

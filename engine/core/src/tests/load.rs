@@ -61,7 +61,7 @@ fn capacity(service: Service, objective_ns: u64) -> f64 {
 /// One replica's capacity under the objective that the core uses at this depth.
 fn capacity_at(depth: u32, service: Service) -> f64 {
     let world = setup(depth, &[service]).build();
-    capacity(service, world.core.models[world.model(0)].objective_ns())
+    capacity(service, world.core.models[world.model(0)].objective().usual_ns)
 }
 
 /// Plans arrivals at this rate from one time to another.
@@ -219,4 +219,32 @@ fn a_slow_replica_does_not_shed_what_a_fast_one_would_answer_in_time() {
     let mut world = setup(2, &[slow, fast]).build_up();
     let score = second_under(&mut world, 0.5 * capacity_at(2, fast));
     assert!(score.share_in_time() >= 0.999, "{score:?}");
+}
+
+/// The share of the bound that one replica answers in time under a load that is the bound, if its
+/// batches are late by one of these times.
+fn delayed(service: Service, limit: LimitPlan, delays_us: &[u64]) -> f64 {
+    let mut setup = setup_with(ROWS_AMPLE, 2, &[service]);
+    setup.models[0].limit = limit;
+    let mut world = setup.build_up();
+    world.machines[0].delays_ns = delays_us.iter().map(|delay_us| delay_us * US).collect();
+    let score = second_under(&mut world, bound(service, 1));
+    score.predictions as f64 / bound(service, 1)
+}
+
+/// The delays are those of a busy process that shares the core with the model, as they were seen.
+#[test]
+fn beside_a_busy_process_both_policies_serve_nearly_what_the_best_fixed_size_does() {
+    let delays_us = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2_900, 2_900, 2_900, 2_900, 2_900];
+    let delays_us = [delays_us.as_slice(), &[4_800, 4_800, 4_800, 4_800, 10_000]].concat();
+    let steep = Service { per_item_ns: 1_000 * US, ..HEAVY };
+    for (service, sizes) in [(HEAVY, [30, 45, 60, 75]), (steep, [3, 5, 6, 7])] {
+        let of = |limit| delayed(service, limit, &delays_us);
+        let fixed = sizes.map(|max| of(LimitPlan::Fixed { max })).into_iter().fold(0.0, f64::max);
+        let adaptive =
+            [LimitPlan::Aimd { max: ROWS_AMPLE }, LimitPlan::Quantile { max: ROWS_AMPLE }];
+        let shares = adaptive.map(|limit| of(limit) / fixed);
+        println!("{service:?}: {shares:.3?} of the best fixed size, {fixed:.3} of the bound");
+        assert!(shares.iter().all(|share| *share >= 0.9), "{shares:.3?}");
+    }
 }

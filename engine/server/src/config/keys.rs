@@ -399,8 +399,8 @@ keys! {
 
     Batch, "### `batch`"; {
         /// `aimd`: grow while batches meet their objective, shrink when they miss it. `quantile`:
-        /// as large as the 99th percentile of service times, a line over the size, allows.
-        /// `fixed`: always up to `max`.
+        /// as large as the median and the 99th percentile of service times, lines over the size,
+        /// allow. `fixed`: always up to `max`.
         policy: Word<BatchPolicy>(&BATCHING_WORDS);
             default "`\"{}\"`", BatchPolicy::default().name();
 
