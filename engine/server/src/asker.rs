@@ -5,10 +5,11 @@
 //!
 //! ```no_run
 //! use cutter_core::feedback::{Lesson, Truth};
-//! use cutter_server::asker::{AskError, Asker, Learning, Reply, Whom};
+//! use cutter_server::asker::{AskError, Asker, Learning, Query, Reply, Whom};
 //!
 //! fn classify(digits: &mut Asker, user: &[u8], pixels: &[u8]) -> Result<(), AskError> {
-//!     let reply = digits.ask_for(Whom { key: user, vector: &[] }, pixels)?;
+//!     let whom = Whom { key: user, vector: &[] };
+//!     let reply = digits.ask_with(&Query { whom, ..Query::of(pixels) })?;
 //!     if let Reply::Prediction { query_id, .. } = reply {
 //!         let seven = Lesson::Label(Truth::number(7.0, b"7"));
 //!         let learning = digits.learn(query_id, seven)?;
@@ -19,6 +20,7 @@
 //! ```
 
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use cutter_core::contexts::ContextKey;
 use cutter_core::feedback::{Lesson, Vector};
@@ -27,12 +29,13 @@ use cutter_core::limits::{CONTEXT_KEY_BYTES_MAX, CONTEXT_NUMBERS_MAX};
 use cutter_core::stats::Reason;
 use cutter_machine::clock::monotonic_ns;
 use cutter_tensor::TensorSpec;
+use cutter_wire::limits::TIMEOUT_US_MAX;
 
 pub use cutter_core::selection::Updated as Learning;
 
 use crate::limits::QUESTIONS_MAX;
 use crate::messages::{EngineMailbox, ToEngine};
-use crate::port::direct::{Answered, Context, Matter, Question};
+use crate::port::direct::{Answered, Context, Matter, MemberTold, Question};
 use crate::port::{PolicyView, VectorError};
 
 /// Why there is no answer.
@@ -50,6 +53,8 @@ pub enum AskError {
     Numbers { found: usize },
     #[error(transparent)]
     Vector(#[from] VectorError),
+    #[error("{0:?} to answer in; give from 1 us to {TIMEOUT_US_MAX} us")]
+    Timeout(Duration),
     #[error("every row of the input pool is taken; tell it again")]
     NoRow,
     #[error("{QUESTIONS_MAX} questions are under way already; ask again when one is answered")]
@@ -68,12 +73,74 @@ pub struct Whom<'a> {
     pub vector: &'a [f64],
 }
 
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// The bytes of a tensor of the application's type, in the machine's own order.
+    pub input: &'a [u8],
+    pub whom: Whom<'a>,
+    /// By when it is answered, from now; the application's objective, if nothing is said.
+    pub timeout: Option<Duration>,
+    /// Whether to tell what each model said: see [`Explanation`].
+    pub explain: bool,
+}
+
+impl<'a> Query<'a> {
+    /// The prediction for an input, and nothing else.
+    #[must_use]
+    pub fn of(input: &'a [u8]) -> Self {
+        Self { input, whom: Whom::default(), timeout: None, explain: false }
+    }
+}
+
+/// What each model said that was asked; nothing of an application without a policy, or if it was
+/// not asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Explanation<'a> {
+    members: &'a [MemberTold],
+    outputs: &'a [u8],
+}
+
+/// What one model said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Said<'a> {
+    /// The model's place in the application's list, from 0.
+    pub place: usize,
+    /// Its part in the answer, from 0 to 1.
+    pub weight: f64,
+    /// How long after the query its output came; `None` if it did not in time.
+    pub after: Option<Duration>,
+    /// Its output, and of which type that is.
+    pub output: Option<(&'a [u8], TensorSpec)>,
+}
+
+impl<'a> Explanation<'a> {
+    /// Of each model that was asked.
+    pub fn iter(&self) -> impl Iterator<Item = Said<'a>> + use<'a> {
+        let mut outputs = self.outputs;
+        self.members.iter().map(move |member| {
+            let output = member.output.and_then(|(spec, bytes)| {
+                let output = outputs.split_off(..bytes)?;
+                Some((output, spec))
+            });
+            let after = member.after_ns.map(Duration::from_nanos);
+            Said { place: member.place, weight: member.weight, after, output }
+        })
+    }
+}
+
 /// The answer to a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reply<'a> {
     /// The model's output: bytes of this type, in the machine's own order. `confidence`: the share
     /// of the linked models that agree, where several were asked.
-    Prediction { query_id: u64, output: &'a [u8], spec: TensorSpec, confidence: Option<f64> },
+    Prediction {
+        query_id: u64,
+        output: &'a [u8],
+        spec: TensorSpec,
+        confidence: Option<f64>,
+        explanation: Explanation<'a>,
+    },
     /// The application's default output as it stands in its configuration, and why; `detail` is
     /// what the model said of its failure, if it is one.
     Default {
@@ -82,6 +149,7 @@ pub enum Reply<'a> {
         reason: Reason,
         detail: &'a str,
         confidence: Option<f64>,
+        explanation: Explanation<'a>,
     },
 }
 
@@ -116,29 +184,33 @@ impl Asker {
     /// The input is not of the application's type, the application is gone, there are too many
     /// questions, or the server has ended.
     pub fn ask(&mut self, input: &[u8]) -> Result<Reply<'_>, AskError> {
-        self.ask_for(Whom::default(), input)
+        self.ask_with(&Query::of(input))
     }
 
-    /// The same for somebody.
+    /// The same with more that can be said: for whom, by when, and whether to explain the answer.
     ///
     /// # Errors
-    /// Those of [`ask`](Self::ask), and what is said of whom makes no sense.
-    pub fn ask_for(&mut self, whom: Whom<'_>, input: &[u8]) -> Result<Reply<'_>, AskError> {
+    /// Those of [`ask`](Self::ask), and what is said of whom or when makes no sense.
+    pub fn ask_with(&mut self, query: &Query<'_>) -> Result<Reply<'_>, AskError> {
+        let Query { input, whom, timeout, explain } = *query;
         self.check_input(input)?;
         let context = self.context(whom)?;
+        let matter = Matter::Prediction { timeout_ns: timeout_ns(timeout)?, explain };
         let question = send(&self.engine, &mut self.question, &self.back, |question| {
-            question.put(Matter::Prediction, context, input, monotonic_ns());
+            question.put(matter, context, input, monotonic_ns());
         })?;
         let (query_id, confidence) = question.told();
+        let (members, outputs) = question.explanation();
+        let explanation = Explanation { members, outputs };
         let (answered, output) = question.answered();
         match answered {
             Answered::Prediction(spec) => {
-                Ok(Reply::Prediction { query_id, output, spec, confidence })
+                Ok(Reply::Prediction { query_id, output, spec, confidence, explanation })
             }
             Answered::Default(reason) => {
                 let detail = std::str::from_utf8(output).unwrap_or_default();
                 let output = &self.default_output;
-                Ok(Reply::Default { query_id, output, reason, detail, confidence })
+                Ok(Reply::Default { query_id, output, reason, detail, confidence, explanation })
             }
             other => Err(refusal(other)),
         }
@@ -155,7 +227,8 @@ impl Asker {
     }
 
     /// Says what is right for an input. If no answer to it waits for that, the models are asked
-    /// again, at low priority, and what they say is learned for whom it is.
+    /// again, at low priority, and what they say is learned for whom it is; a policy that looks at
+    /// numbers needs them then.
     ///
     /// # Errors
     /// Those of [`learn`](Self::learn), what is said of whom makes no sense, the input is not of
@@ -167,7 +240,8 @@ impl Asker {
         lesson: Lesson,
     ) -> Result<Learning, AskError> {
         self.check_input(input)?;
-        let context = self.context(whom)?;
+        // One without numbers is for an answer that has them.
+        let context = if whom.vector.is_empty() { named(whom)? } else { self.context(whom)? };
         self.tell(Matter::OfInput(lesson), context, input)
     }
 
@@ -192,14 +266,27 @@ impl Asker {
     }
 
     fn context(&self, whom: Whom<'_>) -> Result<Context, AskError> {
-        let Whom { key, vector } = whom;
         if let Some(policy) = &self.policy {
-            policy.check_vector(vector)?;
+            policy.check_vector(whom.vector)?;
         }
-        let key = ContextKey::new(key).ok_or(AskError::Key { found: key.len() })?;
-        let vector = Vector::new(vector).ok_or(AskError::Numbers { found: vector.len() })?;
-        Ok(Context { key, vector })
+        named(whom)
     }
+}
+
+fn named(whom: Whom<'_>) -> Result<Context, AskError> {
+    let Whom { key, vector } = whom;
+    let key = ContextKey::new(key).ok_or(AskError::Key { found: key.len() })?;
+    let vector = Vector::new(vector).ok_or(AskError::Numbers { found: vector.len() })?;
+    Ok(Context { key, vector })
+}
+
+fn timeout_ns(timeout: Option<Duration>) -> Result<Option<u64>, AskError> {
+    let Some(timeout) = timeout else { return Ok(None) };
+    let longest = Duration::from_micros(TIMEOUT_US_MAX.into());
+    if !(Duration::from_micros(1)..=longest).contains(&timeout) {
+        return Err(AskError::Timeout(timeout));
+    }
+    Ok(u64::try_from(timeout.as_nanos()).ok())
 }
 
 /// Sends a question, and waits until it comes back.

@@ -1,10 +1,11 @@
 //! The engine as a library: in this very process, asked without a socket.
 
 use std::process::Command;
+use std::time::Duration;
 
 use cutter_core::feedback::{Lesson, Truth};
 use cutter_core::stats::Reason;
-use cutter_server::asker::{AskError, Asker, Learning, Reply, Whom};
+use cutter_server::asker::{AskError, Asker, Learning, Query, Reply, Said, Whom};
 use cutter_server::config::Config;
 use cutter_server::server::{Host, Server};
 use cutter_tests::{Client, Process, application, binary, command, eventually, model};
@@ -153,7 +154,7 @@ fn label(number: u32) -> Lesson {
 /// What is answered to one user, and the id of the query.
 fn ask_for(asker: &mut Asker, user: &str) -> (f32, u64) {
     let whom = Whom { key: user.as_bytes(), vector: &[] };
-    let reply = asker.ask_for(whom, &bytes(INPUT)).unwrap();
+    let reply = asker.ask_with(&Query { whom, ..Query::of(&bytes(INPUT)) }).unwrap();
     let Reply::Prediction { query_id, output, confidence, .. } = reply else { panic!("{reply:?}") };
     assert_eq!(confidence, Some(0.5), "two models say different things");
     (float(output), query_id)
@@ -197,7 +198,9 @@ fn what_cannot_be_learned_is_told_apart_and_changes_nothing() {
     let learned = &counted.selections[0].stats.feedback;
     eventually("it is learned", || (learned.evaluated.get() == 1).then_some(()));
     let too_long = Whom { key: &[7; 300], vector: &[] };
-    let refused = asker.ask_for(too_long, &bytes(INPUT)).unwrap_err().to_string();
+    let input = bytes(INPUT);
+    let refused = asker.ask_with(&Query { whom: too_long, ..Query::of(&input) }).unwrap_err();
+    let refused = refused.to_string();
     assert_eq!(refused, "the key of a context has 300 bytes, and may have 64");
     let mut plain = server.asker("plain").unwrap();
     let reply = plain.ask(&bytes(INPUT)).unwrap();
@@ -206,4 +209,33 @@ fn what_cannot_be_learned_is_told_apart_and_changes_nothing() {
     server.stop();
     server.join().unwrap();
     assert_eq!(plain.learn(query_id, label(10)), Err(AskError::Ended));
+}
+
+#[test]
+fn a_query_has_a_time_of_its_own_and_is_explained_if_it_asks_for_that() {
+    let (mut server, _folder) = start_learning();
+    let mut asker = server.asker("means").unwrap();
+    let input = bytes(INPUT);
+    let reply = asker.ask_with(&Query { explain: true, ..Query::of(&input) }).unwrap();
+    let Reply::Prediction { output, explanation, .. } = reply else { panic!("{reply:?}") };
+    let said: Vec<Said<'_>> = explanation.iter().collect();
+    let floats: Vec<f32> = said.iter().map(|said| float(said.output.unwrap().0)).collect();
+    assert_eq!(floats, [10.0, 1.0]);
+    assert_eq!([said[0].place, said[1].place], [0, 1]);
+    assert!((said[0].weight + said[1].weight - 1.0).abs() < 1e-9, "{said:?}");
+    assert!(floats.contains(&float(output)) && said.iter().all(|said| said.after.is_some()));
+    let reply = asker.ask(&input).unwrap();
+    let Reply::Prediction { explanation, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(explanation.iter().count(), 0, "nobody asked for it");
+    // Far below what a container needs to be woken.
+    let timeout = Some(Duration::from_micros(1));
+    let reply = asker.ask_with(&Query { timeout, ..Query::of(&input) }).unwrap();
+    assert!(matches!(reply, Reply::Default { output: "-1", .. }), "{reply:?}");
+    for timeout in [Duration::ZERO, Duration::from_secs(61)] {
+        let query = Query { timeout: Some(timeout), ..Query::of(&input) };
+        let refused = asker.ask_with(&query).unwrap_err();
+        assert_eq!(refused, AskError::Timeout(timeout));
+    }
+    server.stop();
+    server.join().unwrap();
 }

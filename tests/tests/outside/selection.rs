@@ -400,6 +400,10 @@ fn inputs_are_learned_from_with_the_numbers_that_come_with_them() {
         let answer = ask(&mut client, "app", &json!({ "input": [-1], "context": context(right) }));
         assert_eq!(answer["output"], right, "{answer}");
     }
+    // The answers to it wait, and have their numbers.
+    let bare = |input: i32| json!({ "input": [input], "label": 1 });
+    assert_eq!(tell(&mut client, "app", &bare(-1)), (200, "learned".to_owned()));
+    assert_eq!(tell(&mut client, "app", &bare(-3)), (400, "no_context".to_owned()));
     let short = json!({ "input": [-2], "label": 1, "context": [1.0] });
     let refused = client.post("/app/update", short.to_string());
     assert_eq!(refused.status, 400);

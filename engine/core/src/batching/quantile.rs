@@ -243,7 +243,7 @@ mod tests {
             limit.observe(size, true, heavy_ns(size) + disturbed_ns);
             (rows, busy_ns) = (rows + u64::from(size), busy_ns + heavy_ns(size) + disturbed_ns);
         }
-        // Sixty rows in each batch would be 5.3 a millisecond, and one row 0.18.
+        // Sixty rows in each batch would be 5.1 a millisecond, and one row 0.17.
         let rows_per_ms = rows as f64 / (busy_ns as f64 / 1e6);
         assert!(rows_per_ms > 4.0, "{rows_per_ms}");
     }

@@ -65,6 +65,9 @@ pub enum Updated {
     Label,
     /// The same: no model can be asked again now.
     NotReady,
+    /// The same: the models would have to be asked again, and the numbers are not there that the
+    /// policy looks at.
+    NoVector,
 }
 
 impl Core {
@@ -84,7 +87,7 @@ impl Core {
                 Updated::Late => counted.late.increment(),
                 Updated::Duplicate => counted.duplicate.increment(),
                 Updated::Unknown => counted.unknown.increment(),
-                Updated::Reward | Updated::Label | Updated::NotReady => {
+                Updated::Reward | Updated::Label | Updated::NotReady | Updated::NoVector => {
                     counted.unusable.increment()
                 }
                 Updated::Evaluating | Updated::NoPolicy => {}
@@ -181,6 +184,10 @@ impl Core {
         if !matches!(lesson, Lesson::Label(_)) {
             self.cancel(application, row, 0);
             return Updated::Unknown;
+        }
+        if self.learner_mut(application).is_some_and(|learner| !learner.admits(&update.vector)) {
+            self.cancel(application, row, 0);
+            return Updated::NoVector;
         }
         // Nobody waits for an answer that takes its time to be handed over.
         let deadline_ns = now_ns.saturating_add(EVALUATION_NS);

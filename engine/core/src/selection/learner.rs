@@ -175,6 +175,13 @@ impl Learner {
         numbers.unwrap_or_default()
     }
 
+    /// Whether the policy can look at an input of which this is known.
+    pub(super) fn admits(&mut self, vector: &Vector) -> bool {
+        let (_, state) = self.contexts.state(&ContextKey::APPLICATION);
+        let servable = Models::first(self.plan.models);
+        self.plan.policy.choose(state, &Ask { servable, context: vector.numbers() }).is_ok()
+    }
+
     /// Whom the query with this id asks, of these.
     pub(super) fn choose(
         &mut self,

@@ -7,9 +7,9 @@
 //! What was right goes the same way, and is answered at once.
 //!
 //! A question travels to the engine thread and back in a box that is made once, with the room for
-//! the answer, so that asking takes no memory after the first large output. The input is copied
-//! into its row at once: inputs of many megabytes hold up the others meanwhile, unlike those that
-//! come over HTTP.
+//! the answer and for what each model said, so that asking takes no memory after the first large
+//! one. The input is copied into its row at once: inputs of many megabytes hold up the others
+//! meanwhile, unlike those that come over HTTP.
 //!
 //! Owner: the engine thread. Pure: it knows neither sockets nor clocks.
 
@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use cutter_core::contexts::ContextKey;
 use cutter_core::feedback::{Decided, Learned, Lesson, Vector};
 use cutter_core::ids::ApplicationId;
-use cutter_core::selection::{Asking, Target, Update, Updated};
+use cutter_core::selection::{Asking, Ensemble, Member, Target, Update, Updated};
 use cutter_core::stats::Reason;
 use cutter_core::{Admission, Answer, Core, HandedOver, Outcome, ReplyTo, Sink};
 use cutter_tensor::TensorSpec;
@@ -38,8 +38,9 @@ pub fn is_direct(reply_to: ReplyTo) -> bool {
 /// What is asked, or told.
 #[derive(Clone, Copy, Debug)]
 pub enum Matter {
-    /// The prediction for the input.
-    Prediction,
+    /// The prediction for the input, within this time or the application's objective; told is what
+    /// each model said, if it is to be explained.
+    Prediction { timeout_ns: Option<u64>, explain: bool },
     /// What the policy is to learn of a query, which has this id.
     OfQuery(u64, Lesson),
     /// What it is to learn of the input.
@@ -64,9 +65,24 @@ pub struct Question {
     outcome: Answered,
     query_id: u64,
     confidence: Option<f64>,
-    /// The output, or what is said of a default.
-    output: Vec<u8>,
+    /// The output, or what is said of a default, and behind that what each model said.
+    bytes: Vec<u8>,
+    answer_bytes: usize,
+    members: Vec<MemberTold>,
     back: SyncSender<Box<Question>>,
+}
+
+/// What one model said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemberTold {
+    /// Its place among those that the application lists.
+    pub place: usize,
+    /// Its part in the answer.
+    pub weight: f64,
+    /// When its output came, in ns after the query; `None` if it did not in time.
+    pub after_ns: Option<u64>,
+    /// The type of its output, and how many bytes that has.
+    pub output: Option<(TensorSpec, usize)>,
 }
 
 /// What a question came to.
@@ -94,14 +110,16 @@ impl Question {
         let (answered, back) = sync_channel(1);
         let question = Self {
             application,
-            matter: Matter::Prediction,
+            matter: Matter::Prediction { timeout_ns: None, explain: false },
             context: Context { key: ContextKey::APPLICATION, vector: Vector::NONE },
             input: Vec::new(),
             arrived_ns: 0,
             outcome: Answered::Ended,
             query_id: 0,
             confidence: None,
-            output: Vec::new(),
+            bytes: Vec::new(),
+            answer_bytes: 0,
+            members: Vec::new(),
             back: answered,
         };
         (Box::new(question), back)
@@ -122,12 +140,30 @@ impl Question {
 
     /// What it came to, with the output, or what is said of a default.
     pub fn answered(&self) -> (Answered, &[u8]) {
-        (self.outcome, &self.output)
+        (self.outcome, &self.bytes[..self.answer_bytes])
     }
 
     /// The id of the query that was answered, and the share of the models that agree.
     pub fn told(&self) -> (u64, Option<f64>) {
         (self.query_id, self.confidence)
+    }
+
+    /// What each model said that was asked, if that was to be told, and the bytes of their outputs,
+    /// one behind another.
+    pub fn explanation(&self) -> (&[MemberTold], &[u8]) {
+        (&self.members, &self.bytes[self.answer_bytes..])
+    }
+
+    fn keep(&mut self, ensemble: &Ensemble<'_>, arrived_ns: u64) {
+        self.confidence = ensemble.confidence;
+        for Member { arm, output, came_ns, weight } in ensemble.members {
+            let output = output.map(|(output, spec)| {
+                self.bytes.extend_from_slice(output.bytes());
+                (*spec, output.bytes().len())
+            });
+            let after_ns = came_ns.map(|came_ns| came_ns.saturating_sub(arrived_ns));
+            self.members.push(MemberTold { place: *arm, weight: *weight, after_ns, output });
+        }
     }
 
     fn answer(mut self: Box<Self>, outcome: Answered) {
@@ -173,7 +209,9 @@ impl Questions {
             return question.answer(Answered::Removed);
         }
         match question.matter {
-            Matter::Prediction => self.ask(now_ns, question, core, log),
+            Matter::Prediction { timeout_ns, explain } => {
+                self.ask(now_ns, question, (timeout_ns, explain), core, log);
+            }
             Matter::OfQuery(id, lesson) => {
                 self.tell(now_ns, question, (Target::Query(id), lesson), core, log);
             }
@@ -191,6 +229,7 @@ impl Questions {
         &mut self,
         now_ns: u64,
         question: Box<Question>,
+        (timeout_ns, explain): (Option<u64>, bool),
         core: &mut Core,
         log: Option<&mut LogWriter>,
     ) {
@@ -201,11 +240,10 @@ impl Questions {
         let reply_to = DIRECT | place as ReplyTo;
         let row = filled(&question, core);
         let bytes = bytes_of(&question);
-        let query =
-            |row| Admission { application, row, bytes, arrived_ns, timeout_ns: None, reply_to };
+        let query = |row| Admission { application, row, bytes, arrived_ns, timeout_ns, reply_to };
         // It may be answered at once.
         self.open[place] = Some(question);
-        let asking = Asking { key: key.bytes(), vector: vector.numbers(), explain: false };
+        let asking = Asking { key: key.bytes(), vector: vector.numbers(), explain };
         match row {
             Some((row, _)) => {
                 core.admit_with(now_ns, &query(row), &asking, &mut Logged { questions: self, log });
@@ -284,19 +322,21 @@ impl Sink for Questions {
         let place = usize::try_from(answer.reply_to & !DIRECT).expect("a place of the table");
         let mut question = self.open[place].take().expect("a query is answered once");
         self.free.push(place);
-        question.query_id = answer.query_id;
-        question.confidence = answer.ensemble.and_then(|ensemble| ensemble.confidence);
-        question.output.clear();
+        (question.query_id, question.confidence) = (answer.query_id, None);
+        question.bytes.clear();
+        question.members.clear();
         let outcome = match answer.outcome {
             Outcome::Prediction { output, spec } => {
-                question.output.extend_from_slice(output.bytes());
+                question.bytes.extend_from_slice(output.bytes());
                 Answered::Prediction(*spec)
             }
             Outcome::Default { reason, detail } => {
-                question.output.extend_from_slice(detail);
+                question.bytes.extend_from_slice(detail);
                 Answered::Default(reason)
             }
         };
+        question.answer_bytes = question.bytes.len();
+        answer.ensemble.into_iter().for_each(|ensemble| question.keep(ensemble, arrived_ns));
         question.answer(outcome);
         let queries = 1;
         self.replied.push(HandedOver {

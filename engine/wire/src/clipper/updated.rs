@@ -22,6 +22,9 @@ pub enum Learning {
     Unknown,
     /// The label is not of the kind of what the models say. Nothing is learned.
     OtherLabel,
+    /// The models would have to be asked again, and the numbers did not come that the policy looks
+    /// at. Nothing is learned.
+    NoContext,
     /// There is no room to ask the models again. Nothing is learned.
     Overloaded,
     /// The same: no model can be asked now.
@@ -38,7 +41,7 @@ pub struct Updated {
 
 impl Learning {
     /// In the order in which they are counted.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Learned,
         Self::Withdrawn,
         Self::Evaluating,
@@ -46,6 +49,7 @@ impl Learning {
         Self::Duplicate,
         Self::Unknown,
         Self::OtherLabel,
+        Self::NoContext,
         Self::Overloaded,
         Self::NotReady,
     ];
@@ -60,6 +64,7 @@ impl Learning {
             Self::Duplicate => "duplicate",
             Self::Unknown => "unknown",
             Self::OtherLabel => "other_label",
+            Self::NoContext => "no_context",
             Self::Overloaded => "overloaded",
             Self::NotReady => "not_ready",
         }
@@ -72,7 +77,7 @@ impl Learning {
             Self::Evaluating | Self::Late => Status::Accepted,
             Self::Duplicate => Status::Conflict,
             Self::Unknown => Status::NotFound,
-            Self::OtherLabel => Status::BadRequest,
+            Self::OtherLabel | Self::NoContext => Status::BadRequest,
             Self::Overloaded | Self::NotReady => Status::ServiceUnavailable,
         }
     }
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn what_became_of_an_update_has_a_code_of_http() {
         let codes = Learning::ALL.map(|learning| learning.status().code());
-        assert_eq!(codes, [200, 200, 202, 202, 409, 404, 400, 503, 503]);
+        assert_eq!(codes, [200, 200, 202, 202, 409, 404, 400, 400, 503, 503]);
     }
 
     #[test]
@@ -148,7 +153,7 @@ mod tests {
                 {"status": "late", "query_id": 3},
             ],
             "learned": 1, "withdrawn": 0, "evaluating": 0, "late": 2, "duplicate": 0, "unknown": 0,
-            "other_label": 0, "overloaded": 0, "not_ready": 0,
+            "other_label": 0, "no_context": 0, "overloaded": 0, "not_ready": 0,
         });
         assert_eq!(value, expected);
     }

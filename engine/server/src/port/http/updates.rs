@@ -84,5 +84,6 @@ fn learning(came: Came) -> Learning {
         // A reward out of range is refused before anything is told.
         Came::Label | Came::Reward => Learning::OtherLabel,
         Came::NotReady => Learning::NotReady,
+        Came::NoVector => Learning::NoContext,
     }
 }
