@@ -4,8 +4,8 @@
 //! - `miss`: a request that finds nothing, and the output that is kept for the next who ask: hash,
 //!   insertion of both, and eviction of others. `hit`: an output that is there, `join`: an
 //!   identical call under way.
-//! - `copy`: what the machine takes for the least of a miss: the input copied behind the one
-//!   before, around memory of the same size.
+//! - `copy`: the input alone, copied in the usual way behind the one before, around memory of the
+//!   same size: what a miss is measured by.
 //! - `cost_ns`: one of them, as a mean; beside it, as quantiles, of 32 each.
 //! - `memory_bytes`: all that the cache takes, of `allowed_bytes`; `entries_kept`: how many fit.
 

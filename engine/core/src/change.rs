@@ -269,7 +269,10 @@ impl Core {
         assert!(self.models[id].replicas.is_empty(), "a model is removed before its replicas");
         self.failure_news.retain(|model| *model != id);
         self.model_list.retain(|model| *model != id);
-        self.models.remove(id).map_or(Retired::Nothing, Retired::Model)
+        let Some(model) = self.models.remove(id) else { return Retired::Nothing };
+        // It is freed by another thread.
+        model.cache.iter().for_each(|cache| cache.settle());
+        Retired::Model(model)
     }
 
     fn remove_replica(&mut self, now_ns: u64, id: ReplicaId, sink: &mut impl Sink) -> Retired {

@@ -178,6 +178,11 @@ cutter_limits::limits! {
         CACHE_RECORD_PARTS: usize = 8, "parts";
         /// What an output is expected to take where the number of entries is decided.
         CACHE_EXPECTED_OUTPUT_BYTES: usize = 64, "bytes";
+        /// Memory of a cache beyond what a processor's own caches keep: large inputs are written
+        /// past those.
+        CACHE_STREAMED_BYTES_MIN: usize = 16 << 20, "bytes";
+        /// Inputs that are large in this sense.
+        CACHE_STREAMED_INPUT_BYTES_MIN: usize = 1 << 10, "bytes";
         /// One part in this many of the memory is for calls that wait for another's output.
         CACHE_WAITERS_PARTS: usize = 64, "parts";
         /// The most calls that wait for outputs of others at one time.

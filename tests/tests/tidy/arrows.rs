@@ -55,7 +55,7 @@ const ROOMS: &[Room] = &[
     room("cutter_machine", &["cutter_limits"], "the machine is below engine and tools"),
     room(
         "cutter_core",
-        &["cutter_limits", "cutter_tensor"],
+        &["cutter_limits", "cutter_lines", "cutter_tensor"],
         "the life of a query is pure: no ring, no bytes of a protocol, no clock",
     ),
     room(
@@ -63,6 +63,7 @@ const ROOMS: &[Room] = &[
         &["cutter_limits", "cutter_tensor"],
         "bytes are read and written without knowing who asks, and what comes of it",
     ),
+    room("cutter_lines", &[], "memory as it is written, whoever keeps what in it"),
     room("cutter_admin_api", &[], "who reads the admin port needs nothing of the engine"),
     room(
         "cutter_server",

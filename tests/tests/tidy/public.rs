@@ -6,9 +6,10 @@ use crate::crates::crates;
 use crate::words::{end_of_item, is_name, worded, words};
 
 /// Crates of which nobody outside of the repository is told.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "cutter_admin_api",
     "cutter_core",
+    "cutter_lines",
     "cutter_machine",
     "cutter_server",
     "cutter_tensor",

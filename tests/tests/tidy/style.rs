@@ -9,11 +9,12 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// How far above an access the comment about its partner may begin.
 const COMMENT_LINES_MAX: usize = 3;
 
-/// Where `unsafe` may be: shared memory, io_uring, the C library's allocator, what runs between
-/// fork and exec, the C ABI; and benches and tests, which attack or imitate those.
-const UNSAFE: [&str; 7] = [
+/// Where `unsafe` may be: shared memory, io_uring, the C library's allocator, lines of memory, what
+/// runs between fork and exec, the C ABI; and benches and tests, which attack or imitate those.
+const UNSAFE: [&str; 8] = [
     "container-sdk/protocol/",
     "container-sdk/c/",
+    "engine/lines/",
     "engine/machine/src/memory.rs",
     "engine/machine/src/uring/",
     "engine/server/src/control/spawn.rs",
@@ -22,10 +23,11 @@ const UNSAFE: [&str; 7] = [
 ];
 
 /// Rooms into which time is passed: the same code runs in worlds whose clock is a number.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "container-sdk/tensor/",
     "engine/admin-api/",
     "engine/core/",
+    "engine/lines/",
     "engine/wire/",
     "engine/server/src/config/",
     "engine/server/src/port/",

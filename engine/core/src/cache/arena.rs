@@ -8,7 +8,9 @@
 //!              the oldest                           where the next goes
 //! ```
 //!
-//! A record is its owner, its length, and its bytes in one piece. Nothing is taken out of the
+//! A record is its owner, its length, and its bytes in one piece. Large ones in much memory are
+//! whole lines of a processor's caches, and are written past those: when they are looked at again,
+//! no cache holds them any more. Nothing is taken out of the
 //! middle: the oldest is dropped, or it is moved to the head and is the youngest then. So there is
 //! nothing that could fall to pieces; memory that is not used lies between head and tail, and in
 //! one gap at most, where a record would not fit before the end.
@@ -16,10 +18,33 @@
 //! Invariants: what is used is the records and the gap. The tail never stands at a gap. A record
 //! can be moved however full the ring is: its own place is free for it.
 
+use cutter_lines::{LINE_BYTES, Lines};
+
 use crate::limits::CACHE_RECORD_PARTS;
 
-/// Records begin at multiples of this, which is also the length of what stands before the bytes.
+/// What stands before the bytes of a record.
+const MARK_BYTES: usize = 8;
+/// Records begin at multiples of this.
 const UNIT_BYTES: usize = 8;
+
+/// What records are whole numbers of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grain {
+    Word,
+    /// They are written past the processor's caches.
+    Line,
+}
+
+impl Grain {
+    /// What a record of so many bytes takes.
+    pub const fn record_bytes(self, bytes: usize) -> usize {
+        let grain_bytes = match self {
+            Self::Word => UNIT_BYTES,
+            Self::Line => LINE_BYTES,
+        };
+        (MARK_BYTES + bytes).next_multiple_of(grain_bytes)
+    }
+}
 
 /// Where a record is, in units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +75,8 @@ pub(super) struct Oldest {
 /// The memory of all inputs and outputs.
 #[derive(Debug)]
 pub(super) struct Arena {
-    memory: Box<[u8]>,
+    memory: Lines,
+    grain: Grain,
     head: usize,
     tail: usize,
     used: usize,
@@ -61,32 +87,27 @@ pub(super) struct Arena {
 
 impl Arena {
     /// With no more than so many bytes.
-    pub fn new(bytes_max: usize) -> Self {
-        // Not zeroes: memory that was written to is there, and costs no page faults later.
-        let memory = vec![u8::MAX; bytes_max / UNIT_BYTES * UNIT_BYTES].into();
-        Self { memory, head: 0, tail: 0, used: 0, gap: None }
+    pub fn new(bytes_max: usize, grain: Grain) -> Self {
+        let memory = Lines::new(bytes_max / LINE_BYTES, u8::MAX);
+        Self { memory, grain, head: 0, tail: 0, used: 0, gap: None }
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> usize {
-        self.memory.len()
-    }
-
-    /// What a record of so many bytes takes.
-    pub const fn record_bytes(bytes: usize) -> usize {
-        UNIT_BYTES + bytes.next_multiple_of(UNIT_BYTES)
+        self.memory.bytes()
     }
 
     /// Whether so many bytes are kept at all: one record must not drive out most others.
     #[inline]
     pub fn admits(&self, bytes: usize) -> bool {
-        bytes <= self.bytes() && Self::record_bytes(bytes) <= self.bytes() / CACHE_RECORD_PARTS
+        let most_bytes = self.bytes() / CACHE_RECORD_PARTS;
+        bytes <= self.bytes() && self.grain.record_bytes(bytes) <= most_bytes
     }
 
     /// Whether there is room for a record now.
     #[inline]
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.place_for(Self::record_bytes(bytes)).is_some()
+        self.place_for(self.grain.record_bytes(bytes)).is_some()
     }
 
     /// Puts a record at the head.
@@ -94,9 +115,16 @@ impl Arena {
     /// # Panics
     /// When there is no room.
     pub fn push(&mut self, owner: u32, bytes: &[u8]) -> At {
-        let at = self.take(Self::record_bytes(bytes.len()));
-        self.mark(at, owner, bytes.len());
-        self.memory[at + UNIT_BYTES..][..bytes.len()].copy_from_slice(bytes);
+        let at = self.take(self.grain.record_bytes(bytes.len()));
+        let mark = u64::from(narrow(bytes.len())) << u32::BITS | u64::from(owner);
+        match self.grain {
+            Grain::Word => {
+                let record = self.memory.get_mut(at..at + MARK_BYTES + bytes.len());
+                record[..MARK_BYTES].copy_from_slice(&mark.to_le_bytes());
+                record[MARK_BYTES..].copy_from_slice(bytes);
+            }
+            Grain::Line => self.memory.stream(at, mark.to_le_bytes(), bytes),
+        }
         At::of(at)
     }
 
@@ -104,7 +132,8 @@ impl Arena {
     #[inline]
     pub fn get(&self, at: At) -> &[u8] {
         let (_, bytes) = self.read_mark(at.byte());
-        &self.memory[at.byte() + UNIT_BYTES..][..bytes]
+        let from = at.byte() + MARK_BYTES;
+        self.memory.get(from..from + bytes)
     }
 
     /// The record at the tail.
@@ -113,7 +142,8 @@ impl Arena {
             return None;
         }
         let (owner, bytes) = self.read_mark(self.tail);
-        Some(Oldest { at: At::of(self.tail), owner, bytes: Self::record_bytes(bytes) })
+        let bytes = self.grain.record_bytes(bytes);
+        Some(Oldest { at: At::of(self.tail), owner, bytes })
     }
 
     /// Frees the record at the tail.
@@ -125,6 +155,15 @@ impl Arena {
             self.used -= self.bytes() - self.tail;
             (self.tail, self.gap) = (0, None);
         }
+        if self.grain == Grain::Line {
+            // Its mark is read when it is dropped in its turn, and no cache holds it.
+            self.memory.expect(self.tail);
+        }
+    }
+
+    /// Before another thread has it.
+    pub fn settle(&self) {
+        self.memory.settle();
     }
 
     /// Moves the record at the tail to the head.
@@ -178,7 +217,8 @@ impl Arena {
                 self.bytes() - at
             } else {
                 let (owner, bytes) = self.read_mark(at);
-                let record = Oldest { at: At::of(at), owner, bytes: Self::record_bytes(bytes) };
+                let bytes = self.grain.record_bytes(bytes);
+                let record = Oldest { at: At::of(at), owner, bytes };
                 records.push(record);
                 record.bytes
             };
@@ -193,14 +233,9 @@ impl Arena {
         if byte == self.bytes() { 0 } else { byte }
     }
 
-    fn mark(&mut self, at: usize, owner: u32, bytes: usize) {
-        let mark = u64::from(narrow(bytes)) << u32::BITS | u64::from(owner);
-        self.memory[at..at + UNIT_BYTES].copy_from_slice(&mark.to_le_bytes());
-    }
-
     #[expect(clippy::cast_possible_truncation, reason = "each half is meant")]
     fn read_mark(&self, at: usize) -> (u32, usize) {
-        let mark = self.memory[at..].first_chunk().expect("a record has a mark");
+        let mark = self.memory.get(at..at + MARK_BYTES).as_array().expect("a mark has a length");
         let mark = u64::from_le_bytes(*mark);
         (mark as u32, (mark >> u32::BITS) as usize)
     }
@@ -228,26 +263,27 @@ mod tests {
     }
 
     #[test]
-    fn its_bytes_are_whole_units_and_no_more_than_it_was_given() {
-        let arena = Arena::new(807);
-        assert_eq!((arena.bytes(), size_of_val(&*arena.memory)), (800, 800));
-        assert_eq!([0, 1, 8, 9].map(Arena::record_bytes), [8, 16, 16, 24]);
+    fn its_bytes_are_whole_lines_and_no_more_than_it_was_given() {
+        let arena = Arena::new(831, Grain::Word);
+        assert_eq!(arena.bytes(), 768);
+        assert_eq!([0, 1, 8, 9].map(|bytes| Grain::Word.record_bytes(bytes)), [8, 16, 16, 24]);
         assert_eq!([88, 89, usize::MAX].map(|bytes| arena.admits(bytes)), [true, false, false]);
+        assert_eq!([0, 56, 57].map(|bytes| Grain::Line.record_bytes(bytes)), [64, 64, 128]);
     }
 
     #[test]
     fn the_oldest_moves_to_the_head_even_if_all_is_used() {
-        let mut arena = Arena::new(48);
-        let at: Vec<At> = (0..3).map(|owner| arena.push(owner, &payload(owner, 5))).collect();
+        let mut arena = Arena::new(64, Grain::Word);
+        let at: Vec<At> = (0..4).map(|owner| arena.push(owner, &payload(owner, 5))).collect();
         assert!(!arena.has_room(0));
         assert_eq!(arena.move_oldest(), at[0], "its own place is the only one");
-        assert_eq!((owners(&arena), arena.used), (vec![1, 2, 0], 48));
+        assert_eq!((owners(&arena), arena.used), (vec![1, 2, 3, 0], 64));
         (0..).zip(at).for_each(|(owner, at)| assert_eq!(arena.get(at), payload(owner, 5)));
     }
 
     #[test]
     fn a_record_is_never_cut_by_the_end_and_the_gap_before_it_comes_back() {
-        let mut arena = Arena::new(64);
+        let mut arena = Arena::new(64, Grain::Word);
         arena.push(0, &payload(0, 16));
         arena.push(1, &payload(1, 16));
         arena.drop_oldest();
@@ -260,10 +296,11 @@ mod tests {
     proptest! {
         #[test]
         fn it_agrees_with_a_queue_of_records(
-            units in 8_usize..64,
-            steps in prop::collection::vec((0_u8..4, 0_usize..70), 0..400),
+            lines in 1_usize..12,
+            grain in prop::sample::select(vec![Grain::Word, Grain::Line]),
+            steps in prop::collection::vec((0_u8..4, 0_usize..150), 0..400),
         ) {
-            let mut arena = Arena::new(units * UNIT_BYTES);
+            let mut arena = Arena::new(lines * LINE_BYTES, grain);
             let mut queue: VecDeque<(At, u32, usize)> = VecDeque::new();
             for (owner, (step, bytes)) in (0..).zip(steps) {
                 if step < 2 && arena.has_room(bytes) {
@@ -278,7 +315,7 @@ mod tests {
                     prop_assert_eq!(arena.get(*at), payload(*owner, *bytes));
                 }
                 let records = queue.iter().map(|(at, owner, bytes)| {
-                    Oldest { at: *at, owner: *owner, bytes: Arena::record_bytes(*bytes) }
+                    Oldest { at: *at, owner: *owner, bytes: grain.record_bytes(*bytes) }
                 });
                 prop_assert_eq!(arena.records(), records.collect::<Vec<_>>());
                 prop_assert_eq!(arena.oldest(), arena.records().first().copied());

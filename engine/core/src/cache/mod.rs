@@ -128,8 +128,8 @@ impl<W: Copy, N: Default> Cache<W, N> {
         let waiter_bytes = Waiters::<W>::table_bytes(1);
         let entry_bytes = Slab::<Entry<N>, OfEntry>::table_bytes(1) + Index::table_bytes(1);
         let division = plan.divide(size_of::<Self>(), waiter_bytes, entry_bytes);
-        let Division { waiters, entries, arena_bytes } = division;
-        let arena = Arena::new(arena_bytes);
+        let Division { waiters, entries, arena_bytes, grain } = division;
+        let arena = Arena::new(arena_bytes, grain);
         let tables_bytes = waiters * waiter_bytes + entries * entry_bytes;
         let bytes = size_of::<Self>() + tables_bytes + arena.bytes();
         plan.stats.bytes.set(bytes as u64);
@@ -153,6 +153,11 @@ impl<W: Copy, N: Default> Cache<W, N> {
     /// All memory that it has taken.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// To be called before another thread has it, if it was used by this one.
+    pub fn settle(&self) {
+        self.arena.settle();
     }
 
     /// Brings the gauges up to date; they are not worth a store for every request.

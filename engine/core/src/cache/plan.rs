@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use crate::cache::CacheStats;
-use crate::cache::arena::Arena;
+use crate::cache::arena::Grain;
 use crate::limits::{
-    CACHE_BYTES_MAX, CACHE_BYTES_MIN, CACHE_EXPECTED_OUTPUT_BYTES, CACHE_WAITERS_MAX,
-    CACHE_WAITERS_PARTS,
+    CACHE_BYTES_MAX, CACHE_BYTES_MIN, CACHE_EXPECTED_OUTPUT_BYTES, CACHE_STREAMED_BYTES_MIN,
+    CACHE_STREAMED_INPUT_BYTES_MIN, CACHE_WAITERS_MAX, CACHE_WAITERS_PARTS,
 };
 
 /// What the cache of a model version is made of.
@@ -38,6 +38,7 @@ pub(super) struct Division {
     pub waiters: usize,
     pub entries: usize,
     pub arena_bytes: usize,
+    pub grain: Grain,
 }
 
 impl CachePlan {
@@ -57,9 +58,16 @@ impl CachePlan {
         let waiters = self.bytes_max / CACHE_WAITERS_PARTS / waiter_bytes;
         let waiters = waiters.clamp(1, CACHE_WAITERS_MAX);
         let left_bytes = self.bytes_max - fixed_bytes - waiters * waiter_bytes;
-        let input_bytes = Arena::record_bytes(self.input_bytes.min(left_bytes));
-        let output_bytes = Arena::record_bytes(CACHE_EXPECTED_OUTPUT_BYTES);
+        let grain = self.grain();
+        let input_bytes = grain.record_bytes(self.input_bytes.min(left_bytes));
+        let output_bytes = grain.record_bytes(CACHE_EXPECTED_OUTPUT_BYTES);
         let entries = (left_bytes / (entry_bytes + input_bytes + output_bytes)).max(1);
-        Division { waiters, entries, arena_bytes: left_bytes - entries * entry_bytes }
+        Division { waiters, entries, arena_bytes: left_bytes - entries * entry_bytes, grain }
+    }
+
+    fn grain(&self) -> Grain {
+        let is_streamed = self.bytes_max >= CACHE_STREAMED_BYTES_MIN
+            && self.input_bytes >= CACHE_STREAMED_INPUT_BYTES_MIN;
+        if is_streamed { Grain::Line } else { Grain::Word }
     }
 }

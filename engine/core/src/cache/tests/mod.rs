@@ -8,8 +8,9 @@ mod pays;
 
 use cutter_tensor::ElementType;
 
+use super::arena::Grain;
 use super::*;
-use crate::limits::{CACHE_BYTES_MIN, CACHE_PAYS_PARTS};
+use crate::limits::{CACHE_BYTES_MIN, CACHE_PAYS_PARTS, CACHE_STREAMED_BYTES_MIN};
 
 /// An SLO: the deadline of whoever asks at 0.
 const DUE_NS: u64 = 1_000_000;

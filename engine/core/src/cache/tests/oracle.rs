@@ -196,9 +196,11 @@ proptest! {
     fn it_agrees_with_a_map_whatever_its_size_and_its_hash(
         bytes_max in prop::sample::select(vec![64 << 10, 100_000, 1 << 20]),
         hash in 0..HASHES.len(),
+        grain in prop::sample::select(vec![Grain::Word, Grain::Line]),
         steps in steps(),
     ) {
         let mut world = World::new(bytes_max, HASHES[hash]);
+        world.cache.arena = Arena::new(world.cache.arena.bytes(), grain);
         let bytes = world.cache.bytes();
         for (number, step) in steps.into_iter().enumerate() {
             world.step(step);
