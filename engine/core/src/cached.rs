@@ -36,7 +36,8 @@ impl Core {
         let waiter = Waiting { call, query_id: query.id };
         let input = pool.row_mut(call.row, query.bytes as usize);
         let is_done = match cache.request(now_ns, input, waiter, query.due_ns) {
-            Found::Hit { output, spec, .. } => {
+            Found::Hit(entry) => {
+                let (output, spec) = cache.output(entry);
                 self.give_output(now_ns, call, OutputBytes::borrowed(output), spec, sink);
                 true
             }

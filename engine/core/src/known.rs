@@ -30,13 +30,14 @@ pub struct Known {
 impl Core {
     /// Whether a query with this input can go the short way now: its application takes queries, has
     /// no policy, and asks one model, whose cache is on and has the output. `before` is what was
-    /// known of the same input when it was seen last: if it still holds, nothing is searched.
+    /// known of the same input when it was seen last: if it still holds, nothing is searched, and
+    /// the input is not looked at.
     #[inline]
-    pub fn known(
+    pub fn known<'a>(
         &self,
         now_ns: u64,
         application: ApplicationId,
-        input: &[u8],
+        input: impl FnOnce() -> &'a [u8],
         before: Option<Known>,
     ) -> Option<Known> {
         let state = self.applications.get(application)?;
@@ -47,7 +48,7 @@ impl Core {
         let cache = self.models[model].cache.as_ref()?;
         let holds = |known: &Known| known.model == model && cache.is_known(now_ns, known.entry);
         before.filter(holds).or_else(|| {
-            let entry = cache.entry_of(now_ns, input)?;
+            let entry = cache.entry_of(now_ns, input())?;
             Some(Known { model, entry }).filter(holds)
         })
     }

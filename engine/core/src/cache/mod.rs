@@ -71,22 +71,14 @@ pub type Hash = fn(&[u8], u64) -> u128;
 
 /// What a request finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found<'a> {
-    /// The output of an entry, in bytes of this type.
-    Hit { entry: EntryId, output: &'a [u8], spec: &'a TensorSpec },
+pub enum Found {
+    /// The [`output`](Cache::output) of this entry.
+    Hit(EntryId),
     /// An identical call is under way: the waiter is told of its output.
     Joined,
     /// Nothing: the caller has it evaluated, for itself and for those who join.
     Miss(EntryId),
     /// Nothing, and nobody will be told: the caller has it evaluated for itself.
-    Bypassed,
-}
-
-/// The same, without the output.
-enum Way {
-    Hit(EntryId),
-    Joined,
-    Miss(EntryId),
     Bypassed,
 }
 
@@ -170,26 +162,18 @@ impl<W: Copy, N: Default> Cache<W, N> {
     /// [`Joined`](Found::Joined), which it does not if it is due before the call under way: that
     /// one may come too late for it.
     #[inline]
-    pub fn request(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Found<'_> {
-        match self.way(now_ns, input, waiter, deadline_ns) {
-            Way::Hit(entry) => {
-                let (output, spec) = self.hit(entry);
-                Found::Hit { entry, output, spec }
-            }
-            Way::Joined => {
+    pub fn request(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Found {
+        let found = self.find_or_lead(now_ns, input, waiter, deadline_ns);
+        match found {
+            Found::Hit(id) => self.count_hit(id),
+            Found::Joined => {
                 self.worth.save();
                 self.stats.joined.increment();
-                Found::Joined
             }
-            Way::Miss(id) => {
-                self.stats.misses.increment();
-                Found::Miss(id)
-            }
-            Way::Bypassed => {
-                self.stats.bypassed.increment();
-                Found::Bypassed
-            }
+            Found::Miss(_) => self.stats.misses.increment(),
+            Found::Bypassed => self.stats.bypassed.increment(),
         }
+        found
     }
 
     /// The output of an input, if it is there. Nobody waits for it, and it is not counted.
@@ -224,7 +208,8 @@ impl<W: Copy, N: Default> Cache<W, N> {
             "whoever requests what is known has asked whether it is"
         );
         self.worth.request();
-        self.hit(id)
+        self.count_hit(id);
+        self.output(id)
     }
 
     /// The output of an entry that is filled, which was found just now.
@@ -291,13 +276,13 @@ impl<W: Copy, N: Default> Cache<W, N> {
         Some(waiter)
     }
 
-    fn way(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Way {
+    fn find_or_lead(&mut self, now_ns: u64, input: &[u8], waiter: W, deadline_ns: u64) -> Found {
         if !self.worth.request() {
-            return Way::Bypassed;
+            return Found::Bypassed;
         }
         if !self.arena.admits(input.len()) {
             self.stats.too_large.increment();
-            return Way::Bypassed;
+            return Found::Bypassed;
         }
         let hash = self.hash_of(input);
         let Some(id) = self.find(hash, input) else { return self.lead(hash, input, deadline_ns) };
@@ -305,10 +290,10 @@ impl<W: Copy, N: Default> Cache<W, N> {
             return self.join(id, waiter, deadline_ns);
         }
         if self.is_fresh(now_ns, &self.entries[id]) {
-            return Way::Hit(id);
+            return Found::Hit(id);
         }
         if self.entries[id].is_held() {
-            return Way::Bypassed;
+            return Found::Bypassed;
         }
         self.stats.expired.increment();
         self.remove(id);
@@ -317,26 +302,25 @@ impl<W: Copy, N: Default> Cache<W, N> {
 
     /// A request is answered by an entry.
     #[inline]
-    fn hit(&mut self, id: EntryId) -> (&[u8], &TensorSpec) {
+    fn count_hit(&mut self, id: EntryId) {
         self.entries[id].is_used = true;
         self.worth.save();
         self.stats.hits.increment();
-        self.output(id)
     }
 
-    fn join(&mut self, id: EntryId, waiter: W, deadline_ns: u64) -> Way {
+    fn join(&mut self, id: EntryId, waiter: W, deadline_ns: u64) -> Found {
         let entry = &mut self.entries[id];
         if deadline_ns < entry.until_ns {
-            return Way::Bypassed;
+            return Found::Bypassed;
         }
         let joined = self.waiters.push(&mut entry.waiters, waiter, deadline_ns);
         entry.is_used |= joined.is_some();
-        joined.map_or(Way::Bypassed, |()| Way::Joined)
+        joined.map_or(Found::Bypassed, |()| Found::Joined)
     }
 
-    fn lead(&mut self, hash: [u64; 2], input: &[u8], deadline_ns: u64) -> Way {
+    fn lead(&mut self, hash: [u64; 2], input: &[u8], deadline_ns: u64) -> Found {
         if !self.index.has_room(tag(hash)) || !self.make_room(1, input.len()) {
-            return Way::Bypassed;
+            return Found::Bypassed;
         }
         let inserted = self.entries.insert(Entry {
             hash,
@@ -349,12 +333,12 @@ impl<W: Copy, N: Default> Cache<W, N> {
             is_used: false,
             note: N::default(),
         });
-        let Ok(id) = inserted else { return Way::Bypassed };
+        let Ok(id) = inserted else { return Found::Bypassed };
         let place = narrow(id.place());
         self.entries[id].input_at = self.arena.push(place, input);
         self.index.insert(tag(hash), place);
         self.entries_used += 1;
-        Way::Miss(id)
+        Found::Miss(id)
     }
 
     fn has_room_for_output(&mut self, bytes: usize) -> bool {

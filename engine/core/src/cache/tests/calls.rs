@@ -6,8 +6,8 @@ fn what_was_filled_is_found_with_its_type_and_nothing_else_is() {
     let id = lead(&mut cache, b"abc");
     assert_eq!(cache.fetch(0, b"abc"), None);
     assert!(cache.fill(0, id, b"out", &OUTPUT));
-    let hit = Found::Hit { entry: id, output: b"out", spec: &OUTPUT };
-    assert_eq!(cache.request(0, b"abc", 1, DUE_NS), hit);
+    assert_eq!(cache.request(0, b"abc", 1, DUE_NS), Found::Hit(id));
+    assert_eq!(cache.output(id), (&b"out"[..], &OUTPUT));
     assert_eq!(cache.fetch(0, b"abc"), Some((&b"out"[..], &OUTPUT)));
     for input in [&b"abd"[..], b"ab", b"abc\0", b""] {
         assert_eq!(cache.fetch(0, input), None);

@@ -29,7 +29,7 @@ fn cache() -> Cache<u32> {
 /// Asks, and answers at once if nobody else does. Says whether it was there.
 fn ask(cache: &mut Cache<u32>, input: &[u8]) -> bool {
     let found = cache.request(0, input, 0, DUE_NS);
-    let is_hit = matches!(found, Found::Hit { .. });
+    let is_hit = matches!(found, Found::Hit(_));
     if let Found::Miss(id) = found {
         assert!(cache.fill(0, id, &output(input), &OUTPUT));
     }

@@ -52,7 +52,7 @@ impl Memo {
     /// What is known of a body. If it is nothing, it is to be learned or forgotten next.
     pub(super) fn recall(&mut self, body: &[u8]) -> Recalled {
         match self.cache.request(0, body, (), u64::MAX) {
-            Found::Hit { entry, .. } => Recalled::Row(entry),
+            Found::Hit(entry) => Recalled::Row(entry),
             Found::Miss(entry) => Recalled::Nothing(Some(entry)),
             Found::Joined | Found::Bypassed => Recalled::Nothing(None),
         }

@@ -152,7 +152,7 @@ fn recall(
         Recalled::Nothing(new) => return Err(new),
     };
     let before = *memo.known_mut(entry);
-    let known = core.known(*arrived_ns, application, memo.row(entry), before);
+    let known = core.known(*arrived_ns, application, || memo.row(entry), before);
     *memo.known_mut(entry) = known;
     lists.brought = Brought::NOTHING;
     let slot = known.map_or_else(|| copied(application, memo.row(entry), core), Slot::Known);
