@@ -10,10 +10,10 @@
 //!
 //! A record is its owner, its length, and its bytes in one piece. Large ones in much memory are
 //! whole lines of a processor's caches, and are written past those: when they are looked at again,
-//! no cache holds them any more. Nothing is taken out of the
-//! middle: the oldest is dropped, or it is moved to the head and is the youngest then. So there is
-//! nothing that could fall to pieces; memory that is not used lies between head and tail, and in
-//! one gap at most, where a record would not fit before the end.
+//! no cache holds them any more. Nothing is taken out of the middle: the oldest is dropped, or it
+//! is moved to the head and is the youngest then. So there is nothing that could fall to pieces;
+//! memory that is not used lies between head and tail, and in one gap at most, where a record would
+//! not fit before the end.
 //!
 //! Invariants: what is used is the records and the gap. The tail never stands at a gap. A record
 //! can be moved however full the ring is: its own place is free for it.

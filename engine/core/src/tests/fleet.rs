@@ -173,11 +173,14 @@ impl Machine {
 
     /// How much later than usual the next batch is.
     fn delay_ns(&self) -> u64 {
-        let Some(total) = self.delays_ns.len().checked_sub(1) else { return 0 };
-        let mut random = self.random.get();
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if self.delays_ns.is_empty() {
+            return 0;
+        }
+        // Knuth's MMIX generator, of which the upper bits are the better.
+        let random = self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         self.random.set(random);
-        self.delays_ns[usize::try_from(random >> 33).expect("31 bits") % (total + 1)]
+        let which = usize::try_from(random >> 33).expect("31 bits") % self.delays_ns.len();
+        self.delays_ns[which]
     }
 }
 
