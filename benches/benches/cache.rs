@@ -5,7 +5,8 @@
 //!   insertion of both, and eviction of others. `hit`: an output that is there, `join`: an
 //!   identical call under way.
 //! - `copy`: the input alone, copied in the usual way behind the one before, around memory of the
-//!   same size: what a miss is measured by.
+//!   same size: what a miss is measured by. `stream`: the same past the processor's caches, as the
+//!   cache does it with large inputs.
 //! - `cost_ns`: one of them, as a mean; beside it, as quantiles, of 32 each.
 //! - `memory_bytes`: all that the cache takes, of `allowed_bytes`; `entries_kept`: how many fit.
 
@@ -22,6 +23,7 @@ use cutter_bench_support::processes::limit_time;
 use cutter_bench_support::report::{p50, print_note, print_ratio, print_table, write_json};
 use cutter_core::cache::{Cache, CachePlan, CacheStats, EntryId, Found};
 use cutter_core::limits::CACHE_PAYS_PARTS;
+use cutter_lines::{LINE_BYTES, Lines};
 use cutter_tensor::{ElementType, TensorSpec};
 use cutter_tools::floor::cores::pin;
 
@@ -55,6 +57,9 @@ struct Bench {
     /// Inputs are copied around it, from here on.
     ring: Vec<u8>,
     ring_at: usize,
+    /// The same past the caches.
+    lines: Lines,
+    lines_at: usize,
 }
 
 fn main() -> io::Result<()> {
@@ -66,16 +71,18 @@ fn main() -> io::Result<()> {
     print_table(&title, &measurements, &COLUMNS);
     print_note("aim for miss_3136: a cost under 500 ns");
     print_ratio(&measurements, ("miss_3136", "copy_3136"), ("p50", p50), "");
+    print_ratio(&measurements, ("stream_3136", "copy_3136"), ("p50", p50), "");
     write_json(&options, &measurements)
 }
 
-fn measure(input_bytes: usize) -> [Measurement; 4] {
+fn measure(input_bytes: usize) -> [Measurement; 5] {
     let mut bench = Bench::new(input_bytes);
-    let ways: [(&str, Way); 4] = [
+    let ways: [(&str, Way); 5] = [
         ("miss", Bench::misses),
         ("hit", Bench::hits),
         ("join", Bench::joins),
         ("copy", Bench::copies),
+        ("stream", Bench::streams),
     ];
     ways.map(|(name, way)| {
         let mut rounds = Rounds::new(&format!("{name}_{input_bytes}"));
@@ -110,7 +117,17 @@ impl Bench {
         });
         let inputs = vec![vec![0; input_bytes]; BATCH];
         let ring = vec![u8::MAX; MEMORY_BYTES];
-        let mut bench = Self { cache, stats, inputs, number: 0, recalled: 0, ring, ring_at: 0 };
+        let mut bench = Self {
+            cache,
+            stats,
+            inputs,
+            number: 0,
+            recalled: 0,
+            ring,
+            ring_at: 0,
+            lines: Lines::new(MEMORY_BYTES / LINE_BYTES, u8::MAX),
+            lines_at: 0,
+        };
         while bench.stats.evicted.get() == 0 {
             bench.renew();
             let ids = bench.lead();
@@ -202,6 +219,22 @@ impl Bench {
                 bench.ring_at += input.len();
             }
             black_box(&bench.ring);
+        };
+        self.time(Self::renew, run, |_, ()| ())
+    }
+
+    fn streams(&mut self) -> Round {
+        let run = |bench: &mut Self| {
+            for input in &bench.inputs {
+                let mark = [0; 8];
+                let bytes = (mark.len() + input.len()).next_multiple_of(LINE_BYTES);
+                if bench.lines_at + bytes > bench.lines.bytes() {
+                    bench.lines_at = 0;
+                }
+                bench.lines.stream(bench.lines_at, mark, black_box(input));
+                bench.lines_at += bytes;
+            }
+            black_box(&bench.lines);
         };
         self.time(Self::renew, run, |_, ()| ())
     }

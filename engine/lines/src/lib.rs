@@ -1,9 +1,9 @@
 //! Memory in whole lines of a processor's caches, that can be written past them.
 //!
 //! What is written in the usual way is first read, line by line, although all of it is written
-//! over. Where much is written that nobody reads soon, to memory that no cache holds any more, this
-//! reading takes more than half of the time. [`Lines::stream`] writes whole lines and reads none;
-//! nor does it drive out what the caches hold.
+//! over. Where much is written that nobody reads soon, to memory that no cache holds any more, that
+//! is much of the time (`--bench cache`: `copy` beside `stream`). [`Lines::stream`] writes whole
+//! lines and reads none; nor does it drive out what the caches hold.
 //!
 //! ```text
 //!   usual    memory ──read──▸ cache ◂── bytes         streamed              bytes

@@ -175,8 +175,12 @@ impl Learner {
         numbers.unwrap_or_default()
     }
 
-    /// Whether the policy can look at an input of which this is known.
+    /// Whether the policy can look at an input of which this is known. One that only watches does
+    /// not look.
     pub(super) fn admits(&mut self, vector: &Vector) -> bool {
+        if matches!(self.plan.mode, Mode::LogOnly { .. }) {
+            return true;
+        }
         let (_, state) = self.contexts.state(&ContextKey::APPLICATION);
         let servable = Models::first(self.plan.models);
         self.plan.policy.choose(state, &Ask { servable, context: vector.numbers() }).is_ok()

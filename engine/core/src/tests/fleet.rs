@@ -1,12 +1,12 @@
 //! Simulated replicas: containers that serve one batch after another in simulated time.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 
 use cutter_tensor::{Item, OutputBytes};
 
 use crate::ItemResults;
 use crate::ids::ReplicaId;
+use crate::policy::Random;
 
 /// What a query's input does to the container that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub struct Machine {
     pub per_byte_ns: u64,
     /// One of these, at random, is added to each batch.
     pub delays_ns: Vec<u64>,
-    random: Cell<u64>,
+    random: Random,
     pub tickets: VecDeque<Ticket>,
     pub lives_lost: u32,
 }
@@ -136,7 +136,7 @@ impl Machine {
             pace_percent: 100,
             per_byte_ns: 0,
             delays_ns: Vec::new(),
-            random: Cell::new(7),
+            random: Random::new(7),
             tickets: VecDeque::new(),
             lives_lost: 0,
         }
@@ -166,21 +166,19 @@ impl Machine {
         std::mem::take(&mut self.tickets)
     }
 
-    pub fn service_ns(&self, items: usize, bytes: u64) -> u64 {
+    pub fn service_ns(&mut self, items: usize, bytes: u64) -> u64 {
         let usual_ns = self.plan.service.of(items) + self.per_byte_ns * bytes;
         usual_ns * self.pace_percent / 100 + self.delay_ns()
     }
 
     /// How much later than usual the next batch is.
-    fn delay_ns(&self) -> u64 {
+    fn delay_ns(&mut self) -> u64 {
         if self.delays_ns.is_empty() {
             return 0;
         }
-        // Knuth's MMIX generator, of which the upper bits are the better.
-        let random = self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        self.random.set(random);
-        let which = usize::try_from(random >> 33).expect("31 bits") % self.delays_ns.len();
-        self.delays_ns[which]
+        let place = self.random.uniform() * self.delays_ns.len() as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place")]
+        self.delays_ns[place as usize]
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::{Target, Update, Updated};
 use super::*;
 use crate::feedback::{Lesson, Truth, Vector};
-use crate::policy::{BetaThompson, EpsilonGreedy, Exp4};
+use crate::policy::{BetaThompson, EpsilonGreedy, Exp4, LinUcb};
 
 pub(super) fn label(number: f64) -> Lesson {
     Lesson::Label(Truth::number(number, number.to_string().as_bytes()))
@@ -208,6 +208,21 @@ fn an_input_that_was_not_asked_is_evaluated_and_nobody_is_answered() {
     );
     assert_eq!(world.stats.feedback.evaluated.get(), 1);
     assert_eq!(world.tell_input(8, Lesson::Reward(1.0)), Updated::Unknown);
+    world.assert_empty();
+}
+
+#[test]
+fn without_the_numbers_that_its_policy_looks_at_no_input_is_evaluated_but_for_the_log() {
+    let looking = || Setup { policy: Box::new(LinUcb::new(2, 1.0, 0.0).unwrap()), ..hedge(2) };
+    let mut world = World::new(looking());
+    assert_eq!(world.tell_input(9, label(2.0)), Updated::NoVector);
+    assert_eq!(world.stats.feedback.unusable.get(), 1);
+    world.assert_empty();
+    let mode = Mode::LogOnly { baseline: 0 };
+    let mut world = World::new(Setup { mode, ..looking() });
+    assert_eq!(world.tell_input(9, label(2.0)), Updated::Evaluating);
+    [2.0, 1.0].iter().enumerate().for_each(|(model, said)| world.answer(model, *said));
+    assert_eq!(world.heard.noted.len(), 1, "it is logged");
     world.assert_empty();
 }
 

@@ -61,22 +61,23 @@ impl World {
             let mut queries = ticket.queries.iter();
             probe == Some(input) || queries.any(|n| self.input_at(*n, machine.model) == input)
         };
-        let (life, service_ns) = (machine.life, self.service_ns(replica));
-        if has(Input::Kills) {
+        let (life, kills, hangs) = (machine.life, has(Input::Kills), has(Input::Hangs));
+        let service_ns = self.service_ns(replica);
+        if kills {
             self.schedule(self.now_ns + service_ns / 2, Event::Killed { replica, life });
-        } else if !has(Input::Hangs) {
+        } else if !hangs {
             self.schedule(self.now_ns + service_ns, Event::Done { replica, life });
         }
     }
 
     /// What the batch at the front of a machine takes.
-    fn service_ns(&self, replica: usize) -> u64 {
-        let machine = &self.machines[replica];
-        let Some(ticket) = machine.tickets.front() else { return 0 };
+    fn service_ns(&mut self, replica: usize) -> u64 {
+        let Some(ticket) = self.machines[replica].tickets.front() else { return 0 };
         let bytes = ticket.queries.iter().map(|number| {
             let application = self.oracle.queries[*number].application;
             u64::from(self.control.input_bytes(application))
         });
-        machine.service_ns(ticket.items(), bytes.sum())
+        let (items, bytes) = (ticket.items(), bytes.sum());
+        self.machines[replica].service_ns(items, bytes)
     }
 }
