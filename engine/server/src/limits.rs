@@ -261,7 +261,9 @@ cutter_limits::limits! {
         LOSS_RANGE_MIN: f64 = 1e-9, "of what models say";
         /// The share of calls that may be sent twice where none is named.
         HEDGE_SHARE_DEFAULT: f64 = 0.05, "of all calls";
-        /// The largest share of calls that may be sent twice.
+        /// The smallest share of calls that may be sent twice.
+        HEDGE_SHARE_MIN: f64 = 0.001, "of all calls";
+        /// The largest.
         HEDGE_SHARE_MAX: f64 = 0.5, "of all calls";
         /// Numbers that a program's own policy may be given.
         PARAMETERS_MAX: usize = 64, "numbers";
@@ -488,6 +490,7 @@ const _: () = {
     assert!(FEEDBACK_WINDOW_DEFAULT <= FEEDBACK_WINDOW_MAX);
     assert!(CONTEXTS_DEFAULT <= CONTEXTS_MAX);
     assert!(0.0 < LOSS_RANGE_MIN && LOSS_RANGE_MIN <= NUMBER_MAX);
+    assert!(0.0 < HEDGE_SHARE_MIN && HEDGE_SHARE_MIN <= HEDGE_SHARE_DEFAULT);
     assert!(HEDGE_SHARE_DEFAULT <= HEDGE_SHARE_MAX && HEDGE_SHARE_MAX <= 1.0);
 };
 

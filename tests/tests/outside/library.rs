@@ -6,7 +6,7 @@ use std::time::Duration;
 use cutter_core::feedback::{Lesson, Truth};
 use cutter_core::stats::Reason;
 use cutter_server::asker::{AskError, Asker, Learning, Query, Reply, Said, Whom};
-use cutter_server::config::Config;
+use cutter_server::config::{self, Config};
 use cutter_server::server::{Host, Server};
 use cutter_tests::{Client, Process, application, binary, command, eventually, model};
 use serde_json::Value;
@@ -128,6 +128,29 @@ fn what_cannot_be_asked_is_refused_with_its_reason() {
     server.join().unwrap();
     assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Ended);
     assert_eq!(asker.ask(&bytes([1.0; 4])).unwrap_err(), AskError::Ended);
+}
+
+#[test]
+fn an_application_that_cannot_be_is_refused_and_the_others_go_on() {
+    let (mut server, folder) = start(2_000, &["sum"]);
+    let body = application("late", FLOATS, 2_000, "m", "rows = 64") + &model("m", &["sum"], "");
+    let settings = || {
+        let text = format!("[server]\nadmin = \"127.0.0.1:0\"\n{body}");
+        Config::from_toml(&text, folder.path(), "t").unwrap().0.applications.remove(0)
+    };
+    for asked in [0, 1_000] {
+        let refused = server.changes().add_application(settings(), asked).unwrap_err().to_string();
+        let due = "is to ask up to {} models; give a number from 1 to 32";
+        assert!(refused.ends_with(&due.replace("{}", &asked.to_string())), "{refused}");
+    }
+    for rows_at_start in [0, 65] {
+        let settings = config::Application { rows_at_start, ..settings() };
+        let refused = server.changes().add_application(settings, 1).unwrap_err().to_string();
+        assert!(refused.ends_with("of 64 rows at its start; give a number from 1 to 64"));
+    }
+    assert!(server.asker("sums").unwrap().ask(&bytes([1.0; 4])).is_ok());
+    server.stop();
+    server.join().unwrap();
 }
 
 /// An application that learns whether the sum or the first of the floats is meant.

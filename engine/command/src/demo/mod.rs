@@ -40,7 +40,7 @@ use cutter_server::config::{ConfigErrors, Listen};
 use cutter_server::counted::Counted;
 use cutter_server::server::{Host, Server, StartError};
 use cutter_tools::admin::{AdminClient, AdminError, Sampler, Window};
-use cutter_tools::arrivals::{Arrivals, Schedule};
+use cutter_tools::arrivals::{Arrivals, ArrivalsError, Schedule};
 use cutter_tools::bodies::{self, BodiesError, BodyOptions, Input, Protocol, Questions};
 use cutter_tools::digits::{DIGITS_FILE, Digits, DigitsError, Softmax, SoftmaxError, WEIGHTS_FILE};
 use cutter_tools::floor::{self, Effort};
@@ -91,6 +91,8 @@ pub enum DemoError {
     NotReady { last: String },
     #[error("ended before the first query")]
     Interrupted,
+    #[error("so much cannot be replayed: {0}")]
+    Arrivals(#[from] ArrivalsError),
     #[error("the digits cannot be asked: {0}")]
     Bodies(#[from] BodiesError),
     #[error("the replay failed: {0}")]
@@ -120,6 +122,7 @@ pub enum DemoError {
 /// Runs the demo and prints what came of it. An error also when a prediction was not what the same
 /// weights give offline, or when a query ended in an error.
 pub fn run(options: &Options) -> Result<(), DemoError> {
+    let schedule = schedule(options)?;
     let line = ProgressLine::new();
     line.show("building the containers");
     let programs = container::find();
@@ -132,7 +135,7 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     let stamp = options.report.as_ref().map(|_| take_stamp(&line)).transpose()?;
 
     let mut server = Server::start(config, Host::default())?;
-    let measured = measure(&server, options, cores, &progress, &line);
+    let measured = measure(&server, options, schedule, cores, &progress, &line);
     line.clear();
     server.stop();
     let ended = server.join();
@@ -178,9 +181,23 @@ fn choose_cores(allowed: &[usize]) -> Cores {
     }
 }
 
+fn arrivals(options: &Options) -> Arrivals {
+    Arrivals::Constant { rate_qps: f64::from(options.rate) }
+}
+
+fn queries(options: &Options) -> u64 {
+    u64::from(options.rate) * u64::from(options.seconds)
+}
+
+/// When each query is sent.
+fn schedule(options: &Options) -> Result<Schedule, ArrivalsError> {
+    Schedule::new(&arrivals(options), None, Some(queries(options)), 0)
+}
+
 fn measure(
     server: &Server,
     options: &Options,
+    schedule: Schedule,
     cores: Cores,
     progress: &Progress,
     line: &ProgressLine,
@@ -190,15 +207,11 @@ fn measure(
     };
     let target = format!("http://{address}/{}/predict", serving::APPLICATION);
     let (questions, known) = questions(&target)?;
-    let rate_qps = u64::from(options.rate);
-    let queries = rate_qps * u64::from(options.seconds);
-    let arrivals = Arrivals::Constant { rate_qps: f64::from(options.rate) };
-    let schedule = Schedule::new(&arrivals, None, Some(queries), 0);
     let plan = Plan {
         address: Address::Tcp(*address),
         questions,
         check: Check::Clipper,
-        pace: Pace::Open(schedule.expect("the options are within the limits")),
+        pace: Pace::Open(schedule),
         connections: connections_for(f64::from(options.rate)),
         pipeline: 1,
         time_limit_ns: ANSWER_NS_MAX,
@@ -210,11 +223,12 @@ fn measure(
     wait_until_ready(&plan, admin, progress)?;
     let before = admin.stats()?;
     let sampler = Sampler::start(admin, SAMPLE_PERIOD_MS)?;
-    let (recording, limits) = replay_and_watch(&plan, queries, &server.counted(), progress, line)?;
+    let (recording, limits) =
+        replay_and_watch(&plan, queries(options), &server.counted(), progress, line)?;
     let engine = Some(sampler.stop(recording.start_ns)?);
     let window = Window::between(&before, &admin.stats()?);
     let window = window.ok_or(AdminError::Restarted { address: admin.address() })?;
-    let reading = reading(&plan, target, &arrivals);
+    let reading = reading(&plan, target, &arrivals(options));
     let result = LoadResult { engine, ..analyse(&recording, reading) };
     let queries_of_each = u64::from(options.learn);
     let show = |text: &str| line.show(text);
@@ -224,8 +238,8 @@ fn measure(
     let report = Report {
         cores,
         connections: plan.connections,
-        rate_qps,
-        planned: queries,
+        rate_qps: u64::from(options.rate),
+        planned: queries(options),
         tally: Tally::of(&recording, &known),
         doubts: result.validity.reasons.clone(),
         stages: stage_times(&window),
@@ -394,6 +408,14 @@ impl ProgressLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_queries_than_can_be_planned_are_refused_before_anything_is_started() {
+        let (json, report) = (None, None);
+        let options = Options { seconds: 3_600, rate: 10_000, learn: 1, json, report };
+        let refused = run(&options).unwrap_err();
+        assert!(matches!(refused, DemoError::Arrivals(ArrivalsError::TooMany { .. })), "{refused}");
+    }
 
     #[test]
     fn client_and_model_share_a_core_where_there_are_two() {

@@ -216,6 +216,9 @@ fn usable_of(
     if asked.iter().any(|model| !servable.contains(model) && propensities[model] < 1.0) {
         return Err(|out| &mut out.of_unknown_servable_set);
     }
+    if said.len() != models {
+        return Err(|out| &mut out.of_other_models);
+    }
     let teaches = |losses: &[Option<f64>]| {
         let are_losses = losses.iter().flatten().all(|loss| (0.0..=1.0).contains(loss));
         let is_known = |model: usize| losses[model].is_some();

@@ -330,7 +330,7 @@ keys! {
             default "`{}`", bool::default();
 
         /// The largest share of calls that are sent twice.
-        hedge_share: Decimal(0.0, limits::HEDGE_SHARE_MAX);
+        hedge_share: Decimal(limits::HEDGE_SHARE_MIN, limits::HEDGE_SHARE_MAX);
             default "`{}`", limits::HEDGE_SHARE_DEFAULT;
     }
 

@@ -58,6 +58,16 @@ pub enum ChangeError {
          it anew for more (at most {LINKS_MAX})"
     )]
     Links { application: String, asked: usize, most: usize },
+    #[error(
+        "application {application} is to ask up to {asked} models; give a number from 1 to \
+         {LINKS_MAX}"
+    )]
+    LinksMax { application: String, asked: usize },
+    #[error(
+        "application {application} is to have {at_start} of {rows} rows at its start; give a \
+         number from 1 to {rows}"
+    )]
+    RowsAtStart { application: String, at_start: u32, rows: u32 },
     #[error("model {name} is named twice")]
     Twice { name: String },
     #[error(
@@ -233,7 +243,13 @@ pub fn add_application(
     if registry.application_named(&settings.name).is_some() {
         return Err(ChangeError::ApplicationThere { name: name() });
     }
+    if !(1..=LINKS_MAX).contains(&links_max) {
+        return Err(ChangeError::LinksMax { application: name(), asked: links_max });
+    }
     let (rows, at_start) = (settings.rows, settings.rows_at_start);
+    if !(1..=rows).contains(&at_start) {
+        return Err(ChangeError::RowsAtStart { application: name(), at_start, rows });
+    }
     let created = pool::create(rows, settings.row_stride(), at_start);
     let (pool, descriptor) =
         created.map_err(|source| ChangeError::Pool { application: name(), source })?;

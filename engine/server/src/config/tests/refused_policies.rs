@@ -205,15 +205,21 @@ fn what_is_said_of_outputs_and_rewards_and_cannot_be_is_refused() {
 
 #[test]
 fn what_is_said_of_learning_and_hedging_and_cannot_be_is_refused() {
-    check_policy(&[(
-        "feedback_wait_us = 999\nfeedback_window = 4194305\nseed = -1\ncontexts = 1048577\n\
+    check_policy(&[
+        (
+            "hedge = true\nhedge_share = 0",
+            "c:13:15: `hedge_share` of it is 0.0; expected a number from 0.001 to 0.5",
+        ),
+        (
+            "feedback_wait_us = 999\nfeedback_window = 4194305\nseed = -1\ncontexts = 1048577\n\
          hedge_share = 0.6",
-        "c:12:20: `feedback_wait_us` of it is 999; expected 1000 to 86400000000\n\
+            "c:12:20: `feedback_wait_us` of it is 999; expected 1000 to 86400000000\n\
          c:13:19: `feedback_window` of it is 4194305; expected 16 to 4194304\n\
          c:14:8: `seed` of it is -1; expected 0 to 18446744073709551615\n\
          c:15:12: `contexts` of it is 1048577; expected 0 to 1048576\n\
-         c:16:15: `hedge_share` of it is 0.6; expected a number from 0 to 0.5",
-    )]);
+         c:16:15: `hedge_share` of it is 0.6; expected a number from 0.001 to 0.5",
+        ),
+    ]);
 }
 
 #[test]
