@@ -24,6 +24,7 @@ use crate::deadlines::NEVER_NS;
 use crate::ids::{ApplicationId, ModelId, ReplicaId};
 use crate::model::{Model, Room};
 use crate::replica::Replica;
+use crate::selection::Learner;
 
 /// One step.
 #[derive(Debug)]
@@ -85,6 +86,17 @@ pub enum Retired {
     Replica(Box<Replica>),
     Links(Box<Links>, Vec<NewRoom>),
     Limits(Vec<(ReplicaId, BatchLimit)>),
+}
+
+impl Retired {
+    /// Who has learned, and does not any more.
+    pub fn learner(&mut self) -> Option<&mut Learner> {
+        match self {
+            Self::Links(links, _) => links.learner.as_deref_mut(),
+            Self::Application(application) => application.selector.as_mut()?.learner.as_deref_mut(),
+            Self::Nothing | Self::Model(_) | Self::Replica(_) | Self::Limits(_) => None,
+        }
+    }
 }
 
 /// A change is done.

@@ -21,7 +21,11 @@ fn start(slo_ms: u32, model_words: &[&str]) -> (Server, tempfile::TempDir) {
 }
 
 fn start_serving(body: &str) -> (Server, tempfile::TempDir) {
-    let text = format!("[server]\nadmin = \"127.0.0.1:0\"\nstate = \"none\"\n{body}");
+    start_serving_in("\"none\"", body)
+}
+
+fn start_serving_in(state: &str, body: &str) -> (Server, tempfile::TempDir) {
+    let text = format!("[server]\nadmin = \"127.0.0.1:0\"\nstate = {state}\n{body}");
     let folder = tempfile::tempdir().expect("temporary files can be made");
     let (mut config, _) = Config::from_toml(&text, folder.path(), "t").expect("it is right");
     config.server.query.clear();
@@ -160,7 +164,7 @@ fn start_learning() -> (Server, tempfile::TempDir) {
         + &application("plain", FLOATS, 2_000, "sum", "rows = 64")
         + &model("sum", &["sum"], "")
         + &model("first", &["slow", "0"], "");
-    let (server, folder) = start_serving(&body);
+    let (server, folder) = start_serving_in(state, &body);
     eventually("both models are ready", || {
         let readiness = Client::tcp(server.admin()).get("/readyz").json();
         (readiness["status"] == "ready").then_some(())
@@ -195,6 +199,35 @@ fn each_context_learns_from_what_its_own_answers_were_worth() {
     }
     assert_eq!(ask_for(&mut asker, "ann").0, 10.0);
     assert_eq!(ask_for(&mut asker, "bob").0, 1.0);
+    server.stop();
+    server.join().unwrap();
+}
+
+#[test]
+fn what_was_learned_a_moment_ago_is_there_when_the_models_are_linked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.redb");
+    let (mut server, _folder) = start_learning_in(&format!("{:?}", state.to_str().unwrap()));
+    let mut asker = server.asker("means").unwrap();
+    let weights = |asker: &mut Asker, user: &str| {
+        let (whom, input) = (Whom { key: user.as_bytes(), vector: &[] }, bytes(INPUT));
+        let query = Query { explain: true, whom, ..Query::of(&input) };
+        let reply = asker.ask_with(&query).unwrap();
+        let Reply::Prediction { explanation, .. } = reply else { panic!("{reply:?}") };
+        explanation.iter().map(|said| said.weight).collect::<Vec<f64>>()
+    };
+    for round in 0..3 {
+        for (user, meant) in [("", 10), ("ann", 1)] {
+            let (_, query_id) = ask_for(&mut asker, user);
+            assert_eq!(asker.learn(query_id, label(meant)), Ok(Learning::Learned));
+        }
+        let learned = weights(&mut asker, "ann");
+        assert!(learned[1] > 0.5, "{round}: {learned:?}");
+        server.changes().link("means", &["first", "sum"]).unwrap();
+        server.changes().link("means", &["sum", "first"]).unwrap();
+        eventually("it is loaded", || (weights(&mut asker, "ann") == learned).then_some(()));
+    }
+    server.changes().remove_application("means").unwrap();
     server.stop();
     server.join().unwrap();
 }

@@ -22,6 +22,19 @@ pub trait Storage {
     fn answer(&mut self, take: impl FnOnce(Series, &ContextKey, Option<&[u8]>)) -> bool;
 }
 
+impl Learner {
+    /// Gives all that no storage has yet: it learns nothing any more.
+    pub fn leave(&mut self, mut save: impl FnMut(Series, &ContextKey, &[u8])) {
+        let Some(series) = self.plan.series else { return };
+        while self.contexts.counts().changed > 0 {
+            self.contexts.save(u64::MAX, |key, state| {
+                save(series, key, state);
+                true
+            });
+        }
+    }
+}
+
 impl Core {
     /// Takes what a storage has answered, and asks it and gives it what is due.
     pub fn exchange(&mut self, now_ns: u64, storage: &mut impl Storage) {

@@ -17,8 +17,9 @@
 
 use std::rc::Rc;
 
-use cutter_core::Change;
+use cutter_core::contexts::Series;
 use cutter_core::ids::ModelId;
+use cutter_core::{Change, Retired};
 use cutter_machine::clock::monotonic_ns;
 use cutter_protocol::engine::PoolChange;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -275,7 +276,22 @@ async fn link(shared: &Rc<Shared>, name: &str, models: &[String]) -> Result<(), 
     for (model, pool) in planned.maps {
         shared.change_pool(model, PoolChange::Map { pool }).await;
     }
-    shared.change(planned.step).await.map(drop)
+    let retired = shared.change(planned.step).await?;
+    leave(&shared.registry(), retired, planned.ended);
+    Ok(())
+}
+
+/// What is not stored yet of what was learned is stored, and the series then forgotten. Not before
+/// the engine thread has given up who learned: what that asks the store of a series that is
+/// forgotten would begin anew.
+fn leave(registry: &Registry, mut retired: Retired, ended: Option<Series>) {
+    let Some(store) = &registry.run.store else { return };
+    if let Some(learner) = retired.learner() {
+        learner.leave(|series, key, state| store.save(series, key, state));
+    }
+    if let Some(series) = ended {
+        store.forget(series);
+    }
 }
 
 fn switch_arm(shared: &Shared, name: &str, model: &str, on: bool) -> Result<(), ChangeError> {
@@ -298,8 +314,9 @@ async fn remove_application(shared: &Rc<Shared>, name: &str) -> Result<(), Chang
         shared.change_pool(model, PoolChange::Unmap { pool }).await;
     }
     let retired = shared.change(Change::RemoveApplication(application).into()).await?;
-    shared.registry().applications.remove(application);
-    drop(retired);
+    let mut registry = shared.registry();
+    let removed = registry.applications.remove(application);
+    leave(&registry, retired, removed.and_then(|entry| entry.series));
     Ok(())
 }
 

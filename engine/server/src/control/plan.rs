@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use cutter_core::cache::CachePlan;
+use cutter_core::contexts::Series;
 use cutter_core::ids::{ApplicationId, ModelId};
 use cutter_core::limits::{
     APPLICATIONS_MAX, CACHE_PAYS_PARTS, LINKS_MAX, MODELS_MAX, REPLICAS_TOTAL_MAX,
@@ -128,6 +129,9 @@ pub struct LinkPlan {
     /// Whose rows the replicas of a model are to read that could not before: which model, and at
     /// which place of their pool tables.
     pub maps: Vec<(ModelId, u32)>,
+    /// What the application has learned so far of other models, and learns no more when the engine
+    /// thread has linked these.
+    pub ended: Option<Series>,
 }
 
 /// Adds a model version with its replicas, which are yet to be started.
@@ -311,19 +315,16 @@ pub fn link(
     let entry = &mut registry.applications[application];
     entry.links = models.to_vec();
     let mut links = Box::new(Links { models: links, ..Links::default() });
-    let mut header = None;
+    let (mut header, mut ended) = (None, None);
     if let Some(made) = learner {
-        let before = std::mem::replace(&mut entry.series, made.series);
+        ended = std::mem::replace(&mut entry.series, made.series);
         entry.selection = Some(made.stats);
         entry.arms_off = made.off;
         (links.learner, header) = (Some(made.learner), Some(made.header));
-        if let (Some(store), Some(series)) = (&registry.run.store, before) {
-            store.forget(series);
-        }
     }
     let change = Change::Link { application, links, rooms };
     let endpoint = Some(endpoint(registry, application));
-    Ok(LinkPlan { step: Step { change, endpoint, header }, maps })
+    Ok(LinkPlan { step: Step { change, endpoint, header }, maps, ended })
 }
 
 /// Who is to choose among these models, if the application has a policy and they are others than

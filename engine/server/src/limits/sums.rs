@@ -244,7 +244,7 @@ fn learned(config: &Config) -> Vec<Holder> {
     for Application { name, models, policy, .. } in &config.applications {
         let Some(policy) = policy else { continue };
         // It was made when the text was read.
-        let Ok(made) = policy.plan.build() else { continue };
+        let Ok(made) = policy.plan.build_for(models.len()) else { continue };
         let size = LearnerSize {
             numbers: policy.plan.numbers(),
             contexts: policy.learning.contexts,

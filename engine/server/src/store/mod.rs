@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use cutter_core::contexts::Series;
+use cutter_core::contexts::{ContextKey, Series};
 use cutter_core::policy::Policy;
 use twox_hash::XxHash3_128;
 
@@ -48,7 +48,7 @@ pub use client::StoreClient;
 pub use error::StoreError;
 pub use worker::StoreCounts;
 
-use database::Database;
+use database::{CHECKSUM_BYTES, Database};
 use file::StateFile;
 use requests::{Reader, Request};
 use round::Round;
@@ -160,6 +160,13 @@ impl StoreThread {
         // A thread that has ended is found out by `join`.
         let _ = self.requests.send(Request::Register { series, reader });
         series
+    }
+
+    /// Takes a state, as bytes, of who is no longer with the engine thread. Waits while the store
+    /// has much to do.
+    pub fn save(&self, series: Series, key: &ContextKey, state: &[u8]) {
+        let bytes = [&[0; CHECKSUM_BYTES], state].concat();
+        let _ = self.requests.send(Request::Save { series, key: *key, bytes });
     }
 
     /// Nothing is asked of a series any more. What was saved stays.

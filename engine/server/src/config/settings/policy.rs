@@ -41,6 +41,27 @@ impl Plan {
         }
     }
 
+    /// Makes it for so many models. What a program brings along is not taken at its word: it must
+    /// begin with a state of its own for as many models, and with the same one each time.
+    ///
+    /// # Errors
+    /// It cannot be made, or does not begin so; in words.
+    pub fn build_for(&self, models: usize) -> Result<Box<dyn CorePolicy>, String> {
+        let policy = self.build()?;
+        let first = policy.init(models);
+        let begun = first.models();
+        if begun != models {
+            return Err(format!("its `init` gives a state of {begun} models, asked for {models}"));
+        }
+        if !first.words().iter().all(|word| word.is_finite()) || !policy.is_sound(&first) {
+            return Err("its `init` gives a state that its `is_sound` refuses".to_owned());
+        }
+        if self.build()?.init(models) != first {
+            return Err("its `init` gives another state each time".to_owned());
+        }
+        Ok(policy)
+    }
+
     /// The numbers of a query that it looks at. Of a program's own policy it is not known: as many
     /// as there may be.
     pub fn numbers(&self) -> usize {

@@ -1,12 +1,16 @@
 //! What a policy, a cache, a state store and a decision log mean when they are right.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use cutter_core::feedback::{Loss, Reading};
-use cutter_core::policy::{Exp3, Models, Policy as CorePolicy, PolicyPlan};
+use cutter_core::policy::{
+    Ask, Choice, Exp3, Feedback, Format, Models, Policy as CorePolicy, PolicyError, PolicyPlan,
+    State,
+};
 
 use super::{config, policy, warnings, with};
-use crate::config::policies::{Policies, PolicyParameters};
+use crate::config::policies::{MakePolicy, Policies, PolicyParameters};
 use crate::config::{
     Arms, Cache, Config, DecisionLog, Ensemble, Judging, Learning, Mode, Plan, Policy, Rewards,
     StateStore, Substitute,
@@ -204,6 +208,66 @@ fn a_file_names_a_registered_policy_as_a_text_does() {
     let policy = read.expect("the file is right").0.applications.remove(0).policy;
     assert_eq!(policy.expect("it has one").name, "own");
     Config::load(&path).expect_err("nobody knows it");
+}
+
+/// One that does not begin as it should.
+#[derive(Debug)]
+struct Astray {
+    models: fn(usize) -> usize,
+    word: f64,
+}
+
+impl CorePolicy for Astray {
+    fn init(&self, models: usize) -> State {
+        let format = Format { policy: *b"astr", version: 1 };
+        State::new(format, (self.models)(models), [self.word])
+    }
+
+    fn is_sound(&self, state: &State) -> bool {
+        state.words()[0] >= 0.0
+    }
+
+    fn choose(&self, _: &State, _: &Ask<'_>) -> Result<Choice, PolicyError> {
+        Ok(Choice::All)
+    }
+
+    fn observe(&self, _: &mut State, _: &Feedback<'_>) -> Result<(), PolicyError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_registered_policy_must_begin_as_it_is_asked_to() {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let cases: [(MakePolicy, &str); 4] = [
+        (
+            |_| Ok(Box::new(Astray { models: |_| 3, word: 0.0 })),
+            "gives a state of 3 models, asked for 2",
+        ),
+        (
+            |_| Ok(Box::new(Astray { models: |models| models, word: f64::NAN })),
+            "gives a state that its `is_sound` refuses",
+        ),
+        (
+            |_| Ok(Box::new(Astray { models: |models| models, word: -1.0 })),
+            "gives a state that its `is_sound` refuses",
+        ),
+        (
+            |_| {
+                let word = MADE.fetch_add(1, Relaxed).into();
+                Ok(Box::new(Astray { models: |models| models, word }))
+            },
+            "gives another state each time",
+        ),
+    ];
+    for (make, expected) in cases {
+        let mut policies = Policies::default();
+        policies.register("astray", make);
+        let text = policy("name = \"astray\"");
+        let read = Config::from_toml_with(&text, Path::new("/srv"), "c", &policies);
+        let begun = "c:12:8: the policy of application \"a\" cannot be made: its `init`";
+        assert_eq!(read.expect_err(expected).to_string(), format!("{begun} {expected}"));
+    }
 }
 
 #[test]

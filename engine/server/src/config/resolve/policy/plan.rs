@@ -119,7 +119,7 @@ impl Parameters<'_, '_, '_> {
             entries.into_iter().map(|(name, number)| (name.get_ref().clone(), number)).collect();
         let parameters = PolicyParameters::new(self.entry.models, numbers);
         let plan = Plan::Registered(Registered { make, parameters });
-        if let (true, Err(reason)) = (is_whole, plan.build()) {
+        if let (true, Err(reason)) = (is_whole, plan.build_for(self.entry.models)) {
             let of = self.entry.of.to_owned();
             let at = self.entry.file.name().value.map_or(self.entry.at, |name| name.span().start);
             self.report.problem(at, Problem::PolicyRefused { of, reason });
