@@ -198,11 +198,6 @@ impl TensorSpec {
         let bytes = self.bytes_max();
         if bytes > ITEM_BYTES_MAX { Err(SpecError::Bytes { bytes }) } else { Ok(()) }
     }
-
-    /// Whether [`TensorSpec::check`] finds nothing.
-    pub fn is_within_limits(&self) -> bool {
-        self.check().is_ok()
-    }
 }
 
 impl fmt::Display for TensorSpec {

@@ -37,6 +37,8 @@ cutter_limits::limits! {
         LOG_TEXT_BYTES_MAX: usize = 1024, "bytes";
         /// The least that a file of the log may be bounded to.
         LOG_FILE_BYTES_MIN: u64 = 1 << 20, "bytes";
+        /// The least part of all queries that may be logged: whoever wants none has no log.
+        LOG_SAMPLE_MIN: f64 = 1e-6, "of all queries";
         /// How often the log is told, at most, that decisions cannot be written.
         LOG_FAILED_TOLD_NS: u64 = 10_000_000_000, "ns";
     }

@@ -12,7 +12,7 @@ use cutter_machine::clock::monotonic_ns;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::asker::{AskError, Asker};
-use crate::config::{Config, Listen, StateStore};
+use crate::config::{Config, Listen, Problem, StateStore};
 use crate::control::changes::Changes;
 use crate::control::learning::Run;
 use crate::control::plan;
@@ -43,6 +43,8 @@ pub enum StartError {
     Log(#[from] LogError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    #[error("cannot start: {0}")]
+    Settings(Box<Problem>),
     #[error("asked to end while it was starting")]
     Ended,
     #[error("the engine thread is stuck: the server ends without it")]
@@ -83,6 +85,7 @@ impl Server {
     /// Starts a server. Signals drain it, where the host has any; one that has come already ends
     /// the start, with [`StartError::Ended`].
     pub fn start(config: Config, host: Host) -> Result<Server, StartError> {
+        config.check().map_err(StartError::Settings)?;
         let Host { signals, log_lines_dropped } = host;
         let is_over = || signals.as_ref().is_some_and(Signals::is_asked_to_end);
         let patience = Patience::new(&is_over);

@@ -150,8 +150,18 @@ fn an_application_that_cannot_be_is_refused_and_the_others_go_on() {
     for rows_at_start in [0, 65] {
         let settings = config::Application { rows_at_start, ..settings() };
         let refused = server.changes().add_application(settings, 1).unwrap_err().to_string();
-        assert!(refused.ends_with("of 64 rows at its start; give a number from 1 to 64"));
+        let due = "`rows_at_start` of application \"late\" is {}; expected 1 to 64";
+        assert_eq!(refused, due.replace("{}", &rows_at_start.to_string()));
     }
+    let text = format!("[server]\nadmin = \"127.0.0.1:0\"\n{body}");
+    let (mut config, _) = Config::from_toml(&text, folder.path(), "t").unwrap();
+    config.models[0].name = "other".to_owned();
+    config.models[0].cache = Some(config::Cache { bytes: 1, ttl_ns: None });
+    let due = "`bytes` of the cache of model \"other\" is 1; expected 65536 to 17179869184";
+    let refused = server.changes().add_model(config.models[0].clone()).unwrap_err().to_string();
+    assert_eq!(refused, due);
+    let refused = Server::start(config, Host::default()).unwrap_err().to_string();
+    assert_eq!(refused, format!("cannot start: {due}"));
     assert!(server.asker("sums").unwrap().ask(&bytes([1.0; 4])).is_ok());
     server.stop();
     server.join().unwrap();
@@ -159,6 +169,11 @@ fn an_application_that_cannot_be_is_refused_and_the_others_go_on() {
 
 /// An application that learns whether the sum or the first of the floats is meant.
 fn start_learning() -> (Server, tempfile::TempDir) {
+    start_learning_in("\"none\"")
+}
+
+/// The same, where what it learns outlives it.
+fn start_learning_in(state: &str) -> (Server, tempfile::TempDir) {
     let policy = "rows = 64\n[application.policy]\nname = \"exp4\"\nseed = 5";
     let body = application("means", FLOATS, 2_000, "sum\", \"first", policy)
         + &application("plain", FLOATS, 2_000, "sum", "rows = 64")

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fmt;
 
-use cutter_tensor::TensorSpec;
+use cutter_tensor::{SpecError, TensorSpec};
 
 use super::suggest;
 
@@ -188,11 +188,8 @@ pub enum Problem {
         "{of} has neither `shape` nor `max_bytes`; expected one of them, such as `shape = [784]`"
     )]
     NoExtent { of: String },
-    #[error(
-        "`shape` of {of} is {shape:?} with {element} bytes for each element; expected at most \
-         {max} bytes in all"
-    )]
-    InputTooLarge { of: String, shape: Vec<u32>, element: usize, max: usize },
+    #[error("`shape` of {of} is {shape:?}, which makes {why}")]
+    InputTooLarge { of: String, shape: Vec<u32>, why: SpecError },
     #[error("`max_bytes` of {of} is {found}; expected a multiple of {element}, an element's bytes")]
     PartOfElement { of: String, found: u32, element: usize },
     #[error(

@@ -129,7 +129,7 @@ keys! {
             default "`{}`", limits::LOG_FILES_DEFAULT;
 
         /// The share of decisions that are recorded.
-        sample: Decimal(0.0, 1.0);
+        sample: Decimal(limits::LOG_SAMPLE_MIN, 1.0);
             default "`1`";
     }
 

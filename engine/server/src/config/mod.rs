@@ -16,6 +16,7 @@
 
 mod alone;
 mod error;
+mod held;
 mod keys;
 mod kinds;
 pub mod policies;

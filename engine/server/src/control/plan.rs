@@ -25,7 +25,7 @@ use cutter_tensor::TensorSpec;
 
 use super::learning::{self, Made};
 use super::registry::{ApplicationEntry, ModelEntry, Registry};
-use crate::config::{self, BatchCost, BatchPolicy};
+use crate::config::{self, BatchCost, BatchPolicy, Problem};
 use crate::decision_log::LogHeader;
 use crate::limits::CACHE_INPUT_BYTES;
 use crate::pool;
@@ -64,11 +64,8 @@ pub enum ChangeError {
          {LINKS_MAX}"
     )]
     LinksMax { application: String, asked: usize },
-    #[error(
-        "application {application} is to have {at_start} of {rows} rows at its start; give a \
-         number from 1 to {rows}"
-    )]
-    RowsAtStart { application: String, at_start: u32, rows: u32 },
+    #[error(transparent)]
+    Settings(#[from] Box<Problem>),
     #[error("model {name} is named twice")]
     Twice { name: String },
     #[error(
@@ -140,6 +137,7 @@ pub fn add_model(
     settings: &config::Model,
     now_ns: u64,
 ) -> Result<(ModelId, Vec<Step>), ChangeError> {
+    settings.check()?;
     let config::Model { name, version, replicas, batch, .. } = settings;
     let has_version = |model: &ModelId| registry.models[*model].settings.version == *version;
     if registry.models_named(name).iter().any(has_version) {
@@ -243,6 +241,7 @@ pub fn add_application(
     settings: &config::Application,
     links_max: usize,
 ) -> Result<(ApplicationId, Step), ChangeError> {
+    settings.check()?;
     let name = || settings.name.clone();
     if registry.application_named(&settings.name).is_some() {
         return Err(ChangeError::ApplicationThere { name: name() });
@@ -250,11 +249,7 @@ pub fn add_application(
     if !(1..=LINKS_MAX).contains(&links_max) {
         return Err(ChangeError::LinksMax { application: name(), asked: links_max });
     }
-    let (rows, at_start) = (settings.rows, settings.rows_at_start);
-    if !(1..=rows).contains(&at_start) {
-        return Err(ChangeError::RowsAtStart { application: name(), at_start, rows });
-    }
-    let created = pool::create(rows, settings.row_stride(), at_start);
+    let created = pool::create(settings.rows, settings.row_stride(), settings.rows_at_start);
     let (pool, descriptor) =
         created.map_err(|source| ChangeError::Pool { application: name(), source })?;
     let stats = Arc::new(ApplicationStats::new(&settings.name));

@@ -87,7 +87,10 @@ impl Files {
     fn begin(&mut self) -> io::Result<()> {
         let Self { wall_offset_ns, .. } = *self;
         let header = FileHeader { pass_probability: self.settings.sample, wall_offset_ns };
-        let number = self.numbers.last().map_or(1, |last| last + 1);
+        let next = self.numbers.last().map_or(Some(1), |last| last.checked_add(1));
+        let number = next.ok_or_else(|| {
+            io::Error::other(format!("{PREFIX}{}{ENDING} has the last number there is", u64::MAX))
+        })?;
         let path = path(&self.settings.directory, number);
         let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
         if let Err(error) = file.write_all(&header.bytes()) {

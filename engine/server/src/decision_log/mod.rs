@@ -47,7 +47,7 @@ pub use record::{Decision, Lesson, LogHeader, Record};
 pub use thread::LogThread;
 pub use writer::LogWriter;
 
-use crate::limits::{LOG_CHUNKS, LOG_FILE_BYTES_MIN};
+use crate::limits::{LOG_CHUNKS, LOG_FILE_BYTES_MIN, LOG_SAMPLE_MIN};
 use chunk::Chunk;
 use files::Files;
 
@@ -60,7 +60,7 @@ pub struct LogSettings {
     pub file_bytes_max: u64,
     /// Files that are kept, at least 1. Beyond: the oldest is removed.
     pub files_max: usize,
-    /// The part of all queries that is logged, above 0 and at most 1.
+    /// The part of all queries that is logged, from [`LOG_SAMPLE_MIN`] to 1.
     pub sample: f64,
 }
 
@@ -71,7 +71,7 @@ pub enum LogError {
     Files { files_max: usize },
     #[error("decision log: files of {given} bytes; give them at least {LOG_FILE_BYTES_MIN}")]
     FileBytes { given: u64 },
-    #[error("decision log: the part {given} of all queries; give one above 0 and at most 1")]
+    #[error("decision log: the part {given} of all queries; give one from {LOG_SAMPLE_MIN} to 1")]
     Sample { given: f64 },
     #[error(
         "decision log: cannot write to the folder {}: {source}; make it writable, or name another",
@@ -101,7 +101,7 @@ impl DecisionLog {
         if file_bytes_max < LOG_FILE_BYTES_MIN {
             return Err(LogError::FileBytes { given: file_bytes_max });
         }
-        if !(sample > 0.0 && sample <= 1.0) {
+        if !(LOG_SAMPLE_MIN..=1.0).contains(&sample) {
             return Err(LogError::Sample { given: sample });
         }
         let path = settings.directory.clone();

@@ -1,6 +1,5 @@
 //! `[[application]]`: names, inputs, objectives and pools.
 
-use cutter_tensor::limits::ITEM_BYTES_MAX;
 use cutter_tensor::{ElementType, Shape, TensorSpec};
 use toml::Spanned;
 
@@ -153,15 +152,10 @@ fn exact(
 ) -> Option<TensorSpec> {
     let dims = check::numbers(key, of, report)?;
     let (element, list) = (element?, key.value?);
-    // The product of the dimensions fits, or there is no shape.
-    let spec = Shape::new(&dims).ok().map(|shape| TensorSpec::exact(element, shape));
-    let spec = spec.filter(TensorSpec::is_within_limits);
-    if spec.is_none() {
-        let (of, element, max) = (of.to_owned(), element.bytes(), ITEM_BYTES_MAX);
-        let problem = Problem::InputTooLarge { of, shape: dims, element, max };
-        report.problem(list.span().start, problem);
-    }
-    spec
+    let spec = Shape::new(&dims).map(|shape| TensorSpec::exact(element, shape));
+    let spec = spec.and_then(|spec| spec.check().map(|()| spec));
+    let refused = |why| Problem::InputTooLarge { of: of.to_owned(), shape: dims, why };
+    spec.map_err(|why| report.problem(list.span().start, refused(why))).ok()
 }
 
 /// Rows that are written down are taken at start, all of them.

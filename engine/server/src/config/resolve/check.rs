@@ -16,7 +16,7 @@ use crate::config::report::{Report, shown};
 use crate::config::value::{Float, Integer, List, Text};
 
 /// How messages call one `[[application]]` or `[[model]]`: by its name, else by its position.
-pub(super) fn owner(kind: &str, name: Option<&str>, index: usize) -> String {
+pub(in crate::config) fn owner(kind: &str, name: Option<&str>, index: usize) -> String {
     match name {
         Some(name) => format!("{kind} {:?}", shown(name)),
         None => format!("{kind} {}", index + 1),
@@ -155,13 +155,22 @@ fn count<T>(
     counts: &RangeInclusive<usize>,
     report: &mut Report<'_>,
 ) -> Option<()> {
-    let found = list.get_ref().0.len();
+    let judged = count_within(key, of, list.get_ref().0.len(), counts);
+    judged.map_err(|problem| report.problem(list.span().start, *problem)).ok()
+}
+
+/// Whether a list may have so many items.
+pub(in crate::config) fn count_within(
+    key: &'static str,
+    of: &str,
+    found: usize,
+    counts: &RangeInclusive<usize>,
+) -> Result<(), Box<Problem>> {
     if counts.contains(&found) {
-        return Some(());
+        return Ok(());
     }
     let (of, min, max) = (of.to_owned(), *counts.start(), *counts.end());
-    report.problem(list.span().start, Problem::BadCount { key, of, found, min, max });
-    None
+    Err(Box::new(Problem::BadCount { key, of, found, min, max }))
 }
 
 /// `None` when the key is absent or its value is not one of the words.
@@ -187,22 +196,27 @@ pub(super) fn one_of<T>(found: &str, Word(words): &Word<T>) -> OneOf {
     OneOf::new(found, &names)
 }
 
-/// A name that is safe in a path of a URL, a label of a metric and a line of a log.
+/// Says what is wrong with a name.
 pub(super) fn name(key: &Key<'_, Name>, of: &str, report: &mut Report<'_>) {
-    let (Some(value), Name(marks)) = (key.value, &key.kind) else { return };
+    let Some(value) = key.value else { return };
+    if let Some(expected) = name_expected(&key.kind, value.get_ref()) {
+        bad_text(key.name, of, value, &expected, report);
+    }
+}
+
+/// What a name should be, unless this is one that is safe in a path of a URL, a label of a metric
+/// and a line of a log.
+pub(in crate::config) fn name_expected(Name(marks): &Name, text: &str) -> Option<String> {
     let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = value.get_ref().as_bytes();
+    let bytes = text.as_bytes();
     let is_name = bytes.len() <= NAME_BYTES_MAX
         && bytes.iter().all(|byte| is_outer(*byte) || marks.as_bytes().contains(byte))
         && bytes.first().is_some_and(|byte| is_outer(*byte))
         && bytes.last().is_some_and(|byte| is_outer(*byte));
-    if !is_name {
-        let marks = if marks.contains('.') { "`-`, `_` or `.`" } else { "`-` or `_`" };
-        let expected = format!(
-            "1 to {NAME_BYTES_MAX} lower-case letters and digits, with {marks} between them"
-        );
-        bad_text(key.name, of, value, &expected, report);
-    }
+    let marks = if marks.contains('.') { "`-`, `_` or `.`" } else { "`-` or `_`" };
+    (!is_name).then(|| {
+        format!("1 to {NAME_BYTES_MAX} lower-case letters and digits, with {marks} between them")
+    })
 }
 
 /// Whether a text can be handed to the system as a path or an argument.

@@ -5,7 +5,7 @@
 //! problem.
 
 mod application;
-mod check;
+pub(super) mod check;
 mod links;
 mod model;
 pub(super) mod policy;

@@ -241,3 +241,11 @@ pub struct Arms {
     /// The models that are not asked. There are others.
     pub off: Models,
 }
+
+impl Arms {
+    /// What the caps of so many models must add up to: 1, but decimal fractions may come to a
+    /// little less than their sum.
+    pub(in crate::config) fn least_left(models: usize) -> f64 {
+        1.0 - f64::EPSILON * models as f64
+    }
+}

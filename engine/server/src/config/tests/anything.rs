@@ -7,10 +7,11 @@ use crate::config::keys::document;
 use crate::config::{Config, parse};
 use crate::limits::sums;
 
-/// Reads a text and prints whatever comes of it.
+/// Reads a text and prints whatever comes of it. What is taken holds every limit.
 fn read_and_print(text: &str) -> String {
     match parse(text) {
         Ok((config, warnings)) => {
+            assert_eq!(config.check(), Ok(()));
             let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
             format!("{config:?} {:?} {warnings:?}", sums::all(&config))
         }

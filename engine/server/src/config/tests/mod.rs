@@ -4,6 +4,7 @@ mod alone;
 mod anything;
 mod defaults;
 mod documented;
+mod held;
 mod limits;
 mod links;
 mod load;

@@ -316,7 +316,7 @@ fn state_stores_and_decision_logs_that_cannot_be_are_refused() {
             "c:2:13: `directory` of the decision log is \"\"; expected the path of a folder\n\
              c:3:14: `file_bytes` of the decision log is 65535; expected 1048576 to 17179869184\n\
              c:4:9: `files` of the decision log is 1; expected 2 to 4096\n\
-             c:5:10: `sample` of the decision log is 1.5; expected a number from 0 to 1",
+             c:5:10: `sample` of the decision log is 1.5; expected a number from 0.000001 to 1",
         ),
     ]);
 }

@@ -315,19 +315,18 @@ fn inputs_that_cannot_be_are_refused() {
         ),
         (
             "input = { type = \"f\", shape = [16777217] }",
-            "c:3:31: `shape` of the input of application \"a\" is [16777217] with 4 bytes \
-             for each element; expected at most 67108864 bytes in all",
+            "c:3:31: `shape` of the input of application \"a\" is [16777217], which makes \
+             items of 67108868 bytes; an item can have 67108864",
         ),
         (
             "input = { type = \"f\", shape = [65536, 65536] }",
-            "c:3:31: `shape` of the input of application \"a\" is [65536, 65536] with 4 \
-             bytes for each element; expected at most 67108864 bytes in all",
+            "c:3:31: `shape` of the input of application \"a\" is [65536, 65536], which \
+             makes a shape of more elements than fit in 32 bits",
         ),
         (
             "input = { type = \"d\", shape = [4294967295, 4294967295, 4294967295, 4294967295] }",
             "c:3:31: `shape` of the input of application \"a\" is [4294967295, 4294967295, \
-             4294967295, 4294967295] with 8 bytes for each element; expected at most \
-             67108864 bytes in all",
+             4294967295, 4294967295], which makes a shape of more elements than fit in 32 bits",
         ),
         (
             "input = { type = \"b\", max_bytes = 0 }",

@@ -88,10 +88,14 @@ fn settings_and_folders_that_make_no_log_are_refused() {
     assert!(matches!(refused(none), LogError::Files { .. }));
     let short = LogSettings { file_bytes_max: LOG_FILE_BYTES_MIN - 1, ..sound.clone() };
     assert!(matches!(refused(short), LogError::FileBytes { .. }));
-    for sample in [0.0, -0.1, 1.1, f64::NAN] {
+    for sample in [0.0, 1e-7, -0.1, 1.1, f64::NAN] {
         let error = refused(LogSettings { sample, ..sound.clone() });
         assert!(matches!(error, LogError::Sample { .. }), "{sample}");
     }
+    let last = tempfile::tempdir().unwrap();
+    fs::write(last.path().join(format!("decisions-{}.cutterlog", u64::MAX)), "").unwrap();
+    let error = refused(LogSettings { directory: last.path().to_owned(), ..sound.clone() });
+    assert!(error.to_string().contains("has the last number there is; make"), "{error}");
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let error = refused(LogSettings { directory: file.join("log"), ..sound });

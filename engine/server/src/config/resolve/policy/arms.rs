@@ -52,9 +52,9 @@ fn caps(
     }
     let asked = caps.iter().enumerate().filter(|(model, _)| !off.contains(*model));
     let left: f64 = asked.map(|(_, cap)| cap).sum();
-    // That all are off is told there. Decimal fractions may come to a little less than their sum.
+    // That all are off is told there.
     let is_told = off.len() == models || !entry.linked.is_whole;
-    if left < 1.0 - f64::EPSILON * models as f64 && !is_told {
+    if left < Arms::least_left(models) && !is_told {
         report.problem(at, Problem::CapsTooLow { of: entry.of.clone(), left });
     }
     caps
