@@ -17,6 +17,10 @@ cutter_limits::limits! {
         RING_BUFFERS_MIN: u16 = 2, "buffers";
         /// Buffers of one provided-buffer ring; the kernel's own bound.
         RING_BUFFERS_MAX: u16 = 32_768, "buffers";
+        /// Buffers of a ring that go round at least.
+        RING_BUFFERS_ROUND_MIN: u16 = 16, "buffers";
+        /// Looks that found something received, after which as few buffers go round as these took.
+        RING_BUFFERS_LOOKS: u32 = 1024, "looks";
         /// Bytes of one receive buffer.
         RING_BUFFER_BYTES_MAX: u32 = 1 << 20, "bytes";
         /// Bytes of one send. The kernel cuts a transfer just below 2 GiB.

@@ -90,7 +90,8 @@ const ACCEPT_FLAGS: i32 = SocketFlags::CLOEXEC.bits().cast_signed();
 pub struct RingConfig {
     /// Operations submitted in one go; rounded up to a power of two.
     pub sq_entries: u32,
-    /// A power of two; at least twice the connections, so that no receive starves.
+    /// A power of two. A receive that finds none ends, and is to be started again: so as many as
+    /// may be received and not given back at one time, and some more.
     pub receive_buffers: u16,
     pub receive_buffer_bytes: u32,
 }
@@ -226,7 +227,7 @@ impl Ring {
         self.buffers.bytes(buffer)
     }
 
-    /// Gives a receive buffer back; the kernel has it from the next `poll` or `wait` on.
+    /// Gives a receive buffer back; the kernel can have it from the next `poll` or `wait` on.
     ///
     /// # Panics
     /// When the buffer is of another ring.
