@@ -138,7 +138,9 @@ impl Core {
         }
         let state = &mut *self.replicas[replica];
         let life = state.incarnation.as_mut().expect("a batch was formed for it");
-        let Model { stats, batch_timeout_ns, hedge, .. } = &mut *self.models[state.model];
+        let model = &mut *self.models[state.model];
+        model.last_sent_ns = now_ns;
+        let Model { stats, batch_timeout_ns, hedge, .. } = model;
         stats.batch_size.record(life.forming.calls.len() as u64);
         stats.formed(life.forming.why).increment();
         // A call that is sent to a second replica has waited before, for the first.

@@ -1,5 +1,5 @@
 //! The usual batch under a light load: the only call that waits, to a replica that has nothing to
-//! do.
+//! do, and whose turn it is.
 //!
 //! There is nothing to choose then, neither when the batch is formed nor what goes into it, as long
 //! as it is in time: [`timing`](crate::timing), [`apart`](crate::apart) and [`fill`](crate::fill)
@@ -26,11 +26,16 @@ impl Core {
         replica: ReplicaId,
         rows: &mut Vec<RowRef>,
     ) -> Option<BatchPlan> {
-        let state = &mut *self.replicas[replica];
-        let model = &mut *self.models[state.model];
+        let state = &*self.replicas[replica];
+        let model = &*self.models[state.model];
         if model.open_in_queue != 1 || !is_plain(model) || !is_free(state, now_ns) {
             return None;
         }
+        if model.live_replicas > 1 && self.paced_ns(now_ns, replica) > now_ns {
+            return None;
+        }
+        let state = &mut *self.replicas[replica];
+        let model = &mut *self.models[state.model];
         let Queued { deadline_ns, value } = model.room.queue.peek()?;
         if !is_live(&self.applications, &value) {
             return None;

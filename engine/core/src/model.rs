@@ -91,6 +91,8 @@ pub struct Model {
     pub(crate) depth: u32,
     pub(crate) batch_timeout_ns: u64,
     pub(crate) forming: Forming,
+    /// When the last batch was sent, to whichever replica.
+    pub(crate) last_sent_ns: u64,
     /// What parsing and replying take of a query's time, smoothed.
     pub(crate) parse_ns: u64,
     pub(crate) reply_ns: u64,
@@ -117,6 +119,7 @@ impl Model {
             depth,
             batch_timeout_ns,
             forming,
+            last_sent_ns: 0,
             parse_ns: 0,
             reply_ns: 0,
             stats,

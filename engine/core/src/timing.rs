@@ -7,12 +7,18 @@
 //!   its calls have waited as if the replica had been asked after the end. Where batches take so
 //!   long that the way to the replica and back does not matter, it is asked after the end: then
 //!   nothing stands behind a batch that turns out to take long.
+//! - **Pacing**, with several replicas of which all others are busy: the idle one begins no sooner
+//!   after the last batch began than a service time divided among them. Else two that are free at
+//!   about the same time, by the chance of arrivals or of a slow batch, stay so: one takes all that
+//!   waits, and the other pays a fixed cost for the little that has come since. Where the others
+//!   have a row each there is no need for larger batches, and nothing is paced. It raises what is served at the SLO (`cargo test
+//!   -p cutter-core --lib tests::load::replicas_that`).
 //! - **Waiting** (`batch.wait_us`; Clipper, NSDI '17, section 4.3.3): an idle replica is given time
 //!   for more calls to come, counted from the arrival of the first that waits, and never more than
 //!   that call's deadline allows.
 //! - **Deferral** (`batch.defer`; Symphony, arXiv 2308.07470): with several replicas of which the
 //!   others are busy, what waits is sent as late as its first call allows, but not later than
-//!   another replica is free. Replicas then begin one after another instead of together.
+//!   another replica is free.
 //!
 //! ```text
 //!   running   ███████████████████████████████┊
@@ -27,6 +33,7 @@ use crate::Core;
 use crate::deadlines::NEVER_NS;
 use crate::ids::ReplicaId;
 use crate::limits::{JUST_IN_TIME_LEAD_NS, JUST_IN_TIME_LEADS_MAX};
+use crate::model::Model;
 use crate::replica::Replica;
 use crate::stats::Why;
 
@@ -95,9 +102,10 @@ impl Core {
     fn gathered(&mut self, now_ns: u64, replica: ReplicaId, why: Why) -> When {
         let state = &self.replicas[replica];
         let (model, limit) = (state.model, state.rows_max());
-        let forming = self.models[model].forming;
+        let Model { forming, live_replicas, .. } = *self.models[model];
+        let waits = forming.wait_ns > 0 || forming.defer || live_replicas > 1;
         // How long it may wait is known when it is known how long a batch takes.
-        let waits = (forming.wait_ns > 0 || forming.defer) && state.estimate.learnt(1).is_some();
+        let waits = waits && state.estimate.learnt(1).is_some();
         if !waits || self.open_in_queue(model) >= limit || self.models[model].room.apart.open() > 0
         {
             return When::Now(why);
@@ -111,12 +119,34 @@ impl Core {
             let over_ns = self.call(head).admitted_ns.saturating_add(forming.wait_ns);
             let why = if over_ns <= due_ns { Why::WaitOver } else { Why::Deadline };
             (over_ns.min(due_ns), why)
-        } else {
+        } else if forming.defer {
             let free_ns = self.others(now_ns, replica).first_free.map(|(_, free_ns)| free_ns);
             let pays = free_ns.is_some_and(|free_ns| now_ns < free_ns && free_ns <= due_ns);
             (if pays { free_ns.unwrap_or(now_ns) } else { now_ns }, why)
+        } else {
+            (self.paced_ns(now_ns, replica).min(due_ns), why)
         };
         if until_ns > now_ns { When::At(until_ns) } else { When::Now(why) }
+    }
+
+    /// When the turn of a replica has come, if it takes turns with others that are all busy.
+    pub(crate) fn paced_ns(&self, now_ns: u64, replica: ReplicaId) -> u64 {
+        let model = self.replicas[replica].model;
+        let others = self.replicas_of(model).iter().filter(|other| **other != replica);
+        let (mut turns, mut longest_ns) = (1, 0);
+        for other in others.filter(|other| self.is_well(now_ns, **other)) {
+            let state = &self.replicas[*other];
+            if state.in_flight() == 0 {
+                // What comes next has a replica too.
+                return now_ns;
+            }
+            turns += 1;
+            longest_ns = longest_ns.max(state.longest_ns());
+        }
+        let turn_ns = longest_ns / turns;
+        // What is shorter than the way to a replica cannot be kept.
+        let is_long = turn_ns >= JUST_IN_TIME_LEAD_NS;
+        if is_long { self.models[model].last_sent_ns + turn_ns } else { now_ns }
     }
 }
 

@@ -138,6 +138,35 @@ fn waiting_ends_where_the_first_could_not_be_in_time_any_more() {
     assert!(formed(&world, Why::Deadline) > 0);
 }
 
+/// Two replicas with batches of 8 ms. Both have a row; then one has two, and the other waits half
+/// of 8 ms for its turn.
+#[test]
+fn the_only_idle_replica_waits_for_its_turn() {
+    let mut world = taught(Setup::replicas(2), fixed(8 * MS));
+    arrive(&mut world, &[0, 10, 1_000, 1_100, 7_905, 9_000]);
+    world.finish();
+    assert_eq!(sent(&world), [(0, 0, 1), (10, 1, 1), (7_900, 0, 2), (11_900, 1, 2)]);
+}
+
+#[test]
+fn of_two_idle_replicas_one_begins_at_once() {
+    let mut world = taught(Setup::replicas(3), fixed(9 * MS));
+    arrive(&mut world, &[0, 10, 20, 1_000, 1_100, 9_100, 9_200]);
+    world.finish();
+    let begun = [(0, 0, 1), (10, 1, 1), (20, 2, 1), (8_900, 0, 2)];
+    assert_eq!(sent(&world), [&begun[..], &[(9_100, 1, 1), (12_100, 2, 1)]].concat());
+}
+
+/// Batches of 17 ms: what has come 1 ms after the last began is to begin within 3 ms.
+#[test]
+fn no_turn_is_waited_for_past_what_the_first_query_allows() {
+    let mut world = taught(Setup::replicas(2), fixed(17 * MS));
+    arrive(&mut world, &[0, 100, 14_000, 14_100, 17_500]);
+    world.finish();
+    let begun = [(0, 0, 1), (100, 1, 1), (16_900, 0, 2)];
+    assert_eq!(sent(&world), [&begun[..], &[(20_500, 1, 1)]].concat());
+}
+
 fn deferring() -> Setup {
     let mut setup = Setup::replicas(2);
     setup.models[0].forming = Forming { defer: true, ..Forming::default() };
