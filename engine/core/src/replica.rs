@@ -362,12 +362,11 @@ impl Replica {
         running.map_or(0, |(batch, _)| self.estimate.expected(batch.size))
     }
 
-    /// The longest that a batch in flight is expected to take that has several rows; 0 when there
-    /// is none.
-    pub(crate) fn longest_ns(&self) -> u64 {
+    /// The size of the largest batch in flight that has several rows; 0 when there is none.
+    pub(crate) fn largest(&self) -> u32 {
         let batches = self.incarnation.iter().flat_map(|life| &life.batches);
         let several = batches.filter(|batch| batch.in_flight && batch.calls.len() > 1);
-        several.map(|batch| self.estimate.expected(batch.size)).max().unwrap_or(0)
+        several.map(|batch| batch.size).max().unwrap_or(0)
     }
 
     /// What a batch of so many rows will take, most likely; 0 when nothing is known.

@@ -11,8 +11,8 @@
 //!   after the last batch began than a service time divided among them. Else two that are free at
 //!   about the same time, by the chance of arrivals or of a slow batch, stay so: one takes all that
 //!   waits, and the other pays a fixed cost for the little that has come since. Where the others
-//!   have a row each there is no need for larger batches, and nothing is paced. It raises what is served at the SLO (`cargo test
-//!   -p cutter-core --lib tests::load::replicas_that`).
+//!   have a row each there is no need for larger batches, and nothing is paced. It raises what is
+//!   served at the SLO (`cargo test -p cutter-core --lib tests::load::replicas_that`).
 //! - **Waiting** (`batch.wait_us`; Clipper, NSDI '17, section 4.3.3): an idle replica is given time
 //!   for more calls to come, counted from the arrival of the first that waits, and never more than
 //!   that call's deadline allows.
@@ -30,6 +30,7 @@
 //! anything happens.
 
 use crate::Core;
+use crate::batching::whole_ns;
 use crate::deadlines::NEVER_NS;
 use crate::ids::ReplicaId;
 use crate::limits::{JUST_IN_TIME_LEAD_NS, JUST_IN_TIME_LEADS_MAX};
@@ -129,21 +130,29 @@ impl Core {
         if until_ns > now_ns { When::At(until_ns) } else { When::Now(why) }
     }
 
-    /// When the turn of a replica has come, if it takes turns with others that are all busy.
+    /// When the turn of a replica has come, if it takes turns with others that are all busy: so
+    /// long after the last batch began as one would begin after another on average, if all had
+    /// batches as large as the largest of now, and each were as fast as it is.
     pub(crate) fn paced_ns(&self, now_ns: u64, replica: ReplicaId) -> u64 {
         let model = self.replicas[replica].model;
         let others = self.replicas_of(model).iter().filter(|other| **other != replica);
-        let (mut turns, mut longest_ns) = (1, 0);
-        for other in others.filter(|other| self.is_well(now_ns, **other)) {
+        let others = others.filter(|other| self.is_well(now_ns, **other));
+        let mut largest = 0;
+        for other in others.clone() {
             let state = &self.replicas[*other];
             if state.in_flight() == 0 {
                 // What comes next has a replica too.
                 return now_ns;
             }
-            turns += 1;
-            longest_ns = longest_ns.max(state.longest_ns());
+            largest = largest.max(state.largest());
         }
-        let turn_ns = longest_ns / turns;
+        if largest == 0 {
+            return now_ns;
+        }
+        let all = others.chain([&replica]);
+        let all = all.map(|one| self.replicas[*one].estimate.expected(largest));
+        let begun_per_ns: f64 = all.map(|takes_ns| 1.0 / takes_ns as f64).sum();
+        let turn_ns = whole_ns(1.0 / begun_per_ns);
         // What is shorter than the way to a replica cannot be kept.
         let is_long = turn_ns >= JUST_IN_TIME_LEAD_NS;
         if is_long { self.models[model].last_sent_ns + turn_ns } else { now_ns }

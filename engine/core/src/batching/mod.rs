@@ -44,4 +44,5 @@ pub use limiter::BatchLimit;
 pub use objective::Objective;
 pub use quantile::Quantile;
 pub use queue::{DeadlineQueue, Full, Queued};
+pub(crate) use service::whole_ns;
 pub use service::{Lesson, ServiceEstimate};

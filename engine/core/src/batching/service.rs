@@ -169,7 +169,7 @@ impl ServiceEstimate {
     clippy::cast_sign_loss,
     reason = "the cast saturates at both ends, and the estimate is finite"
 )]
-pub(super) fn whole_ns(ns: f64) -> u64 {
+pub(crate) fn whole_ns(ns: f64) -> u64 {
     // `round` is a call into a library on a processor that is only known to be an x86-64.
     (ns + 0.5) as u64
 }

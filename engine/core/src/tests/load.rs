@@ -251,6 +251,16 @@ fn a_slow_replica_does_not_shed_what_a_fast_one_would_answer_in_time() {
     assert!(score.share_in_time() >= 0.999, "{score:?}");
 }
 
+/// What a fast replica does alone is not held up by the turns of a slow one.
+#[test]
+fn a_fast_replica_does_not_wait_for_a_slow_one() {
+    let fast = Service { fixed_ns: 900 * US, per_item_ns: 90 * US };
+    let slow = Service { fixed_ns: 9_000 * US, per_item_ns: 900 * US };
+    let mut world = setup_with(ROWS_AMPLE, 2, &[slow, fast]).build_up();
+    let score = second_under(&mut world, bound(fast, 1));
+    assert!(score.share_in_time() >= 0.998, "{score:?}");
+}
+
 /// The share of the bound that one replica answers in time under a load that is the bound, if its
 /// batches are late by one of these times.
 fn delayed(service: Service, limit: LimitPlan, delays_us: &[u64]) -> f64 {
