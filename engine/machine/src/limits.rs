@@ -43,6 +43,10 @@ cutter_limits::limits! {
 const _: () = {
     assert!(RING_ENTRIES_MAX.is_power_of_two());
     assert!(RING_BUFFERS_MAX.is_power_of_two());
+    assert!(
+        RING_BUFFERS_MIN <= RING_BUFFERS_ROUND_MIN && RING_BUFFERS_ROUND_MIN <= RING_BUFFERS_MAX
+    );
+    assert!(RING_BUFFERS_LOOKS > 0);
     assert!(RING_SEND_BYTES_MAX < i32::MAX as usize);
 };
 

@@ -16,11 +16,11 @@
 //! # Which go round
 //! The kernel takes buffers in the order in which it got them. If it had all, each would come back
 //! to it when all others had been used: too many for the processor's nearest caches, so that what
-//! is received is written to far memory and read from there. So only some go round, twice as many
-//! as were ever taken from one [`BufferRing::publish`] to the next of late; the others are spare,
-//! and the one that was given back last is handed to the kernel first. When more are taken at once
-//! than go round, their receives end for want of buffers, as if all were lent, and from then on
-//! more go round.
+//! is received is written to far memory and read from there. So only some go round: twice as many
+//! as were taken at most, of late, from one [`BufferRing::publish`] to the next. The others are
+//! spare, and the one that was given back last is handed to the kernel first. When more are taken
+//! at once than go round, their receives end for want of buffers, as if all were lent, and from
+//! then on more go round.
 //!
 //! `publish` hands them over with one store of the tail. Owner: the thread that owns the ring.
 

@@ -16,13 +16,12 @@ use cutter_tensor::{ElementType, Extent, TensorSpec};
 
 use super::error::Problem;
 use super::keys;
-use super::kinds::{BoundedText, Decimal, Decimals, Key, Kind, Large, Name, Number, Numbers};
+use super::kinds::{BoundedText, Decimal, Decimals, Key, Large, Name, Number, Numbers};
 use super::report::shown;
-use super::resolve::check::{count_within, name_expected, owner};
+use super::resolve::check::{count_within, name_expected, owner, pool_within};
 use super::settings::{
     Application, Arms, BatchCost, Config, DecisionLog, Judging, Mode, Model, Policy, Substitute,
 };
-use crate::limits::POOL_BYTES_CONFIGURED_MAX;
 
 /// The first thing that is wrong.
 type Checked = Result<(), Box<Problem>>;
@@ -84,13 +83,7 @@ impl Application {
         // A program may want fewer than a file may: rows are memory, and 1 works.
         let Key { name: key, kind: Number(rows), .. } = keys.rows();
         of.between(key, self.rows.into(), (1, (*rows.end()).into()))?;
-        let (found, stride, bytes) = (self.rows, self.row_stride(), self.pool_bytes());
-        let max = POOL_BYTES_CONFIGURED_MAX;
-        if bytes > max {
-            let (of, rows_max) = (of.0, max / stride as u64);
-            let problem = Problem::PoolTooLarge { of, found, stride, bytes, rows_max, max };
-            return Err(Box::new(problem));
-        }
+        pool_within(&of.0, self.rows, self.row_stride())?;
         of.between("rows_at_start", self.rows_at_start.into(), (1, self.rows.into()))?;
         self.policy.as_ref().map_or(Ok(()), |policy| policy.check(&of))
     }
@@ -262,7 +255,9 @@ impl Of {
     }
 
     fn name(&self, key: &Key<'_, Name>, found: &str) -> Checked {
-        self.text_is(key, found, name_expected(&key.kind, found))
+        let Some(expected) = name_expected(&key.kind, found) else { return Ok(()) };
+        let (key, of, found) = (key.name, self.0.clone(), shown(found));
+        Err(Box::new(Problem::BadText { key, of, found, expected }))
     }
 
     fn text(&self, key: &Key<'_, BoundedText>, found: &str) -> Checked {
@@ -271,12 +266,6 @@ impl Of {
             return Ok(());
         }
         Err(Box::new(Problem::TooLong { key: key.name, of: self.0.clone(), found, max }))
-    }
-
-    fn text_is<K: Kind>(&self, key: &Key<'_, K>, found: &str, wanted: Option<String>) -> Checked {
-        let Some(expected) = wanted else { return Ok(()) };
-        let (key, of, found) = (key.name, self.0.clone(), shown(found));
-        Err(Box::new(Problem::BadText { key, of, found, expected }))
     }
 
     fn input(&self, input: &TensorSpec) -> Checked {

@@ -415,7 +415,8 @@ keys! {
             default "`0`";
 
         /// Whether a batch begins as late as its first query allows, so that it grows, when another
-        /// replica of the model works meanwhile.
+        /// replica of the model works meanwhile. In any case the only idle one of several waits for
+        /// its turn after the last batch began, an n-th of what the batches of n replicas take.
         defer: Flag();
             default "`{}`", bool::default();
 

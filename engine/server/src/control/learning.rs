@@ -53,18 +53,18 @@ pub(super) fn make(
     run: &mut Run,
 ) -> Result<Made, String> {
     let models = labels.len();
-    let [of_store, of_learner] = [policy.plan.build_for(models)?, policy.plan.build_for(models)?];
+    let chooser = policy.plan.build_for(models)?;
     let stats = Arc::new(SelectionStats::new(models));
     let header = header(settings, policy, labels, run.first_query_id);
     let series = match &mut run.store {
         None => None,
         Some(store) => {
             let label = format!("{} {} {:?}", policy.name, header.policy_version, header.models);
-            Some(store.register(&settings.name, &label, of_store, models))
+            Some(store.register(&settings.name, &label, policy.plan.build()?, models))
         }
     };
     let plan = LearnerPlan {
-        policy: of_learner,
+        policy: chooser,
         models,
         numbers: policy.plan.numbers(),
         reading: policy.ensemble.reading,

@@ -14,8 +14,8 @@ use crate::config::report::{Report, shown};
 use crate::config::settings::{Application, row_stride};
 use crate::config::value::Table;
 use crate::limits::{
-    INPUT_BYTES_DEFAULT, POOL_BYTES_AT_START_MAX, POOL_BYTES_CONFIGURED_MAX, POOL_BYTES_MAX,
-    POOL_ROWS_MAX, POOL_ROWS_MIN, SLO_US_DEFAULT,
+    INPUT_BYTES_DEFAULT, POOL_BYTES_AT_START_MAX, POOL_BYTES_MAX, POOL_ROWS_MAX, POOL_ROWS_MIN,
+    SLO_US_DEFAULT,
 };
 
 /// Stands in for an input that is wrong, until the report ends the start.
@@ -165,14 +165,11 @@ fn configured_rows(
     input: &TensorSpec,
     report: &mut Report<'_>,
 ) -> Option<u32> {
-    let stride = row_stride(input);
     let key = table.rows();
     let found = check::number(&key, of, report)?;
-    let (bytes, max) = (u64::from(found) * stride as u64, POOL_BYTES_CONFIGURED_MAX);
-    if let (true, Some(rows)) = (bytes > max, key.value) {
-        let (of, rows_max) = (of.to_owned(), max / stride as u64);
-        let problem = Problem::PoolTooLarge { of, found, stride, bytes, rows_max, max };
-        report.problem(rows.span().start, problem);
+    let judged = check::pool_within(of, found, row_stride(input));
+    if let (Err(problem), Some(rows)) = (judged, key.value) {
+        report.problem(rows.span().start, *problem);
     }
     Some(found)
 }

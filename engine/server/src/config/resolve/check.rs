@@ -14,6 +14,7 @@ use crate::config::kinds::{
 };
 use crate::config::report::{Report, shown};
 use crate::config::value::{Float, Integer, List, Text};
+use crate::limits::POOL_BYTES_CONFIGURED_MAX;
 
 /// How messages call one `[[application]]` or `[[model]]`: by its name, else by its position.
 pub(in crate::config) fn owner(kind: &str, name: Option<&str>, index: usize) -> String {
@@ -157,6 +158,20 @@ fn count<T>(
 ) -> Option<()> {
     let judged = count_within(key, of, list.get_ref().0.len(), counts);
     judged.map_err(|problem| report.problem(list.span().start, *problem)).ok()
+}
+
+/// Whether a pool may have so many rows of so many bytes.
+pub(in crate::config) fn pool_within(
+    of: &str,
+    found: u32,
+    stride: usize,
+) -> Result<(), Box<Problem>> {
+    let (bytes, max) = (u64::from(found) * stride as u64, POOL_BYTES_CONFIGURED_MAX);
+    if bytes <= max {
+        return Ok(());
+    }
+    let (of, rows_max) = (of.to_owned(), max / stride as u64);
+    Err(Box::new(Problem::PoolTooLarge { of, found, stride, bytes, rows_max, max }))
 }
 
 /// Whether a list may have so many items.

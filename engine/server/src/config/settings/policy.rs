@@ -3,7 +3,7 @@
 //! A model is its position in [`Application::models`](super::Application::models) here.
 
 use cutter_core::feedback::{Loss, Reading};
-use cutter_core::limits::CONTEXT_NUMBERS_MAX;
+use cutter_core::limits::{CONTEXT_NUMBERS_MAX, LINKS_MAX};
 use cutter_core::policy::{Models, Policy as CorePolicy, PolicyPlan};
 
 use crate::config::policies::{MakePolicy, PolicyParameters};
@@ -45,13 +45,18 @@ impl Plan {
     /// begin with a state of its own for as many models, and with the same one each time.
     ///
     /// # Errors
-    /// It cannot be made, or does not begin so; in words.
+    /// It cannot be made, not for so many, or does not begin so; in words.
     pub fn build_for(&self, models: usize) -> Result<Box<dyn CorePolicy>, String> {
+        if !(1..=LINKS_MAX).contains(&models) {
+            return Err(format!("it is for {models} models; give it 1 to {LINKS_MAX}"));
+        }
         let policy = self.build()?;
         let first = policy.init(models);
         let begun = first.models();
         if begun != models {
-            return Err(format!("its `init` gives a state of {begun} models, asked for {models}"));
+            return Err(format!(
+                "its `init` gives a state of {begun} models; give one of {models}"
+            ));
         }
         if !first.words().iter().all(|word| word.is_finite()) || !policy.is_sound(&first) {
             return Err("its `init` gives a state that its `is_sound` refuses".to_owned());

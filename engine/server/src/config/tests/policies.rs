@@ -242,7 +242,7 @@ fn a_registered_policy_must_begin_as_it_is_asked_to() {
     let cases: [(MakePolicy, &str); 4] = [
         (
             |_| Ok(Box::new(Astray { models: |_| 3, word: 0.0 })),
-            "gives a state of 3 models, asked for 2",
+            "gives a state of 3 models; give one of 2",
         ),
         (
             |_| Ok(Box::new(Astray { models: |models| models, word: f64::NAN })),
