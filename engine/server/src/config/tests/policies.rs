@@ -271,6 +271,15 @@ fn a_registered_policy_must_begin_as_it_is_asked_to() {
 }
 
 #[test]
+fn a_policy_for_no_model_or_for_too_many_is_refused() {
+    let plan = Plan::BuiltIn(PolicyPlan::Static);
+    for models in [0, 33] {
+        let refused = plan.build_for(models).expect_err("it is for none, or too many");
+        assert_eq!(refused, format!("it is for {models} models; give it 1 to 32"));
+    }
+}
+
+#[test]
 fn what_a_registered_policy_refuses_is_told_at_its_name() {
     let of = "the policy of application \"a\"";
     let table = [
